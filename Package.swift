@@ -1,0 +1,76 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// x86-64-v3 (AVX2, FMA, F16C) is the floor that `ala` checks for when it starts.
+let processor: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
+/// Only kernels drop overflow checks and preconditions; nothing that reads a file does.
+let kernels: [SwiftSetting] = processor + [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
+
+func system(_ name: String, pkgConfig: String, debian: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
+}
+
+func module(
+  _ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = processor
+) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)",
+    swiftSettings: processor)
+}
+
+let package = Package(
+  name: "ala",
+  products: [.executable(name: "ala", targets: ["ala"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
+    system("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
+    system("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
+    system("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
+    system("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
+    system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
+    system("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+
+    module("Failures", []),
+    module("Files", ["Failures"]),
+    module("Randomness", []),
+    module("Digests", ["Failures", "CCrypto", "CZlib"]),
+    module("Tensor", ["COpenBLAS"], settings: kernels),
+    module("Layers", ["Tensor", "Randomness"], settings: kernels),
+    module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
+    module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
+    module("Cluster", ["Failures", "CMPI"]),
+    module("Storage", ["Failures", "Files", "Digests", "CHDF5"]),
+    module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
+    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
+    module("Settings", ["Failures", "Yams"]),
+    module(
+      "Training",
+      [
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Storage", "Images", "Dataset", "Settings", "Evaluation",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    module("Evaluation", ["Failures", "Randomness"]),
+    module("Reporting", ["Failures", "Files", "Images"]),
+    .executableTarget(
+      name: "ala",
+      dependencies: [
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Storage", "Images", "Dataset", "Settings", "Training", "Evaluation", "Reporting",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: processor),
+
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: processor),
+  ],
+  swiftLanguageModes: [.v6]
+)

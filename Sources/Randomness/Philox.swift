@@ -1,0 +1,23 @@
+/// Counter-based random numbers: any draw can be recomputed alone, in any order, on any rank.
+///
+/// The generator is Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+/// 1, 2, 3" (SC 2011). `RandomnessTests` holds it against the paper's published test vectors.
+
+/// Philox4x32-10: a bijection of a 128-bit counter under a 64-bit key.
+public enum Philox {
+  public static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
+    var c = counter
+    var k = key
+    for _ in 0..<10 {
+      let p0 = UInt64(0xD251_1F53) * UInt64(c[0])
+      let p1 = UInt64(0xCD9E_8D57) * UInt64(c[2])
+      c = SIMD4(
+        UInt32(truncatingIfNeeded: p1 >> 32) ^ c[1] ^ k[0],
+        UInt32(truncatingIfNeeded: p1),
+        UInt32(truncatingIfNeeded: p0 >> 32) ^ c[3] ^ k[1],
+        UInt32(truncatingIfNeeded: p0))
+      k = SIMD2(k[0] &+ 0x9E37_79B9, k[1] &+ 0xBB67_AE85)
+    }
+    return c
+  }
+}
