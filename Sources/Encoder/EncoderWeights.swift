@@ -1,0 +1,111 @@
+import Failures
+import Foundation
+import Tensor
+
+/// The frozen tensors of an encoder as float32: pointers into the mapped file, or into one converted copy.
+///
+/// `share` makes memory that holds the converted copy; under MPI the processes of a machine pass one that they share.
+final class EncoderWeights: @unchecked Sendable {
+  typealias Share = (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer
+
+  let file: SafetensorsFile
+  private let prefix: String
+  private var requests: [(tensor: SafetensorsFile.Tensor, offset: Int)] = []
+  private var convertedCount = 0
+  private var converted: UnsafeRawBufferPointer?
+
+  init(file: SafetensorsFile, prefix: String) {
+    self.file = file
+    self.prefix = prefix
+  }
+
+  func has(_ name: String) -> Bool { file.tensors[prefix + name] != nil }
+
+  /// A tensor's shape, checked to be of a type that is read.
+  func tensor(_ name: String) throws -> SafetensorsFile.Tensor {
+    guard let tensor = file.tensors[prefix + name] else {
+      throw Failure.badData("\(file.path): tensor \(prefix + name) is missing")
+    }
+    guard ["F32", "F16", "BF16"].contains(tensor.type) else {
+      throw Failure.badData(
+        "\(file.path): tensor \(tensor.name) is of type \(tensor.type); expected F32, F16 or BF16")
+    }
+    return tensor
+  }
+
+  /// Asks for a tensor of one of the given shapes; its values are there after `load`.
+  func request(_ name: String, _ shapes: [Int]...) throws -> Handle {
+    let tensor = try tensor(name)
+    guard shapes.contains(tensor.shape) else {
+      let expected = shapes.map { "\($0)" }.joined(separator: " or ")
+      throw Failure.badData(
+        "\(file.path): tensor \(tensor.name) has shape \(tensor.shape); expected \(expected)")
+    }
+    let count = tensor.shape.reduce(1, *)
+    if tensor.type == "F32", UInt(bitPattern: file.bytes(of: tensor).baseAddress) % 4 == 0 {
+      try checkFinite(tensor)
+      return Handle(weights: self, tensor: tensor, convertedOffset: nil)
+    }
+    let offset = convertedCount
+    requests.append((tensor, offset))
+    convertedCount += (count + 15) / 16 * 16
+    return Handle(weights: self, tensor: tensor, convertedOffset: offset)
+  }
+
+  /// Converts what is not float32 in the file.
+  func load(share: Share) throws {
+    guard convertedCount > 0 else { return }
+    converted = try share(convertedCount * 4) { memory in
+      for (tensor, offset) in requests {
+        try convert(tensor, to: memory.baseAddress! .advanced(by: offset * 4).assumingMemoryBound(to: Float.self))
+      }
+    }
+  }
+
+  struct Handle {
+    fileprivate let weights: EncoderWeights
+    let tensor: SafetensorsFile.Tensor
+    fileprivate let convertedOffset: Int?
+
+    /// Valid after `load`.
+    var values: ConstFloats {
+      if let convertedOffset, let base = weights.converted?.baseAddress {
+        return base.advanced(by: convertedOffset * 4).assumingMemoryBound(to: Float.self)
+      }
+      guard let base = weights.file.bytes(of: tensor).baseAddress else { preconditionFailure("an empty tensor") }
+      return base.assumingMemoryBound(to: Float.self)
+    }
+  }
+
+  private func convert(_ tensor: SafetensorsFile.Tensor, to target: Floats) throws {
+    let source = file.bytes(of: tensor)
+    let count = tensor.shape.reduce(1, *)
+    var isFinite = true
+    for index in 0..<count {
+      let value: Float
+      switch tensor.type {
+      case "F16": value = Float(Float16(bitPattern: source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
+      case "BF16":
+        value = Float(bitPattern: UInt32(source.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)) << 16)
+      default: value = source.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
+      }
+      isFinite = isFinite && value.isFinite
+      target[index] = value
+    }
+    guard isFinite else { throw notFinite(tensor) }
+  }
+
+  private func checkFinite(_ tensor: SafetensorsFile.Tensor) throws {
+    let bytes = file.bytes(of: tensor)
+    var exponents: UInt32 = 0
+    bytes.withMemoryRebound(to: UInt32.self) { words in
+      for word in words where word & 0x7F80_0000 == 0x7F80_0000 { exponents = 1 }
+    }
+    file.forgetPages(of: tensor)
+    guard exponents == 0 else { throw notFinite(tensor) }
+  }
+
+  private func notFinite(_ tensor: SafetensorsFile.Tensor) -> Failure {
+    Failure.badData("\(file.path): tensor \(tensor.name) holds values that are not finite")
+  }
+}

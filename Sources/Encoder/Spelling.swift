@@ -1,0 +1,98 @@
+import Failures
+
+/// The three ways in which image encoders are named in files (reference: each project's own code).
+public enum Spelling: String, Sendable {
+  /// Hugging Face transformers, `vision_model.…`.
+  case huggingFace = "Hugging Face CLIP"
+  /// OpenAI and open_clip, `visual.…`, with fused q, k, v.
+  case openCLIP = "OpenAI/open_clip"
+  /// timm, `blocks.0.attn.qkv.weight`, with fused q, k, v.
+  case timm = "timm ViT"
+
+  /// Recognises a file by the name of its patch convolution.
+  ///
+  /// - Returns: the spelling, and the prefix (`module.` or none) that all its names carry.
+  static func recognise(_ file: SafetensorsFile) throws -> (Spelling, prefix: String) {
+    for prefix in ["", "module."] {
+      for spelling in [Spelling.huggingFace, .openCLIP, .timm]
+      where file.tensors[prefix + spelling.patchWeight] != nil {
+        return (spelling, prefix)
+      }
+    }
+    let some = file.tensors.keys.sorted().prefix(3).joined(separator: ", ")
+    throw Failure.badData(
+      "\(file.path): holds no image encoder that is known by its names: expected vision_model.… (Hugging Face CLIP), "
+        + "visual.… (OpenAI, open_clip) or blocks.… (timm), found \(some.isEmpty ? "no tensors" : some)")
+  }
+
+  var patchWeight: String {
+    switch self {
+    case .huggingFace: "vision_model.embeddings.patch_embedding.weight"
+    case .openCLIP: "visual.conv1.weight"
+    case .timm: "patch_embed.proj.weight"
+    }
+  }
+
+  var patchBias: String? { self == .timm ? "patch_embed.proj.bias" : nil }
+
+  var classToken: String {
+    switch self {
+    case .huggingFace: "vision_model.embeddings.class_embedding"
+    case .openCLIP: "visual.class_embedding"
+    case .timm: "cls_token"
+    }
+  }
+
+  var positions: String {
+    switch self {
+    case .huggingFace: "vision_model.embeddings.position_embedding.weight"
+    case .openCLIP: "visual.positional_embedding"
+    case .timm: "pos_embed"
+    }
+  }
+
+  /// The norm before block 1; the misspelling is Hugging Face's own.
+  var normBefore: String {
+    switch self {
+    case .huggingFace: "vision_model.pre_layrnorm"
+    case .openCLIP: "visual.ln_pre"
+    case .timm: "norm_pre"
+    }
+  }
+
+  /// The stem of a block's names, counted from 0 as in files.
+  func block(_ index: Int) -> String {
+    switch self {
+    case .huggingFace: "vision_model.encoder.layers.\(index)"
+    case .openCLIP: "visual.transformer.resblocks.\(index)"
+    case .timm: "blocks.\(index)"
+    }
+  }
+
+  var norm1: String { ["layer_norm1", "ln_1", "norm1"][column] }
+  var norm2: String { ["layer_norm2", "ln_2", "norm2"][column] }
+  var attentionOut: String { ["self_attn.out_proj", "attn.out_proj", "attn.proj"][column] }
+  var fc1: String { ["mlp.fc1", "mlp.c_fc", "mlp.fc1"][column] }
+  var fc2: String { ["mlp.fc2", "mlp.c_proj", "mlp.fc2"][column] }
+
+  /// The fused q, k, v (rows q, then k, then v), or nil where each has its own tensor.
+  var fusedWeight: String? { [nil, "attn.in_proj_weight", "attn.qkv.weight"][column] }
+  var fusedBias: String? { [nil, "attn.in_proj_bias", "attn.qkv.bias"][column] }
+
+  private var column: Int {
+    switch self {
+    case .huggingFace: 0
+    case .openCLIP: 1
+    case .timm: 2
+    }
+  }
+
+  /// OpenAI's for both CLIP spellings, 0.5 for a plain timm ViT (model.md 11).
+  func mean(hasNormBefore: Bool) -> [Float] {
+    self == .timm && !hasNormBefore ? [0.5, 0.5, 0.5] : [0.48145466, 0.4578275, 0.40821073]
+  }
+
+  func standardDeviation(hasNormBefore: Bool) -> [Float] {
+    self == .timm && !hasNormBefore ? [0.5, 0.5, 0.5] : [0.26862954, 0.26130258, 0.27577711]
+  }
+}

@@ -1,0 +1,165 @@
+import Tensor
+
+/// Batch normalisation over the global batch (model.md 3), in steps between which lanes and ranks meet.
+
+/// Sums in double of each lane, which every rank completes with the others' lanes.
+public final class LaneTable: @unchecked Sendable {
+  public let lanes: Int
+  public let width: Int
+  public let base: UnsafeMutablePointer<Double>
+
+  /// [lanes, width].
+  public init(lanes: Int, width: Int) {
+    self.lanes = lanes
+    self.width = width
+    base = .allocate(capacity: max(lanes * width, 1))
+    base.initialize(repeating: 0, count: max(lanes * width, 1))
+  }
+
+  deinit { base.deallocate() }
+
+  public func row(_ lane: Int) -> UnsafeMutablePointer<Double> { base + lane * width }
+
+  public func clear() { base.update(repeating: 0, count: lanes * width) }
+
+  /// Σ over lanes of an entry, in lane order: the same for any number of ranks.
+  public func total(_ entry: Int) -> Double {
+    var total = 0.0
+    for lane in 0..<lanes { total += base[lane * width + entry] }
+    return total
+  }
+}
+
+/// Completes a table with other ranks' lanes.
+public protocol LaneExchange: AnyObject {
+  func gather(_ table: LaneTable)
+}
+
+/// A process that holds all lanes itself.
+public final class AllLanesHere: LaneExchange {
+  public init() {}
+  public func gather(_ table: LaneTable) {}
+}
+
+/// BatchNorm in training mode. Its running statistics change with the update, not before (`commit`), so that a
+/// refused step leaves no trace.
+public final class BatchNorm: @unchecked Sendable {
+  public let channels: Int
+  public let weight: Parameter
+  public let bias: Parameter
+  public let runningMean: Statistic
+  public let runningVariance: Statistic
+  public static let eps = 1e-5
+  public static let momentum = 0.1
+
+  public let sums: LaneTable
+  private let mean: Buffer
+  private let inverse: Buffer
+  private let meanDY: Buffer
+  private let meanDYX: Buffer
+  private var pendingMean: [Double]
+  private var pendingVariance: [Double]
+  private var hasPending = false
+
+  public init(_ store: ParameterStore, _ name: String, channels: Int, group: ParameterGroup, lanes: Int) {
+    self.channels = channels
+    weight = store.declare("\(name).weight", [channels], group: group, .ones)
+    bias = store.declare("\(name).bias", [channels], group: group, .zeros)
+    runningMean = store.declareStatistic("\(name).running_mean", count: channels, startsAtOne: false)
+    runningVariance = store.declareStatistic("\(name).running_var", count: channels, startsAtOne: true)
+    sums = LaneTable(lanes: lanes, width: 2 * channels)
+    mean = Buffer(channels)
+    inverse = Buffer(channels)
+    meanDY = Buffer(channels)
+    meanDYX = Buffer(channels)
+    pendingMean = Array(repeating: 0, count: channels)
+    pendingVariance = Array(repeating: 0, count: channels)
+  }
+
+  /// Adds one sample's rows x [rows, channels] to its lane's sums. The table is cleared first by the caller.
+  public func addSums(lane: Int, _ x: ConstFloats, rows: Int) {
+    batchNormSums(sums.row(lane), x, rows: rows, channels: channels)
+  }
+
+  /// From the lanes' sums over all ranks: the batch's mean and 1/√(var + eps), biased, and what the running values
+  /// will become (variance unbiased).
+  public func finishSums(_ exchange: LaneExchange, count: Int) {
+    exchange.gather(sums)
+    let n = Double(count)
+    for c in 0..<channels {
+      let mu = sums.total(c) / n
+      let variance = max(0, sums.total(channels + c) / n - mu * mu)
+      mean.base[c] = Float(mu)
+      inverse.base[c] = Float(1 / (variance + Self.eps).squareRoot())
+      let unbiased = count > 1 ? variance * n / (n - 1) : variance
+      pendingMean[c] = (1 - Self.momentum) * Double(runningMean.values[c]) + Self.momentum * mu
+      pendingVariance[c] = (1 - Self.momentum) * Double(runningVariance.values[c]) + Self.momentum * unbiased
+    }
+    hasPending = true
+  }
+
+  /// y [rows, channels] = the normalised x by the batch's statistics, with a ReLU where asked.
+  public func forward(_ y: Floats, _ x: ConstFloats, relu: Bool, rows: Int) {
+    batchNormApply(
+      y, x, mean: mean.base, inverse: inverse.base, weight: weight.values, bias: bias.values, relu: relu,
+      rows: rows, channels: channels)
+  }
+
+  /// Adds one sample's share of Σ dy and Σ dy·x̂ to its lane's sums.
+  public func addBackwardSums(lane: Int, _ dy: ConstFloats, _ x: ConstFloats, rows: Int) {
+    batchNormBackwardSums(
+      sums.row(lane), dy, x, mean: mean.base, inverse: inverse.base, rows: rows, channels: channels)
+  }
+
+  /// Writes a lane's own share of dWeight and dBias; the ordinary gradient reduction adds up the lanes.
+  public func writeGradients(lane: Int, slot: GradientSlot) {
+    let row = sums.row(lane)
+    let dWeight = slot.of(weight)
+    let dBias = slot.of(bias)
+    for c in 0..<channels {
+      dBias[c] += Float(row[c])
+      dWeight[c] += Float(row[channels + c])
+    }
+  }
+
+  /// Completes the backward sums over lanes and ranks. Call after every lane's `addBackwardSums`.
+  public func finishBackwardSums(_ exchange: LaneExchange, count: Int) {
+    exchange.gather(sums)
+    for c in 0..<channels {
+      meanDY.base[c] = Float(sums.total(c) / Double(count))
+      meanDYX.base[c] = Float(sums.total(channels + c) / Double(count))
+    }
+  }
+
+  /// dx [rows, channels] of dy; dx may be dy.
+  public func backward(_ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, rows: Int) {
+    batchNormBackwardApply(
+      dx, dy, x, mean: mean.base, inverse: inverse.base, weight: weight.values, meanDY: meanDY.base,
+      meanDYX: meanDYX.base, rows: rows, channels: channels)
+  }
+
+  /// Makes the running statistics those of the last forward pass.
+  public func commit() {
+    guard hasPending else { return }
+    for c in 0..<channels {
+      runningMean.values[c] = Float(pendingMean[c])
+      runningVariance.values[c] = Float(pendingVariance[c])
+    }
+    hasPending = false
+  }
+
+  /// Forgets the last forward pass: its step was refused.
+  public func discard() { hasPending = false }
+
+  /// y = the normalised x by the running statistics: inference. Safe from several threads.
+  ///
+  /// - Parameter scratch: [channels].
+  public func infer(_ y: Floats, _ x: ConstFloats, relu: Bool, rows: Int, scratch: Floats) {
+    for c in 0..<channels {
+      scratch[c] = Float(1 / (Double(runningVariance.values[c]) + Self.eps).squareRoot())
+    }
+    batchNormApply(
+      y, x, mean: runningMean.values, inverse: scratch, weight: weight.values, bias: bias.values, relu: relu,
+      rows: rows, channels: channels)
+  }
+}

@@ -1,0 +1,183 @@
+import Randomness
+import Tensor
+
+/// The trained tensors: one table of names, shapes and places that checkpoint, reduction, optimizer and freezing
+/// share.
+
+/// Which part of the model a tensor belongs to. The order is the order in memory, so that what a phase trains is
+/// one range: `ones` epochs train a prefix.
+public enum ParameterGroup: Int, CaseIterable, Sendable {
+  case lora
+  case perception
+  case side
+  case attention
+}
+
+/// How a tensor starts (model.md 1-4).
+public enum Initialiser: Equatable, Sendable {
+  case zeros
+  case ones
+  case normal(Double)
+  /// σ, cut at ±2σ.
+  case truncatedNormal(Double)
+  /// Uniform in ±bound.
+  case uniform(Double)
+}
+
+/// How a tensor lies in memory against its file.
+public enum MemoryOrder: Equatable, Sendable {
+  /// As in the file.
+  case plain
+  /// A file's [out, in, kh, kw] lies as [out, kh, kw, in], so that a token-major convolution is one product.
+  case channelsLast
+}
+
+/// One trained tensor.
+public struct Parameter: @unchecked Sendable {
+  public let name: String
+  /// As in files; row-major.
+  public let shape: [Int]
+  public let group: ParameterGroup
+  public let initialiser: Initialiser
+  public let memoryOrder: MemoryOrder
+  /// Whether weight decay applies: two or more dimensions and no position embedding (model.md 6).
+  public let isDecayed: Bool
+  public let offset: Int
+  unowned(unsafe) let store: ParameterStore
+
+  public var count: Int { shape.reduce(1, *) }
+  public var values: Floats { store.values.base + offset }
+  public var range: Range<Int> { offset..<(offset + count) }
+}
+
+/// One running statistic of a batch norm: saved with the model, never trained.
+public struct Statistic: @unchecked Sendable {
+  public let name: String
+  public let count: Int
+  public let offset: Int
+  let startsAtOne: Bool
+  unowned(unsafe) let store: ParameterStore
+
+  public var values: Floats { store.statisticValues.base + offset }
+}
+
+/// All trained tensors in one arena, their gradients and moments in parallel ones.
+///
+/// Layers declare what they need in the order of `ParameterGroup`; then `allocate` makes the arenas.
+public final class ParameterStore: @unchecked Sendable {
+  public private(set) var parameters: [Parameter] = []
+  public private(set) var statistics: [Statistic] = []
+  public private(set) var count = 0
+  private var statisticCount = 0
+
+  public private(set) var values = Buffer(0)
+  public private(set) var gradients = Buffer(0)
+  public private(set) var firstMoments = Buffer(0)
+  public private(set) var secondMoments = Buffer(0)
+  public private(set) var statisticValues = Buffer(0)
+  /// Each tensor's own count of updates, in the order of `parameters`.
+  public var steps: [Int] = []
+
+  public init() {}
+
+  public func declare(
+    _ name: String, _ shape: [Int], group: ParameterGroup, _ initialiser: Initialiser,
+    memoryOrder: MemoryOrder = .plain, isPosition: Bool = false
+  ) -> Parameter {
+    precondition(group.rawValue >= (parameters.last?.group.rawValue ?? 0), "groups are declared in memory order")
+    let parameter = Parameter(
+      name: name, shape: shape, group: group, initialiser: initialiser, memoryOrder: memoryOrder,
+      isDecayed: shape.count >= 2 && !isPosition, offset: count, store: self)
+    parameters.append(parameter)
+    count += parameter.count
+    return parameter
+  }
+
+  public func declareStatistic(_ name: String, count: Int, startsAtOne: Bool) -> Statistic {
+    let statistic = Statistic(
+      name: name, count: count, offset: statisticCount, startsAtOne: startsAtOne, store: self)
+    statistics.append(statistic)
+    statisticCount += count
+    return statistic
+  }
+
+  /// Makes the arenas.
+  ///
+  /// - Parameter training: whether gradients and moments are needed.
+  public func allocate(training: Bool) {
+    values = Buffer(count)
+    statisticValues = Buffer(statisticCount)
+    if training {
+      gradients = Buffer(count)
+      firstMoments = Buffer(count)
+      secondMoments = Buffer(count)
+    }
+    steps = Array(repeating: 0, count: parameters.count)
+  }
+
+  /// Gives every tensor its start. Each draws from its own stream, `init/<name>`, in the file's element order, so
+  /// that one tensor's start depends on no other.
+  public func initialise(seed: UInt64) {
+    for parameter in parameters {
+      var stream = RandomStream(seed: seed, name: "init/\(parameter.name)")
+      let draws: [Float] = (0..<parameter.count).map { _ in
+        switch parameter.initialiser {
+        case .zeros: 0
+        case .ones: 1
+        case .normal(let sigma): Float(sigma * stream.normal())
+        case .truncatedNormal(let sigma): Float(sigma * stream.truncatedNormal(cut: 2))
+        case .uniform(let bound): Float(stream.uniform(-bound, bound))
+        }
+      }
+      set(parameter, fromFile: draws)
+    }
+    for statistic in statistics {
+      statistic.values.update(repeating: statistic.startsAtOne ? 1 : 0, count: statistic.count)
+    }
+  }
+
+  /// The range of the arenas that a set of groups covers; the groups must be neighbours in memory.
+  public func range(of groups: Set<ParameterGroup>) -> Range<Int> {
+    let own = parameters.filter { groups.contains($0.group) }
+    guard let first = own.first, let last = own.last else { return 0..<0 }
+    precondition(own.reduce(0) { $0 + $1.count } == last.range.upperBound - first.offset)
+    return first.offset..<last.range.upperBound
+  }
+
+  /// One of the arenas' view of a tensor, in the file's element order.
+  public func fileValues(of parameter: Parameter, in arena: Buffer) -> [Float] {
+    let memory = arena.base + parameter.offset
+    return (0..<parameter.count).map { memory[Self.memoryIndex($0, parameter)] }
+  }
+
+  /// Stores values that are in the file's element order into one of the arenas.
+  public func set(_ parameter: Parameter, fromFile values: [Float], in arena: Buffer? = nil) {
+    precondition(values.count == parameter.count)
+    let memory = (arena ?? self.values).base + parameter.offset
+    for (index, value) in values.enumerated() { memory[Self.memoryIndex(index, parameter)] = value }
+  }
+
+  private static func memoryIndex(_ index: Int, _ parameter: Parameter) -> Int {
+    guard parameter.memoryOrder == .channelsLast else { return index }
+    let (inputs, kernel) = (parameter.shape[1], parameter.shape[2] * parameter.shape[3])
+    let (output, rest) = index.quotientAndRemainder(dividingBy: inputs * kernel)
+    let (input, place) = rest.quotientAndRemainder(dividingBy: kernel)
+    return (output * kernel + place) * inputs + input
+  }
+}
+
+/// Where a lane's gradients of one segment of tensors are gathered, before the lanes are summed.
+public struct GradientSlot: @unchecked Sendable {
+  let base: Floats
+  let origin: Int
+
+  /// - Parameters:
+  ///   - base: room for the segment, zeroed before the lane's first sample.
+  ///   - origin: the segment's offset in the arenas.
+  public init(base: Floats, origin: Int) {
+    self.base = base
+    self.origin = origin
+  }
+
+  public func of(_ parameter: Parameter) -> Floats { base + (parameter.offset - origin) }
+}

@@ -1,0 +1,86 @@
+/// Batch normalisation over positions and samples, in the three steps between which ranks meet.
+///
+/// Sums are kept in double and are combined in lane order (model.md 8), so that they do not depend on how many
+/// ranks there are.
+
+/// sums [2·channels] += Σ x, then Σ x², over the rows of x [rows, channels].
+public func batchNormSums(_ sums: UnsafeMutablePointer<Double>, _ x: ConstFloats, rows: Int, channels: Int) {
+  for r in 0..<rows {
+    let xr = x + r * channels
+    var c = 0
+    while c + 8 <= channels {
+      let v = SIMD8<Double>(UnsafeRawPointer(xr + c).loadUnaligned(as: SIMD8<Float>.self))
+      let s = UnsafeMutableRawPointer(sums + c)
+      let q = UnsafeMutableRawPointer(sums + channels + c)
+      s.storeBytes(of: s.loadUnaligned(as: SIMD8<Double>.self) + v, as: SIMD8<Double>.self)
+      q.storeBytes(of: q.loadUnaligned(as: SIMD8<Double>.self) + v * v, as: SIMD8<Double>.self)
+      c += 8
+    }
+    while c < channels {
+      let v = Double(xr[c])
+      sums[c] += v
+      sums[channels + c] += v * v
+      c += 1
+    }
+  }
+}
+
+/// y = (x − mean)·inverse·weight + bias, by channel, followed by a ReLU where asked; y may be x.
+public func batchNormApply(
+  _ y: Floats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, weight: ConstFloats, bias: ConstFloats,
+  relu: Bool, rows: Int, channels: Int
+) {
+  for r in 0..<rows {
+    let xr = x + r * channels
+    let yr = y + r * channels
+    var c = 0
+    while c < channels {
+      let n = min(vectorWidth, channels - c)
+      let isWhole = n == vectorWidth
+      let v = isWhole ? load(xr + c) : loadPart(xr + c, n)
+      let m = isWhole ? load(mean + c) : loadPart(mean + c, n)
+      let s = isWhole ? load(inverse + c) : loadPart(inverse + c, n)
+      let w = isWhole ? load(weight + c) : loadPart(weight + c, n)
+      let b = isWhole ? load(bias + c) : loadPart(bias + c, n)
+      var result = b.addingProduct((v - m) * s, w)
+      if relu { result = result.replacing(with: Vector.zero, where: result .< Vector.zero) }
+      if isWhole { store(result, yr + c) } else { storePart(result, yr + c, n) }
+      c += vectorWidth
+    }
+  }
+}
+
+/// sums [2·channels] += Σ dy, then Σ dy·x̂, x̂ = (x − mean)·inverse, over the rows.
+public func batchNormBackwardSums(
+  _ sums: UnsafeMutablePointer<Double>, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats,
+  inverse: ConstFloats, rows: Int, channels: Int
+) {
+  for r in 0..<rows {
+    let xr = x + r * channels
+    let dyr = dy + r * channels
+    for c in 0..<channels {
+      let g = Double(dyr[c])
+      sums[c] += g
+      sums[channels + c] += g * Double((xr[c] - mean[c]) * inverse[c])
+    }
+  }
+}
+
+/// dx = weight·inverse·(dy − Σdy/n − x̂·Σ(dy·x̂)/n); dx may be dy.
+///
+/// - Parameters:
+///   - meanDY, meanDYX: [channels], the global sums over the global count n.
+public func batchNormBackwardApply(
+  _ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats,
+  weight: ConstFloats, meanDY: ConstFloats, meanDYX: ConstFloats, rows: Int, channels: Int
+) {
+  for r in 0..<rows {
+    let xr = x + r * channels
+    let dyr = dy + r * channels
+    let dxr = dx + r * channels
+    for c in 0..<channels {
+      let normalised = (xr[c] - mean[c]) * inverse[c]
+      dxr[c] = weight[c] * inverse[c] * (dyr[c] - meanDY[c] - normalised * meanDYX[c])
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/// Sums and products over whole buffers.
+
+/// y += x.
+public func accumulate(_ y: Floats, _ x: ConstFloats, _ count: Int) {
+  map(y, y, x, count) { $0 + $1 }
+}
+
+/// y = x.
+public func copy(_ y: Floats, _ x: ConstFloats, _ count: Int) {
+  y.update(from: x, count: count)
+}
+
+/// y = 0.
+public func clear(_ y: Floats, _ count: Int) {
+  y.update(repeating: 0, count: count)
+}
+
+/// Fills each of `rows` rows of y with `row` [columns]: a bias, before a product is added to it.
+public func repeatRow(_ y: Floats, _ row: ConstFloats, rows: Int, columns: Int, stride: Int? = nil) {
+  for r in 0..<rows { (y + r * (stride ?? columns)).update(from: row, count: columns) }
+}
+
+/// sum [columns] += the rows of x [rows, columns], in row order: the gradient of a bias.
+public func accumulateRows(_ sum: Floats, _ x: ConstFloats, rows: Int, columns: Int, stride: Int? = nil) {
+  for r in 0..<rows { accumulate(sum, x + r * (stride ?? columns), columns) }
+}
+
+/// y [rows, columns] = x [rows, columns], each row times its own factor: h ⊙ α, α broadcast over channels.
+public func scaleRows(_ y: Floats, _ x: ConstFloats, _ factors: ConstFloats, rows: Int, columns: Int) {
+  for r in 0..<rows {
+    let factor = Vector(repeating: factors[r])
+    map(y + r * columns, x + r * columns, columns) { $0 * factor }
+  }
+}
+
+/// The gradient of `scaleRows`: dx = dy·factor, and dFactors[r] = Σ_c dy[r, c]·x[r, c].
+public func scaleRowsBackward(
+  _ dx: Floats, _ dFactors: Floats, _ dy: ConstFloats, _ x: ConstFloats, _ factors: ConstFloats,
+  rows: Int, columns: Int
+) {
+  for r in 0..<rows {
+    dFactors[r] = sum(dy + r * columns, x + r * columns, columns) { $0 * $1 }
+  }
+  scaleRows(dx, dy, factors, rows: rows, columns: columns)
+}
+
+/// Σ x², in double, in index order: a share of the gradient's norm.
+public func sumOfSquares(_ x: ConstFloats, _ count: Int) -> Double {
+  var partial = SIMD8<Double>.zero
+  var i = 0
+  while i + 8 <= count {
+    let v = SIMD8<Double>(UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Float>.self))
+    partial += v * v
+    i += 8
+  }
+  var total = 0.0
+  for lane in 0..<8 { total += partial[lane] }
+  while i < count {
+    total += Double(x[i]) * Double(x[i])
+    i += 1
+  }
+  return total
+}

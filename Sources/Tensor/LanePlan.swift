@@ -1,0 +1,47 @@
+/// How a global batch is cut into lanes, and lanes into ranks (model.md 8).
+///
+/// Lane j of L holds samples [j·B/L, (j+1)·B/L) of the global batch, whatever the world size; a rank holds
+/// consecutive lanes. Where the ranks divide the lanes every rank holds equally many and sums over lanes follow
+/// one binary tree.
+public struct LanePlan: Equatable, Sendable {
+  public let batch: Int
+  public let lanes: Int
+  public let world: Int
+  public let rank: Int
+
+  public init(batch: Int, lanes: Int, world: Int, rank: Int) {
+    precondition(lanes > 0 && world > 0 && (0..<world).contains(rank) && batch >= 0)
+    self.batch = batch
+    self.lanes = lanes
+    self.world = world
+    self.rank = rank
+  }
+
+  /// Whether the reproducibility promise holds at this world size.
+  public var isEven: Bool { lanes % world == 0 }
+
+  /// The lanes of a rank.
+  public func lanes(of rank: Int) -> Range<Int> {
+    (rank * lanes / world)..<((rank + 1) * lanes / world)
+  }
+
+  /// This rank's lanes.
+  public var ownLanes: Range<Int> { lanes(of: rank) }
+
+  /// The samples of a lane, as positions in the global batch.
+  public func samples(ofLane lane: Int) -> Range<Int> {
+    (lane * batch / lanes)..<((lane + 1) * batch / lanes)
+  }
+
+  /// The samples of this rank, as positions in the global batch.
+  public var ownSamples: Range<Int> {
+    let own = ownLanes
+    guard !own.isEmpty else { return 0..<0 }
+    return samples(ofLane: own.lowerBound).lowerBound..<samples(ofLane: own.upperBound - 1).upperBound
+  }
+
+  /// The most samples that any rank may hold of a full batch.
+  public static func largestShare(batch: Int, lanes: Int, world: Int) -> Int {
+    (0..<world).map { LanePlan(batch: batch, lanes: lanes, world: world, rank: $0).ownSamples.count }.max() ?? 0
+  }
+}

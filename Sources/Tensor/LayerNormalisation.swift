@@ -1,0 +1,70 @@
+/// Layer normalisation over the last axis.
+
+/// y [rows, columns] = (x − μ)/√(var + eps)·weight + bias, by row; weight and bias may be absent (no affine).
+///
+/// - Parameters:
+///   - mean, inverse: [rows], kept for the backward pass; both nil where there is none.
+///   - stride: of x's rows, where x is wider than `columns`.
+public func layerNorm(
+  _ y: Floats, _ x: ConstFloats, weight: ConstFloats?, bias: ConstFloats?, eps: Float,
+  mean: Floats?, inverse: Floats?, rows: Int, columns: Int
+) {
+  for r in 0..<rows {
+    let xr = x + r * columns
+    let yr = y + r * columns
+    let mu = sum(xr, xr, columns) { x, _ in x } / Float(columns)
+    let centre = Vector(repeating: mu)
+    let variance = sum(xr, xr, columns) { x, _ in (x - centre) * (x - centre) } / Float(columns)
+    let scale = 1 / (variance + eps).squareRoot()
+    mean?[r] = mu
+    inverse?[r] = scale
+    let factor = Vector(repeating: scale)
+    if let weight, let bias {
+      var i = 0
+      while i + vectorWidth <= columns {
+        store(load(bias + i).addingProduct((load(xr + i) - centre) * factor, load(weight + i)), yr + i)
+        i += vectorWidth
+      }
+      if i < columns {
+        let n = columns - i
+        storePart(
+          loadPart(bias + i, n).addingProduct((loadPart(xr + i, n) - centre) * factor, loadPart(weight + i, n)),
+          yr + i, n)
+      }
+    } else {
+      map(yr, xr, columns) { ($0 - centre) * factor }
+    }
+  }
+}
+
+/// The gradient of `layerNorm`: dx += its share (dx is added to, for a residual path runs beside a norm);
+/// dWeight and dBias, where given, are added to in row order.
+///
+/// - Parameter scratch: [columns].
+public func layerNormBackward(
+  _ dx: Floats, dWeight: Floats?, dBias: Floats?, _ dy: ConstFloats, _ x: ConstFloats, weight: ConstFloats?,
+  mean: ConstFloats, inverse: ConstFloats, scratch: Floats, rows: Int, columns: Int
+) {
+  let n = Float(columns)
+  for r in 0..<rows {
+    let xr = x + r * columns
+    let dyr = dy + r * columns
+    let dxr = dx + r * columns
+    let centre = Vector(repeating: mean[r])
+    let factor = Vector(repeating: inverse[r])
+    if let dWeight, let dBias {
+      accumulate(dBias, dyr, columns)
+      map(scratch, dyr, xr, columns) { dy, x in dy * (x - centre) * factor }
+      accumulate(dWeight, scratch, columns)
+    }
+    if let weight {
+      map(scratch, dyr, weight, columns) { $0 * $1 }
+    } else {
+      copy(scratch, dyr, columns)
+    }
+    let s1 = Vector(repeating: sum(scratch, scratch, columns) { g, _ in g } / n)
+    let s2 = Vector(repeating: sum(scratch, xr, columns) { g, x in g * (x - centre) * factor } / n)
+    map(scratch, scratch, xr, columns) { g, x in factor * (g - s1 - (x - centre) * factor * s2) }
+    accumulate(dxr, scratch, columns)
+  }
+}
