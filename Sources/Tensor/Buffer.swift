@@ -1,3 +1,5 @@
+import Foundation
+
 /// Storage of the numeric code: float32, row-major, 64-byte aligned, never moved.
 
 /// What kernels read and write. Lengths are the caller's promise, checked at the border of a layer.
@@ -9,16 +11,35 @@ public final class Buffer: @unchecked Sendable {
   public let base: Floats
   public let count: Int
 
-  /// Zero-filled; pages that nothing touches cost no memory.
+  private let mappedBytes: Int
+
+  /// Larger blocks are mapped, so that their pages cost memory only once they are touched.
+  private static let smallestMapping = 1 << 16
+
+  /// Zero-filled.
   public init(_ count: Int) {
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    base = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    if bytes >= Self.smallestMapping,
+      let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED
+    {
+      mappedBytes = bytes
+      base = memory.bindMemory(to: Float.self, capacity: count)
+    } else {
+      mappedBytes = 0
+      let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+      memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      base = memory.bindMemory(to: Float.self, capacity: max(count, 1))
+    }
   }
 
-  deinit { UnsafeMutableRawPointer(base).deallocate() }
+  deinit {
+    if mappedBytes > 0 {
+      munmap(base, mappedBytes)
+    } else {
+      UnsafeMutableRawPointer(base).deallocate()
+    }
+  }
 }
 
 /// Hands out consecutive ranges of a block whose size is not known until all have been asked for.

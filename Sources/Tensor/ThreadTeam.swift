@@ -11,7 +11,7 @@ public final class ThreadTeam: @unchecked Sendable {
   private let generation = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
   private var taskCount = 0
-  private var body: ((Int) -> Void)?
+  private var body: ((Int, Int) -> Void)?
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var threads: [pthread_t] = []
@@ -23,9 +23,9 @@ public final class ThreadTeam: @unchecked Sendable {
     threadCount = max(1, count)
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
-    for _ in 1..<threadCount {
+    for index in stride(from: 1, to: threadCount, by: 1) {
       var thread = pthread_t()
-      let worker = Unmanaged.passRetained(Worker(team: self))
+      let worker = Unmanaged.passRetained(Worker(team: self, index: index))
       let status = pthread_create(
         &thread, nil,
         { argument in
@@ -50,11 +50,11 @@ public final class ThreadTeam: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// Runs `body(0)` … `body(tasks - 1)`, each once, on the team's threads and the caller's; returns when all are
-  /// done. Not reentrant.
-  public func run(_ tasks: Int, _ body: (Int) -> Void) {
+  /// Runs `body(0, thread)` … `body(tasks - 1, thread)`, each once, on the team's threads and the caller's; returns
+  /// when all are done. `thread` (0..<threadCount) tells which scratch a task may use. Not reentrant.
+  public func run(_ tasks: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
     if threads.isEmpty || tasks <= 1 {
-      for task in 0..<tasks { body(task) }
+      for task in 0..<tasks { body(task, 0) }
       return
     }
     withoutActuallyEscaping(body) { body in
@@ -66,7 +66,7 @@ public final class ThreadTeam: @unchecked Sendable {
       generation.add(1, ordering: .sequentiallyConsistent)
       pthread_cond_broadcast(wake)
       pthread_mutex_unlock(mutex)
-      drain(body)
+      drain(body, thread: 0)
       var polls = 0
       while running.load(ordering: .acquiring) > 0 {
         polls += 1
@@ -76,18 +76,23 @@ public final class ThreadTeam: @unchecked Sendable {
     }
   }
 
-  private func drain(_ body: (Int) -> Void) {
+  private func drain(_ body: (Int, Int) -> Void, thread: Int) {
     while true {
       let task = next.add(1, ordering: .relaxed).oldValue
       if task >= taskCount { return }
-      body(task)
+      body(task, thread)
     }
   }
 
   /// A worker holds its team unowned, so that the team can end.
   private final class Worker {
     unowned(unsafe) let team: ThreadTeam
-    init(team: ThreadTeam) { self.team = team }
+    let index: Int
+
+    init(team: ThreadTeam, index: Int) {
+      self.team = team
+      self.index = index
+    }
 
     func loop() {
       var seen = 0
@@ -102,7 +107,7 @@ public final class ThreadTeam: @unchecked Sendable {
         }
         seen += 1
         if team.stopping.load(ordering: .sequentiallyConsistent) { return }
-        if let body = team.body { team.drain(body) }
+        if let body = team.body { team.drain(body, thread: index) }
         team.running.subtract(1, ordering: .acquiringAndReleasing)
       }
     }

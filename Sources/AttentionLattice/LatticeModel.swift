@@ -1,0 +1,81 @@
+import Encoder
+import Failures
+import Layers
+import Tensor
+
+/// The whole Attention Lattice Adapter: encoder with LoRA, side, attention and perception branch, and the table of
+/// its trained tensors.
+public final class LatticeModel: @unchecked Sendable {
+  public let options: ModelOptions
+  public let parameters: ParameterStore
+  public let encoder: ImageEncoder
+  public let side: SideBranch
+  public let attention: AttentionBranch
+  public let perception: PerceptionBranch
+
+  /// The fused layers below the first LoRA block: what the cache may hold. Ascending, each once.
+  public let frozenFusedLayers: [Int]
+  /// The fused layers at or above it, into which gradients flow.
+  public let trainedFusedLayers: [Int]
+
+  /// Maps the encoder and makes the arenas; tensors are not yet initialised.
+  ///
+  /// - Parameters:
+  ///   - training: whether gradients and moments are needed.
+  ///   - share: see `ImageEncoder`.
+  /// - Throws: `Failure` 66, 65 (encoder file), 78 (options that do not fit it or each other).
+  public init(
+    _ options: ModelOptions, training: Bool,
+    share: ((Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer)? = nil
+  ) throws {
+    self.options = options
+    let store = ParameterStore()
+    parameters = store
+    encoder = try ImageEncoder(options.encoder, store: store, share: share)
+    try Self.check(options, encoder: encoder)
+    let (g, D, C) = (encoder.grid, encoder.width, options.classes)
+    perception = PerceptionBranch(store, options.perception, grid: g, width: D, classes: C, lanes: options.lanes)
+    side = SideBranch(
+      store, options.side, patches: encoder.patchCount, patchValues: encoder.patchValues, encoderWidth: D)
+    attention = AttentionBranch(
+      store, options.attention, grid: g, width: options.side.width, classes: C, lanes: options.lanes)
+    store.allocate(training: training)
+    let fused = Set(options.side.fusion)
+    let firstTrained = encoder.firstLoRABlock
+    frozenFusedLayers = fused.filter { $0 < firstTrained }.sorted()
+    trainedFusedLayers = fused.filter { $0 >= firstTrained }.sorted()
+  }
+
+  private static func check(_ options: ModelOptions, encoder: ImageEncoder) throws {
+    for layer in options.side.fusion where layer < 0 || layer > encoder.depth {
+      throw Failure.badConfiguration(
+        "side.fusion names layer \(layer); the encoder runs blocks 1 to \(encoder.depth), so layers 0 to \(encoder.depth) can be fused"
+      )
+    }
+    guard options.side.fusion.count <= options.side.layers else {
+      throw Failure.badConfiguration(
+        "side.fusion has \(options.side.fusion.count) entries for \(options.side.layers) layers (side.layers)")
+    }
+    guard options.side.width % options.side.heads == 0 else {
+      throw Failure.badConfiguration(
+        "side.heads is \(options.side.heads), which does not divide side.width of \(options.side.width)")
+    }
+    guard encoder.grid >> options.perception.channels.count >= 1 else {
+      throw Failure.badConfiguration(
+        "perception.channels has \(options.perception.channels.count) stages, each of which halves the grid: "
+          + "\(encoder.grid) x \(encoder.grid) patches are too few (image.size)")
+    }
+    guard options.classes >= 1 else { throw Failure.badConfiguration("the data set has no classes") }
+  }
+
+  /// Batch norms whose running statistics a phase changes.
+  func norms(_ phase: Phase) -> [BatchNorm] {
+    perception.norms + (phase.usesAttention ? attention.norms : [])
+  }
+
+  /// The number of values that a phase trains.
+  public func trainedCount(_ phase: Phase) -> Int { parameters.range(of: phase.trainedGroups).count }
+
+  /// The arena range of what a phase trains.
+  public func trainedRange(_ phase: Phase) -> Range<Int> { parameters.range(of: phase.trainedGroups) }
+}

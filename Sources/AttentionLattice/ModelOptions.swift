@@ -1,0 +1,60 @@
+import Encoder
+import Tensor
+
+/// Everything that shapes the model (model.md 1-5); the settings of the same names.
+public struct ModelOptions: Equatable, Sendable {
+  public enum Head: String, Sendable {
+    /// α = σ(BN(conv(F))).
+    case abn
+    /// α = the per-image min-max of conv1×1(F).
+    case minmax
+  }
+
+  public enum InputNorm: String, Sendable {
+    case none
+    case layernorm
+  }
+
+  public struct Side: Equatable, Sendable {
+    /// d.
+    public var width = 240
+    public var heads = 6
+    /// l.
+    public var layers = 8
+    /// The encoder layer that is added before side layer 1, 2, …
+    public var fusion = [0, 1, 2, 3]
+    public init() {}
+  }
+
+  public struct Attention: Equatable, Sendable {
+    public var head = Head.abn
+    /// 3 or 1, of the C→1 convolution of head `abn`.
+    public var kernel = 3
+    public var dropout = 0.0
+    public var padding = Padding.zeros
+    public init() {}
+  }
+
+  public struct Perception: Equatable, Sendable {
+    public var channels = [256, 128]
+    public var dropout = 0.0
+    public var inputNorm = InputNorm.none
+    public init() {}
+  }
+
+  public var encoder: EncoderOptions
+  public var side = Side()
+  public var attention = Attention()
+  public var perception = Perception()
+  /// C.
+  public var classes: Int
+  /// λ, the weight of the attention branch's loss.
+  public var lambda = 1.0 / 15
+  /// How many lanes a global batch is cut into.
+  public var lanes = 4
+
+  public init(encoder: EncoderOptions, classes: Int) {
+    self.encoder = encoder
+    self.classes = classes
+  }
+}

@@ -1,0 +1,267 @@
+import Layers
+import Randomness
+import Tensor
+
+/// The Perception Branch, PB (paper 3.4, model.md 4): classifies u = h⁽ᵏ⁾ ⊙ h_AB. Its prediction is the model's.
+///
+/// The methods are the pieces between the batch norms, at which lanes and ranks meet.
+public struct PerceptionBranch: Sendable {
+  let options: ModelOptions.Perception
+  /// g.
+  let grid: Int
+  /// D.
+  let width: Int
+  /// C.
+  let classes: Int
+  let inputNorm: LayerNorm?
+  let stages: [Stage]
+  let classifier: Linear
+  let segment: Range<Int>
+
+  /// conv3×3, BN, ReLU, max-pool.
+  struct Stage: Sendable {
+    let convolution: Convolution
+    let norm: BatchNorm
+    /// Of the stage's input.
+    let grid: Int
+    var channels: Int { convolution.outputs }
+    var pooledGrid: Int { grid / 2 }
+  }
+
+  init(
+    _ store: ParameterStore, _ options: ModelOptions.Perception, grid: Int, width D: Int, classes C: Int, lanes: Int
+  ) {
+    let start = store.count
+    self.options = options
+    self.grid = grid
+    width = D
+    classes = C
+    inputNorm = options.inputNorm == .layernorm ? LayerNorm(width: D, eps: 1e-6, weight: nil, bias: nil) : nil
+    var stages: [Stage] = []
+    var inputs = D
+    var g = grid
+    for (index, channels) in options.channels.enumerated() {
+      let stem = "perception.stages.\(index + 1)"
+      stages.append(
+        Stage(
+          convolution: Convolution(
+            store, "\(stem).conv", inputs: inputs, outputs: channels, kernel: 3, padding: .zeros, group: .perception,
+            initialiser: Convolution.kaimingFanOut(outputs: channels, kernel: 3)),
+          norm: BatchNorm(store, "\(stem).norm", channels: channels, group: .perception, lanes: lanes), grid: g))
+      inputs = channels
+      g /= 2
+    }
+    self.stages = stages
+    let bound = 1 / Double(inputs).squareRoot()
+    classifier = Linear(
+      store, "perception.classifier", inputs: inputs, outputs: C, group: .perception, weight: .uniform(bound),
+      bias: .uniform(bound))
+    segment = start..<store.count
+  }
+
+  var norms: [BatchNorm] { stages.map(\.norm) }
+
+  /// Channels of the last stage.
+  var features: Int { classifier.inputs }
+
+  /// Where one sample's values lie.
+  struct Places: Sendable {
+    /// The normed h⁽ᵏ⁾ [N, D] and its statistics, where there is an input norm.
+    let normed: Int
+    let mean: Int
+    let inverse: Int
+    /// h⁽ᵏ⁾ ⊙ α [N, D].
+    let u: Int
+    /// By stage: before its norm and after ReLU [g·g, c]; pooled [h·h, c]; the maxima's places, as bytes.
+    let convolved: [Int]
+    let activated: [Int]
+    let pooled: [Int]
+    let winners: [Int]
+    /// [c] after GAP, what dropout multiplies with, and the classifier's input.
+    let averaged: Int
+    let kept: Int
+    let dropped: Int
+    /// [C].
+    let logits: Int
+    let dLogits: Int
+    /// Gradients of the stages' outputs [g·g, c].
+    let gradients: [Int]
+  }
+
+  func places(_ layout: inout Layout) -> Places {
+    let N = grid * grid
+    let hasNorm = inputNorm != nil
+    return Places(
+      normed: layout.take(hasNorm ? N * width : 0), mean: layout.take(hasNorm ? N : 0),
+      inverse: layout.take(hasNorm ? N : 0), u: layout.take(N * width),
+      convolved: stages.map { layout.take($0.grid * $0.grid * $0.channels) },
+      activated: stages.map { layout.take($0.grid * $0.grid * $0.channels) },
+      pooled: stages.map { layout.take($0.pooledGrid * $0.pooledGrid * $0.channels) },
+      winners: stages.map { layout.take(($0.pooledGrid * $0.pooledGrid * $0.channels + 3) / 4) },
+      averaged: layout.take(features), kept: layout.take(features), dropped: layout.take(features),
+      logits: layout.take(classes), dLogits: layout.take(classes),
+      gradients: stages.map { layout.take($0.grid * $0.grid * $0.channels) })
+  }
+
+  var scratchCount: Int {
+    let convolutions = stages.map { $0.convolution.scratchCount(grid: $0.grid) }.max() ?? 0
+    let maps = stages.map { $0.grid * $0.grid * $0.convolution.inputs }.max() ?? 0
+    return convolutions + maps + width + 2 * features + 96
+  }
+
+  private func winners(_ memory: Floats, _ offset: Int) -> UnsafeMutablePointer<UInt8> {
+    UnsafeMutableRawPointer(memory + offset).assumingMemoryBound(to: UInt8.self)
+  }
+
+  // MARK: Forward
+
+  /// What α multiplies: h⁽ᵏ⁾'s patch tokens, normed where asked. [N, D].
+  func prepareInput(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
+    guard let inputNorm else { return h }
+    inputNorm.forward(
+      memory + at.normed, h, mean: memory + at.mean, inverse: memory + at.inverse, rows: grid * grid)
+    return ConstFloats(memory + at.normed)
+  }
+
+  /// Stage 1's convolution of x ⊙ α, before its norm; α nil stands for 1.
+  func forwardFirst(_ memory: Floats, _ at: Places, input x: ConstFloats, alpha: ConstFloats?, scratch: Floats) -> Floats {
+    var u = x
+    if let alpha {
+      scaleRows(memory + at.u, x, alpha, rows: grid * grid, columns: width)
+      u = ConstFloats(memory + at.u)
+    }
+    stages[0].convolution.forward(memory + at.convolved[0], u, grid: grid, scratch: scratch)
+    return memory + at.convolved[0]
+  }
+
+  /// The end of stage `index` (from 0): norm by the batch's statistics, ReLU, max-pool.
+  private func finishStage(_ index: Int, _ memory: Floats, _ at: Places) {
+    stages[index].norm.forward(
+      memory + at.activated[index], memory + at.convolved[index], relu: true,
+      rows: stages[index].grid * stages[index].grid)
+    pool(index, memory, at)
+  }
+
+  private func pool(_ index: Int, _ memory: Floats, _ at: Places) {
+    maxPool(
+      memory + at.pooled[index], winners: winners(memory, at.winners[index]), memory + at.activated[index],
+      grid: stages[index].grid, channels: stages[index].channels)
+  }
+
+  /// The end of stage `index` − 1 and the convolution of stage `index`, before its norm.
+  func forwardStage(_ index: Int, _ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
+    finishStage(index - 1, memory, at)
+    stages[index].convolution.forward(
+      memory + at.convolved[index], memory + at.pooled[index - 1], grid: stages[index].grid, scratch: scratch)
+    return memory + at.convolved[index]
+  }
+
+  /// The end of the last stage, GAP, dropout and the logits.
+  func forwardLogits(_ memory: Floats, _ at: Places, draw: RandomStream?) {
+    finishStage(stages.count - 1, memory, at)
+    classify(memory, at, draw: draw)
+  }
+
+  private func classify(_ memory: Floats, _ at: Places, draw: RandomStream?) {
+    let last = stages.count - 1
+    let cells = stages[last].pooledGrid * stages[last].pooledGrid
+    globalAveragePool(memory + at.averaged, memory + at.pooled[last], rows: cells, channels: features)
+    let kept = memory + at.kept
+    kept.update(repeating: 1, count: features)
+    if var draw, options.dropout > 0 {
+      let factor = Float(1 / (1 - options.dropout))
+      for c in 0..<features { kept[c] = draw.uniform() < options.dropout ? 0 : factor }
+    }
+    for c in 0..<features { memory[at.dropped + c] = memory[at.averaged + c] * kept[c] }
+    classifier.forward(memory + at.logits, memory + at.dropped, low: nil, rows: 1)
+  }
+
+  // MARK: Backward
+
+  /// From dLogits to the gradient of the last stage's norm.
+  func backwardLogits(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (dy: Floats, x: Floats) {
+    let last = stages.count - 1
+    let cells = stages[last].pooledGrid * stages[last].pooledGrid
+    let dAveraged = scratch
+    classifier.backward(
+      dAveraged, memory + at.dLogits, memory + at.dropped, low: nil, slot: slot, scratch: nil, rows: 1)
+    for c in 0..<features { dAveraged[c] *= memory[at.kept + c] }
+    let dPooled = scratch + (features + 16)
+    globalAveragePoolBackward(dPooled, dAveraged, rows: cells, channels: features)
+    return backwardPool(last, memory, at, dPooled: dPooled)
+  }
+
+  private func backwardPool(_ index: Int, _ memory: Floats, _ at: Places, dPooled: ConstFloats) -> (dy: Floats, x: Floats) {
+    let stage = stages[index]
+    let d = memory + at.gradients[index]
+    maxPoolBackward(
+      d, dPooled, winners: winners(memory, at.winners[index]), grid: stage.grid, channels: stage.channels)
+    reluBackward(d, d, memory + at.activated[index], stage.grid * stage.grid * stage.channels)
+    return (d, memory + at.convolved[index])
+  }
+
+  /// Through the norm and convolution of stage `index` ≥ 1 to the gradient of the norm of the stage before.
+  func backwardStage(
+    _ index: Int, _ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats
+  ) -> (dy: Floats, x: Floats) {
+    let stage = stages[index]
+    let d = memory + at.gradients[index]
+    stage.norm.backward(d, d, memory + at.convolved[index], rows: stage.grid * stage.grid)
+    let dPooled = scratch + stage.convolution.scratchCount(grid: stage.grid)
+    stage.convolution.backward(
+      dPooled, d, memory + at.pooled[index - 1], grid: stage.grid, slot: slot, scratch: scratch)
+    return backwardPool(index - 1, memory, at, dPooled: dPooled)
+  }
+
+  /// Through stage 1 to the gradients of h⁽ᵏ⁾'s patch tokens (added to dh) and of α.
+  ///
+  /// - Parameters:
+  ///   - dh: [N, D], or nil where the encoder is not trained.
+  ///   - alpha, dAlpha: [N], or nil where h_AB = 1.
+  func backwardFirst(
+    _ dh: Floats?, dAlpha: Floats?, _ memory: Floats, _ at: Places, h: ConstFloats, alpha: ConstFloats?,
+    slot: GradientSlot, scratch: Floats
+  ) {
+    let N = grid * grid
+    let stage = stages[0]
+    let d = memory + at.gradients[0]
+    let x = inputNorm == nil ? h : ConstFloats(memory + at.normed)
+    stage.norm.backward(d, d, memory + at.convolved[0], rows: N)
+    let needsInput = dh != nil || dAlpha != nil
+    let du = scratch + stage.convolution.scratchCount(grid: grid)
+    stage.convolution.backward(
+      needsInput ? du : nil, d, alpha == nil ? x : ConstFloats(memory + at.u), grid: grid, slot: slot,
+      scratch: scratch)
+    guard needsInput else { return }
+    if let alpha, let dAlpha {
+      scaleRowsBackward(du, dAlpha, du, x, alpha, rows: N, columns: width)
+    }
+    guard let dh else { return }
+    if let inputNorm {
+      let row = du + (N * width + 16)
+      inputNorm.backward(
+        dh, du, h, mean: memory + at.mean, inverse: memory + at.inverse, slot: slot, scratch: row, rows: N)
+    } else {
+      accumulate(dh, du, N * width)
+    }
+  }
+
+  // MARK: Inference
+
+  /// The logits [C] of x ⊙ α by the running statistics, in the sample's memory.
+  func infer(_ memory: Floats, _ at: Places, h: ConstFloats, alpha: ConstFloats?, scratch: Floats) {
+    let x = prepareInput(memory, at, h: h)
+    _ = forwardFirst(memory, at, input: x, alpha: alpha, scratch: scratch)
+    for (index, stage) in stages.enumerated() {
+      if index > 0 {
+        stage.convolution.forward(
+          memory + at.convolved[index], memory + at.pooled[index - 1], grid: stage.grid, scratch: scratch)
+      }
+      stage.norm.infer(
+        memory + at.activated[index], memory + at.convolved[index], relu: true, rows: stage.grid * stage.grid,
+        scratch: scratch)
+      pool(index, memory, at)
+    }
+    classify(memory, at, draw: nil)
+  }
+}

@@ -1,0 +1,165 @@
+import Layers
+import Tensor
+
+/// The Side Branch Network, SBN (paper 3.2, model.md 2): a small transformer over the image's patches, into which
+/// the encoder's intermediate features are added.
+public struct SideBranch: Sendable {
+  /// d.
+  public let width: Int
+  /// N.
+  let patches: Int
+  let patch: Linear
+  let position: Parameter
+  let fusions: [Fusion]
+  let layers: [TransformerBlock]
+  /// The arena ranges whose gradients are summed together: patch and position, then layer by layer.
+  let rootSegment: Range<Int>
+  let layerSegments: [Range<Int>]
+
+  /// LN and linear map of one fused layer; each entry has its own.
+  struct Fusion: Sendable {
+    /// Which h⁽ⁱ⁾ is added.
+    let layer: Int
+    let norm: LayerNorm
+    let linear: Linear
+  }
+
+  private static let eps: Float = 1e-6
+  private static let sigma = 0.02
+
+  init(_ store: ParameterStore, _ options: ModelOptions.Side, patches N: Int, patchValues: Int, encoderWidth D: Int) {
+    let d = options.width
+    let linear = Initialiser.truncatedNormal(Self.sigma)
+    func map(_ name: String, _ inputs: Int, _ outputs: Int) -> Linear {
+      Linear(store, name, inputs: inputs, outputs: outputs, group: .side, weight: linear, bias: .zeros)
+    }
+    func norm(_ name: String, _ width: Int) -> LayerNorm {
+      LayerNorm(store, name, width: width, eps: Self.eps, group: .side)
+    }
+    width = d
+    patches = N
+    let start = store.count
+    patch = map("side.patch", patchValues, d)
+    position = store.declare("side.position", [N, d], group: .side, .normal(Self.sigma), isPosition: true)
+    rootSegment = start..<store.count
+    var fusions: [Fusion] = []
+    var layers: [TransformerBlock] = []
+    var segments: [Range<Int>] = []
+    for i in 1...options.layers {
+      let start = store.count
+      if i <= options.fusion.count {
+        fusions.append(
+          Fusion(
+            layer: options.fusion[i - 1], norm: norm("side.fusion.\(i).norm", D),
+            linear: map("side.fusion.\(i).linear", D, d)))
+      }
+      let stem = "side.layers.\(i)"
+      layers.append(
+        TransformerBlock(
+          norm1: norm("\(stem).norm1", d), q: map("\(stem).attn.q", d, d), k: map("\(stem).attn.k", d, d),
+          v: map("\(stem).attn.v", d, d), out: map("\(stem).attn.out", d, d), norm2: norm("\(stem).norm2", d),
+          fc1: map("\(stem).mlp.fc1", d, 4 * d), fc2: map("\(stem).mlp.fc2", 4 * d, d), heads: options.heads,
+          activation: .gelu))
+      segments.append(start..<store.count)
+    }
+    self.fusions = fusions
+    self.layers = layers
+    layerSegments = segments
+  }
+
+  /// Where one sample's values lie in its memory.
+  struct Places: Sendable {
+    /// The input of layer i at index i − 1, and h_SBN last: each [N, d].
+    let inputs: [Int]
+    let fused: [Int]
+    let means: [Int]
+    let inverses: [Int]
+    let layers: [Int]
+    let block: TransformerBlock.Places
+    /// The gradient of h_SBN on its way down, and that of the positions: [N, d].
+    let gradient: Int
+    let positionGradient: Int
+  }
+
+  /// - Parameter keepsAll: false where no backward pass follows; then layers share one place.
+  func places(_ layout: inout Layout, encoderWidth D: Int, keepsAll: Bool) -> Places {
+    let block = layers[0].places(tokens: patches)
+    let size = patches * width
+    var shared: Int?
+    func layer() -> Int {
+      if keepsAll { return layout.take(block.savedCount) }
+      if shared == nil { shared = layout.take(block.savedCount) }
+      return shared ?? 0
+    }
+    let inputs = keepsAll
+      ? (0...layers.count).map { _ in layout.take(size) }
+      : [Int](repeating: layout.take(size), count: layers.count + 1)
+    return Places(
+      inputs: inputs, fused: fusions.map { _ in layout.take(patches * D) },
+      means: fusions.map { _ in layout.take(patches) }, inverses: fusions.map { _ in layout.take(patches) },
+      layers: layers.map { _ in layer() }, block: block, gradient: layout.take(keepsAll ? size : 0),
+      positionGradient: layout.take(keepsAll ? size : 0))
+  }
+
+  /// The floats of scratch that a thread needs.
+  func scratchCount(encoderWidth D: Int) -> Int {
+    let block = layers[0].places(tokens: patches)
+    return max(block.scratchCount, layers[0].backwardScratchCount(tokens: patches))
+      + 2 * (patches * D + 16) + max(patches * width, D) + 32
+  }
+
+  /// h_SBN [N, d], at the last of `inputs`, from the image's patches and the encoder's features.
+  ///
+  /// - Parameter feature: the patch tokens [N, D] of h⁽ⁱ⁾.
+  func forward(
+    _ memory: Floats, _ at: Places, patches x: ConstFloats, feature: (Int) -> ConstFloats, scratch: Floats
+  ) {
+    let size = patches * width
+    patch.forward(memory + at.inputs[0], x, low: nil, rows: patches)
+    for index in layers.indices {
+      let v = memory + at.inputs[index]
+      accumulate(v, position.values, size)
+      if index < fusions.count {
+        let fused = memory + at.fused[index]
+        fusions[index].norm.forward(
+          fused, feature(fusions[index].layer), mean: memory + at.means[index],
+          inverse: memory + at.inverses[index], rows: patches)
+        fusions[index].linear.forward(scratch, fused, low: nil, rows: patches)
+        accumulate(v, scratch, size)
+      }
+      layers[index].forward(memory + at.inputs[index + 1], v, saved: memory + at.layers[index], scratch: scratch, at.block)
+    }
+  }
+
+  /// The gradient of layer `index` (from 0) of `forward`; the sample's `gradient` goes from its output to its input.
+  ///
+  /// - Parameter featureGradient: where gradients flow on into h⁽ⁱ⁾ (a LoRA block lies at or below it): its patch
+  ///   tokens' gradient [N, D], which is added to.
+  func backward(
+    layer index: Int, _ memory: Floats, _ at: Places, feature: (Int) -> ConstFloats,
+    featureGradient: (Int) -> Floats?, slot: GradientSlot, scratch: Floats, encoderWidth D: Int
+  ) {
+    let d = memory + at.gradient
+    layers[index].backward(
+      d, memory + at.inputs[index], saved: memory + at.layers[index], scratch: scratch, slot: slot,
+      needsInput: true, at.block)
+    if index < fusions.count {
+      let fusion = fusions[index]
+      let dFused = scratch
+      let unused = scratch + (patches * D + 16)
+      let row = unused + (patches * D + 16)
+      fusion.linear.backward(
+        dFused, d, memory + at.fused[index], low: nil, slot: slot, scratch: nil, rows: patches)
+      fusion.norm.backward(
+        featureGradient(fusion.layer) ?? unused, dFused, feature(fusion.layer), mean: memory + at.means[index],
+        inverse: memory + at.inverses[index], slot: slot, scratch: row, rows: patches)
+    }
+    accumulate(memory + at.positionGradient, d, patches * width)
+  }
+
+  /// The gradient of the patch embedding and the positions; after all layers.
+  func backwardRoot(_ memory: Floats, _ at: Places, patches x: ConstFloats, slot: GradientSlot) {
+    accumulate(slot.of(position), memory + at.positionGradient, patches * width)
+    patch.backward(nil, memory + at.gradient, x, low: nil, slot: slot, scratch: nil, rows: patches)
+  }
+}
