@@ -1,0 +1,60 @@
+import Failures
+import Foundation
+import Randomness
+
+/// Which images train, validate and test (model.md 7). Lists are ascending.
+public struct Split: Equatable, Sendable, Codable {
+  public let train: [Int]
+  public let valid: [Int]
+  public let test: [Int]
+
+  public init(train: [Int], valid: [Int], test: [Int]) {
+    self.train = train
+    self.valid = valid
+    self.test = test
+  }
+
+  /// The official test half tests. Of each class's n other images ⌈5n/6⌉, drawn by the split's own seed, train and
+  /// the rest validate: the first of a permutation of the ids in ascending order, stream `split`, index the class id.
+  public init(_ dataset: ImageDataset, seed: UInt64) throws {
+    var train: [Int] = []
+    var valid: [Int] = []
+    for (label, entry) in dataset.classes.enumerated() {
+      let ids = dataset.images.filter { $0.label == label && !$0.isTest }.map(\.id).sorted()
+      var stream = RandomStream(seed: seed, name: "split", index: UInt64(entry.id))
+      let order = stream.permutation(ids.count)
+      let trainCount = (5 * ids.count + 5) / 6
+      train += order.prefix(trainCount).map { ids[$0] }
+      valid += order.dropFirst(trainCount).map { ids[$0] }
+    }
+    guard !train.isEmpty else { throw Failure.badData("\(dataset.root): has no training image") }
+    self.init(
+      train: train.sorted(), valid: valid.sorted(), test: dataset.images.filter(\.isTest).map(\.id).sorted())
+  }
+
+  /// `{"train": [ids], "valid": [ids], "test": [ids]}`.
+  public var json: String {
+    func list(_ ids: [Int]) -> String { "[" + ids.map(String.init).joined(separator: ", ") + "]" }
+    return "{\"train\": \(list(train)), \"valid\": \(list(valid)), \"test\": \(list(test))}\n"
+  }
+
+  /// Reads a `split.json`.
+  ///
+  /// - Throws: `Failure` 66 or 65, naming the file.
+  public static func read(path: String) throws -> Split {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw Failure.missingInput("\(path): cannot be read")
+    }
+    do {
+      return try JSONDecoder().decode(Split.self, from: data)
+    } catch {
+      throw Failure.badData("\(path): is not a split file; expected lists of ids named train, valid and test")
+    }
+  }
+}
+
+/// The order in which an epoch (from 1) goes through the training images: a pure function of (seed, epoch).
+public func epochOrder(_ trainIDs: [Int], seed: UInt64, epoch: Int) -> [Int] {
+  var stream = RandomStream(seed: seed, name: "order", index: UInt64(epoch))
+  return stream.permutation(trainIDs.count).map { trainIDs[$0] }
+}
