@@ -1,0 +1,57 @@
+import Failures
+
+/// How ranks agree on a fault: whatever one of them meets, all of them throw, and the same.
+extension Cluster {
+  /// Runs `body` on every rank; if it throws on any, every rank throws what the lowest such rank met.
+  ///
+  /// `body` must not call collectives itself after a point at which it may throw.
+  public func agree<Result>(_ body: () throws -> Result) throws -> Result {
+    var result: Result?
+    var failure: Failure?
+    do {
+      result = try body()
+    } catch {
+      failure = Self.failure(of: error)
+    }
+    try share(failure)
+    guard let result else { throw Failure.internalError("a rank failed without saying why") }
+    return result
+  }
+
+  /// Throws on every rank what the lowest rank with a failure has met; returns where none has.
+  public func share(_ failure: Failure?) throws {
+    guard size > 1 else {
+      if let failure { throw failure }
+      return
+    }
+    let mark = failure == nil ? 0 : size - rank
+    let highest = maximum(mark)
+    guard highest > 0 else { return }
+    let culprit = size - highest
+    var bytes: [UInt8] = []
+    if rank == culprit, let failure {
+      bytes = withUnsafeBytes(of: failure.code.rawValue) { Array($0) } + Array((failure.message + place).utf8)
+    }
+    broadcast(&bytes, root: culprit)
+    let code = bytes.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
+    throw Failure(
+      ExitCode(rawValue: code) ?? .internalError, String(decoding: bytes.dropFirst(4), as: UTF8.self))
+  }
+
+  /// Runs `body` on rank 0 alone; its failure is every rank's.
+  public func onRoot(_ body: () throws -> Void) throws {
+    try agree { if isRoot { try body() } }
+  }
+
+  /// What rank 0 makes of `body`, on every rank.
+  public func fromRoot(_ body: () throws -> [UInt8]) throws -> [UInt8] {
+    var bytes = try agree { isRoot ? try body() : [] }
+    broadcast(&bytes)
+    return bytes
+  }
+
+  /// Any error as a `Failure`; one of ours as it is.
+  public static func failure(of error: Error) -> Failure {
+    error as? Failure ?? Failure.internalError("unexpected: \(error)")
+  }
+}

@@ -1,0 +1,27 @@
+import Foundation
+
+/// Notices SIGUSR1, SIGTERM and SIGINT; the training loop looks between steps and ends with a checkpoint.
+public final class SignalWatch: Sendable {
+  /// Written by the handler; a plain aligned word, for a handler may do no more.
+  private nonisolated(unsafe) static let received: UnsafeMutablePointer<sig_atomic_t> = {
+    let word = UnsafeMutablePointer<sig_atomic_t>.allocate(capacity: 1)
+    word.initialize(to: 0)
+    return word
+  }()
+
+  public init() {
+    _ = Self.received
+    for number in [SIGUSR1, SIGTERM, SIGINT] {
+      var action = sigaction()
+      action.__sigaction_handler.sa_handler = { number in SignalWatch.received.pointee = number }
+      action.sa_flags = Int32(SA_RESTART)
+      sigaction(number, &action, nil)
+    }
+  }
+
+  /// The last signal that came, or nil.
+  public var pending: Int32? {
+    let number = Self.received.pointee
+    return number == 0 ? nil : number
+  }
+}

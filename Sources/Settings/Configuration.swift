@@ -1,0 +1,274 @@
+import Failures
+import Foundation
+
+/// The settings of a run, read, checked and typed (interfaces.md 2 and 9). Property names are the keys'.
+public struct Configuration: Equatable, Sendable {
+  public struct Run: Equatable, Sendable {
+    public let dir: String
+    public let seed: UInt64
+    public let threads: Int?
+  }
+
+  public struct Data: Equatable, Sendable {
+    public let root: String
+    /// nil: all.
+    public let classes: [String]?
+    public let splitSeed: UInt64
+    /// "auto", "none" or a folder.
+    public let segmentations: String
+    public let skipUnreadable: Bool
+  }
+
+  public struct Image: Equatable, Sendable {
+    public let size: Int
+    /// The shorter side in pixels and the probability of a flip; nil: the evaluation view.
+    public let crop: Crop?
+
+    public struct Crop: Equatable, Sendable {
+      public let resize: Int
+      public let flip: Double
+    }
+  }
+
+  public struct Encoder: Equatable, Sendable {
+    public let weights: String
+    public let depth: Int?
+    public let heads: Int?
+    public let activation: String
+    public let precision: String
+    public let mean: [Double]?
+    public let std: [Double]?
+  }
+
+  public struct LoRA: Equatable, Sendable {
+    public let blocks: [Int]
+    public let rank: Int
+    public let scale: Double
+    public let targets: [String]
+  }
+
+  public struct Side: Equatable, Sendable {
+    public let width: Int
+    public let heads: Int
+    public let layers: Int
+    public let fusion: [Int]
+  }
+
+  public struct Attention: Equatable, Sendable {
+    public let head: String
+    public let kernel: Int
+    public let dropout: Double
+    public let padding: String
+  }
+
+  public struct Perception: Equatable, Sendable {
+    public let channels: [Int]
+    public let dropout: Double
+    public let inputNorm: String
+  }
+
+  public struct Training: Equatable, Sendable {
+    public let epochs: Int
+    public let batch: Int
+    public let lanes: Int
+    public let aea: Bool
+    public let aeaStart: String
+    public let lambda: Double
+    public let lr: Double
+    public let weightDecay: Double
+    /// The power of the poly schedule; nil: constant.
+    public let poly: Double?
+    public let clip: Double
+    public let patience: Int
+    public let select: String
+    public let maxSkipped: Int
+    public let injectNaNAtStep: Int?
+  }
+
+  public struct Cache: Equatable, Sendable {
+    public let dir: String?
+    public let views: Int
+    public let dtype: String
+    public let layers: String
+  }
+
+  public struct Checkpoint: Equatable, Sendable {
+    public let everyMinutes: Double
+    public let everyEpochs: Int
+    public let keep: Int
+  }
+
+  public struct Evaluation: Equatable, Sendable {
+    public let `protocol`: String
+    public let iouRule: String
+    public let steps: Int
+    public let substrate: String
+    public let target: String
+  }
+
+  public let run: Run
+  public let data: Data
+  public let image: Image
+  public let encoder: Encoder
+  public let lora: LoRA
+  public let side: Side
+  public let attention: Attention
+  public let perception: Perception
+  public let training: Training
+  public let cache: Cache
+  public let checkpoint: Checkpoint
+  public let evaluation: Evaluation
+  private let values: [String: SettingValue]
+
+  /// Reads settings: flag > `--set` > environment > file > default.
+  ///
+  /// - Parameters:
+  ///   - flags: (path, value) of flags that stand for a setting.
+  ///   - sets: the texts of `--set`, `key.path=value`.
+  ///   - environment: variables `ALA_A__B`; `ALA_THREADS` stands for `run.threads`.
+  /// - Throws: `Failure` 66 (no such file), 78 (anything wrong in them), 64 (`--set` without =).
+  public static func load(
+    file: String?, flags: [(path: String, value: String)] = [], sets: [String] = [],
+    environment: [String: String] = [:]
+  ) throws -> Configuration {
+    var reader = SettingReader()
+    if let file { try reader.add(file: file) }
+    for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("ALA_") {
+      if name == "ALA_THREADS" {
+        try reader.add(path: "run.threads", yaml: value, place: name)
+      } else if name.contains("__") {
+        let path = name.dropFirst(4).replacingOccurrences(of: "__", with: ".").lowercased()
+        try reader.add(path: path, yaml: value, place: name)
+      }
+    }
+    for text in sets {
+      guard let equals = text.firstIndex(of: "=") else {
+        throw Failure.usage("--set \(text): expected key.path=value")
+      }
+      try reader.add(
+        path: String(text[..<equals]), yaml: String(text[text.index(after: equals)...]), place: "--set")
+    }
+    for (path, value) in flags { try reader.add(path: path, yaml: value, place: "flag") }
+    return try Configuration(try reader.values())
+  }
+
+  /// Reads what `resolvedYAML` has written.
+  public init(resolvedYAML: String, place: String) throws {
+    do {
+      var reader = SettingReader()
+      try reader.add(text: resolvedYAML, place: place)
+      try self.init(try reader.values())
+    } catch let failure as Failure {
+      throw Failure.badData("\(place): its stored settings cannot be read: \(failure.message)")
+    }
+  }
+
+  private init(_ given: [String: SettingValue]) throws {
+    var values = given
+    if case .crop(0, let flip)? = values["image.augment"], case .integer(let side)? = values["image.size"] {
+      values["image.augment"] = .crop(resize: Int((Double(side) * 256 / 224).rounded()), flip: flip)
+    }
+    self.values = values
+    func integer(_ path: String) -> Int { if case .integer(let value)? = values[path] { value } else { 0 } }
+    func optionalInteger(_ path: String) -> Int? { if case .integer(let value)? = values[path] { value } else { nil } }
+    func number(_ path: String) -> Double { if case .number(let value)? = values[path] { value } else { 0 } }
+    func boolean(_ path: String) -> Bool { if case .boolean(let value)? = values[path] { value } else { false } }
+    func text(_ path: String) -> String { if case .text(let value)? = values[path] { value } else { "" } }
+    func optionalText(_ path: String) -> String? { if case .text(let value)? = values[path] { value } else { nil } }
+    func integers(_ path: String) -> [Int] { if case .integers(let value)? = values[path] { value } else { [] } }
+    func numbers(_ path: String) -> [Double]? { if case .numbers(let value)? = values[path] { value } else { nil } }
+    func texts(_ path: String) -> [String]? { if case .texts(let value)? = values[path] { value } else { nil } }
+
+    run = Run(dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"))
+    data = Data(
+      root: text("data.root"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),
+      segmentations: text("data.segmentations"), skipUnreadable: boolean("data.skip_unreadable"))
+    var crop: Image.Crop?
+    if case .crop(let resize, let flip)? = values["image.augment"] { crop = Image.Crop(resize: resize, flip: flip) }
+    image = Image(size: integer("image.size"), crop: crop)
+    encoder = Encoder(
+      weights: text("encoder.weights"), depth: optionalInteger("encoder.depth"),
+      heads: optionalInteger("encoder.heads"), activation: text("encoder.activation"),
+      precision: text("encoder.precision"), mean: numbers("encoder.mean"), std: numbers("encoder.std"))
+    lora = LoRA(
+      blocks: integers("lora.blocks"), rank: integer("lora.rank"), scale: number("lora.scale"),
+      targets: texts("lora.targets") ?? [])
+    side = Side(
+      width: integer("side.width"), heads: integer("side.heads"), layers: integer("side.layers"),
+      fusion: integers("side.fusion"))
+    attention = Attention(
+      head: text("attention.head"), kernel: integer("attention.kernel"), dropout: number("attention.dropout"),
+      padding: text("attention.padding"))
+    perception = Perception(
+      channels: integers("perception.channels"), dropout: number("perception.dropout"),
+      inputNorm: text("perception.input_norm"))
+    var poly: Double?
+    if case .poly(let power)? = values["training.schedule"] { poly = power }
+    training = Training(
+      epochs: integer("training.epochs"), batch: integer("training.batch"), lanes: integer("training.lanes"),
+      aea: boolean("training.aea"), aeaStart: text("training.aea_start"), lambda: number("training.lambda"),
+      lr: number("training.lr"), weightDecay: number("training.weight_decay"), poly: poly,
+      clip: number("training.clip"), patience: integer("training.patience"), select: text("training.select"),
+      maxSkipped: integer("training.max_skipped"), injectNaNAtStep: optionalInteger("training.inject_nan_at_step"))
+    cache = Cache(
+      dir: optionalText("cache.dir"), views: integer("cache.views"), dtype: text("cache.dtype"),
+      layers: text("cache.layers"))
+    checkpoint = Checkpoint(
+      everyMinutes: number("checkpoint.every_minutes"), everyEpochs: integer("checkpoint.every_epochs"),
+      keep: integer("checkpoint.keep"))
+    evaluation = Evaluation(
+      protocol: text("evaluation.protocol"), iouRule: text("evaluation.iou_rule"), steps: integer("evaluation.steps"),
+      substrate: text("evaluation.substrate"), target: text("evaluation.target"))
+    try check()
+  }
+
+  /// What no single key's range can say.
+  private func check() throws {
+    func refuse(_ key: String, _ expected: String) throws -> Never {
+      throw Failure.badConfiguration("\(key) is \(values[key]?.yaml ?? "absent"); expected \(expected)")
+    }
+    if training.lanes & (training.lanes - 1) != 0 { try refuse("training.lanes", "a power of two") }
+    if attention.kernel == 2 { try refuse("attention.kernel", "1 or 3") }
+    if perception.channels.isEmpty { try refuse("perception.channels", "at least one stage") }
+    if side.width % side.heads != 0 { try refuse("side.heads", "a divisor of side.width (\(side.width))") }
+    if side.fusion.count > side.layers {
+      try refuse("side.fusion", "at most one entry for each of side.layers (\(side.layers))")
+    }
+    if Set(lora.blocks).count != lora.blocks.count { try refuse("lora.blocks", "each block once") }
+    if Set(lora.targets).count != lora.targets.count { try refuse("lora.targets", "each map once") }
+    if !lora.blocks.isEmpty && lora.targets.isEmpty { try refuse("lora.targets", "at least one map, or no lora.blocks") }
+    if let crop = image.crop, crop.resize < image.size {
+      try refuse("image.augment", "a resize of at least image.size (\(image.size)) pixels")
+    }
+    if let classes = data.classes, classes.isEmpty { try refuse("data.classes", "at least one class") }
+    if let std = encoder.std, std.contains(where: { $0 <= 0 }) { try refuse("encoder.std", "three positive numbers") }
+    if checkpoint.everyMinutes == 0 && checkpoint.everyEpochs == 0 {
+      try refuse("checkpoint.every_epochs", "a number from 1 where checkpoint.every_minutes is 0")
+    }
+  }
+
+  /// Every setting, in a fixed order and form; reading it gives equal settings.
+  public var resolvedYAML: String {
+    var lines: [String] = []
+    var section = ""
+    for key in SettingTable.keys {
+      let parts = key.path.split(separator: ".", maxSplits: 1)
+      if parts[0] != section {
+        section = String(parts[0])
+        lines.append("\(section):")
+      }
+      lines.append("  \(parts[1]): \(values[key.path]?.yaml ?? "null")")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The keys in which another run's settings differ so that the result would: what a resumed run must not change.
+  public func differences(from other: Configuration) -> [(key: String, own: String, other: String)] {
+    SettingTable.keys.compactMap { key in
+      guard !key.mayDiffer, let own = values[key.path], let theirs = other.values[key.path], own != theirs else {
+        return nil
+      }
+      return (key.path, own.yaml, theirs.yaml)
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import Foundation
+
+/// The table of every setting: its path, what it may hold, its default and its meaning. Reading, checking, printing
+/// and the reference page all come from this one table.
+
+/// What a setting may hold.
+public enum SettingKind: Equatable, Sendable {
+  case integer(Range<Int>)
+  case number(ClosedRange<Double>)
+  case boolean
+  case text
+  /// A path or a word; `null` is absent.
+  case optionalText
+  case optionalInteger(Range<Int>)
+  /// `all`, or an integer from 1.
+  case allOrInteger
+  /// `all`, or a list of ids or names.
+  case allOrList
+  case choice([String])
+  case integers(Range<Int>)
+  case choices([String])
+  /// Three numbers, or null.
+  case optionalTriple
+  /// A list of layers, or `san`.
+  case fusion
+  /// `constant`, or a map {poly: power}.
+  case schedule
+  /// `none`, or a map {crop, resize, flip}.
+  case augmentation
+
+  /// What a user is told was expected.
+  public var expectation: String {
+    switch self {
+    case .integer(let range): "a whole number\(Self.bounds(range))"
+    case .number(let range): "a number from \(format(range.lowerBound)) to \(format(range.upperBound))"
+    case .boolean: "true or false"
+    case .text: "a text"
+    case .optionalText: "a text, or null"
+    case .optionalInteger(let range): "a whole number\(Self.bounds(range)), or null"
+    case .allOrInteger: "all, or a whole number from 1"
+    case .allOrList: "all, or a list of class ids or names"
+    case .choice(let words): words.joined(separator: " or ")
+    case .integers(let range): "a list of whole numbers\(Self.bounds(range))"
+    case .choices(let words): "a list out of \(words.joined(separator: ", "))"
+    case .optionalTriple: "a list of three numbers, or null"
+    case .fusion: "a list of encoder layers from 0, or san"
+    case .schedule: "constant, or a map such as {poly: 0.9}"
+    case .augmentation: "none, or a map such as {crop: random, resize: 256, flip: 0.5}"
+    }
+  }
+
+  private static func bounds(_ range: Range<Int>) -> String {
+    range.upperBound == Int.max ? " from \(range.lowerBound)" : " from \(range.lowerBound) to \(range.upperBound - 1)"
+  }
+}
+
+/// A setting's value after its kind has been checked.
+public enum SettingValue: Equatable, Sendable {
+  case integer(Int)
+  case number(Double)
+  case boolean(Bool)
+  case text(String)
+  case integers([Int])
+  case numbers([Double])
+  case texts([String])
+  /// {poly: power}.
+  case poly(Double)
+  /// {crop: random, resize, flip}; resize 0 stands for round(S·256/224).
+  case crop(resize: Int, flip: Double)
+  case null
+
+  /// As canonical YAML.
+  public var yaml: String {
+    switch self {
+    case .integer(let value): String(value)
+    case .number(let value): format(value)
+    case .boolean(let value): String(value)
+    case .text(let value): quoted(value)
+    case .integers(let values): "[" + values.map(String.init).joined(separator: ", ") + "]"
+    case .numbers(let values): "[" + values.map(format).joined(separator: ", ") + "]"
+    case .texts(let values): "[" + values.map(quoted).joined(separator: ", ") + "]"
+    case .poly(let power): "{poly: \(format(power))}"
+    case .crop(let resize, let flip): "{crop: random, resize: \(resize), flip: \(format(flip))}"
+    case .null: "null"
+    }
+  }
+}
+
+/// The shortest decimal that reads back as the same number.
+func format(_ value: Double) -> String { "\(value)" }
+
+private func quoted(_ text: String) -> String {
+  let isPlain = !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "_-./".contains($0) }
+    && text.first?.isLetter == true && !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
+  if isPlain { return text }
+  return "'" + text.replacingOccurrences(of: "'", with: "''") + "'"
+}
+
+/// One setting.
+public struct SettingKey: Sendable {
+  public let path: String
+  public let kind: SettingKind
+  public let standard: SettingValue
+  public let meaning: String
+  /// Whether a resumed run may differ in it (interfaces.md 9). Paths whose contents have digests are compared by these.
+  public let mayDiffer: Bool
+
+  init(_ path: String, _ kind: SettingKind, _ standard: SettingValue, _ meaning: String, mayDiffer: Bool = false) {
+    self.path = path
+    self.kind = kind
+    self.standard = standard
+    self.meaning = meaning
+    self.mayDiffer = mayDiffer
+  }
+}

@@ -1,0 +1,229 @@
+import Failures
+import Foundation
+import Yams
+
+/// From YAML, flags and the environment to checked values. Scalars are read by the key's type, never by YAML's
+/// guess: `010` is no 8, and `on` is no boolean.
+struct SettingReader {
+  /// Values as they were given, by path, with where they came from.
+  private var given: [String: (node: Node, place: String)] = [:]
+
+  private static let mostBytes = 1 << 20
+  private static let deepest = 16
+
+  /// Adds a file and, first, the files that it extends.
+  mutating func add(file path: String, chain: [String] = []) throws {
+    let full = URL(fileURLWithPath: path).standardizedFileURL.path
+    guard !chain.contains(full) else {
+      throw Failure.badConfiguration("\(path): extends itself, by way of \((chain + [full]).joined(separator: " -> "))")
+    }
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw Failure.missingInput("\(path): there is no such settings file")
+    }
+    guard let data = FileManager.default.contents(atPath: path), data.count <= Self.mostBytes,
+      let text = String(data: data, encoding: .utf8)
+    else { throw Failure.badConfiguration("\(path): is not a readable UTF-8 text of at most 1 MiB") }
+    let mapping = try Self.sections(text, place: path)
+    for (key, value) in mapping where key.string == "extends" {
+      guard case .scalar(let scalar) = value else {
+        throw Failure.badConfiguration("\(path): extends: expected the name of one file")
+      }
+      let base = URL(fileURLWithPath: scalar.string, relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
+      try add(file: base.path, chain: chain + [full])
+    }
+    try add(mapping, place: path)
+  }
+
+  /// Adds a text that extends nothing, such as a checkpoint's.
+  mutating func add(text: String, place: String) throws {
+    try add(try Self.sections(text, place: place), place: place)
+  }
+
+  private static func sections(_ text: String, place: String) throws -> Node.Mapping {
+    guard let root = try compose(text, place: place) else { return Node.Mapping([]) }
+    guard case .mapping(let mapping) = root else {
+      throw Failure.badConfiguration("\(place): expected a map of sections such as training: {lr: 5.0e-5}")
+    }
+    return mapping
+  }
+
+  private mutating func add(_ mapping: Node.Mapping, place: String) throws {
+    for (key, value) in mapping where key.string != "extends" {
+      guard let section = key.string else {
+        throw Failure.badConfiguration("\(place): a key is not a plain text")
+      }
+      try add(value, path: section, place: place, depth: 1)
+    }
+  }
+
+  private static func compose(_ text: String, place: String) throws -> Node? {
+    do {
+      return try Yams.compose(yaml: text)
+    } catch {
+      let what = "\(error)".split(separator: "\n").joined(separator: " ")
+      throw Failure.badConfiguration("\(place): is not sound YAML: \(what)")
+    }
+  }
+
+  private mutating func add(_ node: Node, path: String, place: String, depth: Int) throws {
+    let line = node.mark.map { "\(place):\($0.line)" } ?? place
+    if SettingTable.key(path) != nil {
+      merge(node, path: path, place: line)
+      return
+    }
+    let isSection = SettingTable.keys.contains { $0.path.hasPrefix(path + ".") }
+    guard isSection, depth < Self.deepest else { throw Self.unknown(path, place: line) }
+    switch node {
+    case .mapping(let mapping):
+      for (key, value) in mapping {
+        guard let name = key.string else { throw Failure.badConfiguration("\(line): a key is not a plain text") }
+        try add(value, path: "\(path).\(name)", place: place, depth: depth + 1)
+      }
+    case .scalar(let scalar) where scalar.string.isEmpty || scalar.string == "null": break
+    default: throw Failure.badConfiguration("\(line): \(path): expected a map of settings")
+    }
+  }
+
+  /// Maps merge; lists and scalars replace.
+  private mutating func merge(_ node: Node, path: String, place: String) {
+    if case .mapping(let new) = node, case .mapping(var old)? = given[path]?.node {
+      for (key, value) in new { old[key] = value }
+      given[path] = (.mapping(old), place)
+    } else {
+      given[path] = (node, place)
+    }
+  }
+
+  /// Adds one value that is written as YAML: a flag, `--set`, or a variable.
+  mutating func add(path: String, yaml: String, place: String) throws {
+    guard let key = SettingTable.key(path) else { throw Self.unknown(path, place: place) }
+    switch key.kind {
+    case .text, .optionalText, .choice:
+      given[path] = (.scalar(.init(yaml)), place)
+    default:
+      guard let node = try Self.compose(yaml, place: "\(place): \(path)") else {
+        throw Failure.badConfiguration("\(place): \(path) has no value; expected \(key.kind.expectation)")
+      }
+      merge(node, path: path, place: place)
+    }
+  }
+
+  private static func unknown(_ path: String, place: String) -> Failure {
+    Failure.badConfiguration(
+      "\(place): there is no setting \(path); the nearest is \(SettingTable.nearest(to: path))")
+  }
+
+  /// Every setting's value: what was given, or its default.
+  func values() throws -> [String: SettingValue] {
+    var result: [String: SettingValue] = [:]
+    for key in SettingTable.keys {
+      guard let (node, place) = given[key.path] else {
+        result[key.path] = key.standard
+        continue
+      }
+      guard let value = Self.read(node, as: key.kind) else {
+        throw Failure.badConfiguration(
+          "\(place): \(key.path) is \(Self.describe(node)); expected \(key.kind.expectation)")
+      }
+      result[key.path] = value
+    }
+    return result
+  }
+
+  private static func describe(_ node: Node) -> String {
+    switch node {
+    case .scalar(let scalar): "\"\(scalar.string.prefix(80))\""
+    case .sequence(let items): "[" + items.prefix(8).map(describe).joined(separator: ", ") + "]"
+    case .mapping: "a map"
+    default: "an alias"
+    }
+  }
+
+  // MARK: By kind
+
+  private static func read(_ node: Node, as kind: SettingKind) -> SettingValue? {
+    switch kind {
+    case .integer(let range): integer(node, range).map(SettingValue.integer)
+    case .optionalInteger(let range): isNull(node) ? .null : integer(node, range).map(SettingValue.integer)
+    case .number(let range): number(node, range).map(SettingValue.number)
+    case .boolean: boolean(node)
+    case .text: text(node).flatMap { $0.isEmpty ? nil : .text($0) }
+    case .optionalText: isNull(node) ? .null : text(node).flatMap { $0.isEmpty ? nil : .text($0) }
+    case .allOrInteger: text(node) == "all" ? .text("all") : integer(node, 1..<Int.max).map(SettingValue.integer)
+    case .allOrList: text(node) == "all" ? .text("all") : list(node) { text($0) }.map(SettingValue.texts)
+    case .choice(let words): text(node).flatMap { words.contains($0) ? .text($0) : nil }
+    case .integers(let range): list(node) { integer($0, range) }.map(SettingValue.integers)
+    case .choices(let words):
+      list(node) { text($0).flatMap { words.contains($0) ? $0 : nil } }.map(SettingValue.texts)
+    case .optionalTriple:
+      isNull(node)
+        ? .null : list(node) { number($0, -1e6...1e6) }.flatMap { $0.count == 3 ? .numbers($0) : nil }
+    case .fusion:
+      text(node) == "san" ? .integers([0, 3, 6, 9]) : list(node) { integer($0, 0..<1025) }.map(SettingValue.integers)
+    case .schedule: text(node) == "constant" ? .text("constant") : poly(node)
+    case .augmentation: text(node) == "none" ? .text("none") : crop(node)
+    }
+  }
+
+  private static func text(_ node: Node) -> String? {
+    if case .scalar(let scalar) = node { return scalar.string }
+    return nil
+  }
+
+  private static func isNull(_ node: Node) -> Bool {
+    guard case .scalar(let scalar) = node else { return false }
+    return ["null", "~", ""].contains(scalar.string)
+  }
+
+  private static func boolean(_ node: Node) -> SettingValue? {
+    switch text(node) {
+    case "true": .boolean(true)
+    case "false": .boolean(false)
+    default: nil
+    }
+  }
+
+  /// Decimal digits alone, without a leading zero.
+  private static func integer(_ node: Node, _ range: Range<Int>) -> Int? {
+    guard let text = text(node), let value = Int(text), String(value) == text, range.contains(value) else { return nil }
+    return value
+  }
+
+  private static func number(_ node: Node, _ range: ClosedRange<Double>) -> Double? {
+    guard let text = text(node), let first = text.first, first.isNumber || "+-.".contains(first),
+      text.allSatisfy({ $0.isASCII && ($0.isNumber || "+-.eE".contains($0)) }), let value = Double(text),
+      value.isFinite, range.contains(value)
+    else { return nil }
+    return value
+  }
+
+  private static func list<Item>(_ node: Node, _ item: (Node) -> Item?) -> [Item]? {
+    guard case .sequence(let items) = node, items.count <= 4096 else { return nil }
+    let values = items.map(item)
+    return values.allSatisfy { $0 != nil } ? values.compactMap { $0 } : nil
+  }
+
+  private static func poly(_ node: Node) -> SettingValue? {
+    guard case .mapping(let mapping) = node, mapping.count == 1, let power = mapping["poly"] else { return nil }
+    return number(power, 0...100).map(SettingValue.poly)
+  }
+
+  private static func crop(_ node: Node) -> SettingValue? {
+    guard case .mapping(let mapping) = node else { return nil }
+    var resize = 0
+    var flip = 0.5
+    for (key, value) in mapping {
+      switch key.string {
+      case "crop": if text(value) != "random" { return nil }
+      case "resize":
+        guard let pixels = integer(value, 0..<8193) else { return nil }
+        resize = pixels
+      case "flip":
+        guard let share = number(value, 0...1) else { return nil }
+        flip = share
+      default: return nil
+      }
+    }
+    return .crop(resize: resize, flip: flip)
+  }
+}

@@ -1,0 +1,127 @@
+/// Every setting of `ala`, in the order in which it is printed.
+public enum SettingTable {
+  private static let positive = 1..<Int.max
+  private static let seeds = 0..<Int.max
+  private static let share = 0.0...0.999_999
+
+  public static let keys: [SettingKey] = [
+    SettingKey("run.dir", .text, .text("runs/ala"), "the run's folder", mayDiffer: true),
+    SettingKey("run.seed", .integer(seeds), .integer(0), "seed of everything random but the split"),
+    SettingKey(
+      "run.threads", .optionalInteger(1..<1025), .null,
+      "threads of a process; null: the processors it may use, shared with the ranks of its machine", mayDiffer: true),
+
+    SettingKey("data.root", .text, .text("data/CUB_200_2011"), "folder in CUB-200-2011's layout", mayDiffer: true),
+    SettingKey("data.classes", .allOrList, .text("all"), "the classes to use"),
+    SettingKey("data.split_seed", .integer(seeds), .integer(0), "seed of the split into training and validation"),
+    SettingKey(
+      "data.segmentations", .text, .text("auto"),
+      "folder of masks; auto: segmentations/ beside the images, if there; none: no masks", mayDiffer: true),
+    SettingKey(
+      "data.skip_unreadable", .boolean, .boolean(false), "leave unreadable images out, and list them, instead of refusing"),
+
+    SettingKey("image.size", .integer(8..<4097), .integer(224), "S, the side of a view in pixels"),
+    SettingKey(
+      "image.augment", .augmentation, .crop(resize: 0, flip: 0.5),
+      "training views; resize is the shorter side in pixels, by default round(S·256/224)"),
+
+    SettingKey(
+      "encoder.weights", .text, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file", mayDiffer: true),
+    SettingKey("encoder.depth", .allOrInteger, .text("all"), "k, how many blocks are run"),
+    SettingKey("encoder.heads", .optionalInteger(1..<1025), .null, "attention heads; null: width / 64"),
+    SettingKey(
+      "encoder.activation", .choice(["auto", "quickgelu", "gelu"]), .text("auto"),
+      "auto: quickgelu for both CLIP spellings, gelu for timm"),
+    SettingKey("encoder.precision", .choice(["float32"]), .text("float32"), "of the frozen blocks"),
+    SettingKey("encoder.mean", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
+    SettingKey("encoder.std", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
+
+    SettingKey("lora.blocks", .integers(1..<1025), .integers([10]), "blocks with LoRA, from 1; [] is ablation (i)"),
+    SettingKey("lora.rank", .integer(1..<4097), .integer(16), "r"),
+    SettingKey("lora.scale", .number(-1e6...1e6), .number(1), "s"),
+    SettingKey(
+      "lora.targets", .choices(["q", "k", "v", "out", "fc1", "fc2"]), .texts(["q", "k", "v", "out", "fc1", "fc2"]),
+      "the linear maps that LoRA updates"),
+
+    SettingKey("side.width", .integer(1..<65537), .integer(240), "d"),
+    SettingKey("side.heads", .integer(1..<1025), .integer(6), "attention heads of the side branch"),
+    SettingKey("side.layers", .integer(1..<257), .integer(8), "l"),
+    SettingKey(
+      "side.fusion", .fusion, .integers([0, 1, 2, 3]),
+      "the encoder layers that are added before side layer 1, 2, …; san is [0, 3, 6, 9]; [] is ablation (ii)"),
+
+    SettingKey("attention.head", .choice(["abn", "minmax"]), .text("abn"), "how α is made of the class-wise maps"),
+    SettingKey("attention.kernel", .integer(1..<4), .integer(3), "1 or 3, of head abn's C→1 convolution"),
+    SettingKey("attention.dropout", .number(share), .number(0), "share of the map dropped while training"),
+    SettingKey("attention.padding", .choice(["zeros", "replicate"]), .text("zeros"), "of this branch's 3×3 convolutions"),
+
+    SettingKey("perception.channels", .integers(1..<65537), .integers([256, 128]), "of the stages"),
+    SettingKey("perception.dropout", .number(share), .number(0), "before the classifier, while training"),
+    SettingKey("perception.input_norm", .choice(["none", "layernorm"]), .text("none"), "of h⁽ᵏ⁾ before the product"),
+
+    SettingKey("training.epochs", .integer(positive), .integer(120), "at most"),
+    SettingKey("training.batch", .integer(1..<65537), .integer(8), "images of a step, over all ranks"),
+    SettingKey("training.lanes", .integer(1..<4097), .integer(4), "units of parallel work in a batch; a power of two"),
+    SettingKey("training.aea", .boolean, .boolean(true), "alternating epochs; false is ablation (iii)"),
+    SettingKey("training.aea_start", .choice(["alpha", "ones"]), .text("alpha"), "phase of epoch 1"),
+    SettingKey("training.lambda", .number(0...1e6), .number(0.06666667), "λ, the weight of the attention branch's loss"),
+    SettingKey("training.lr", .number(1e-12...1e3), .number(5e-5), "learning rate"),
+    SettingKey("training.weight_decay", .number(0...1e3), .number(1e-4), "of tensors with two or more dimensions"),
+    SettingKey("training.schedule", .schedule, .poly(0.9), "of the learning rate, over global steps"),
+    SettingKey("training.clip", .number(0...1e9), .number(0.01), "largest norm of the gradient; 0 is off"),
+    SettingKey("training.patience", .integer(positive), .integer(10), "validations without a better one before stopping"),
+    SettingKey("training.select", .choice(["accuracy", "iou"]), .text("accuracy"), "what the best checkpoint is best at"),
+    SettingKey("training.max_skipped", .integer(positive), .integer(10), "refused updates in a row before giving up"),
+    SettingKey(
+      "training.inject_nan_at_step", .optionalInteger(positive), .null, "makes a step's gradient NaN: a seam for tests"),
+
+    SettingKey("cache.dir", .optionalText, .null, "folder of the feature cache; null trains live", mayDiffer: true),
+    SettingKey("cache.views", .integer(1..<65537), .integer(4), "V, cached views of a training image"),
+    SettingKey("cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features"),
+    SettingKey(
+      "cache.layers", .choice(["all", "tail"]), .text("all"), "tail: h⁽ᵐ⁻¹⁾ alone, and the fused layers are computed"),
+
+    SettingKey("checkpoint.every_minutes", .number(0...1e6), .number(10), "0: only by epochs", mayDiffer: true),
+    SettingKey("checkpoint.every_epochs", .integer(0..<Int.max), .integer(1), "0: only by minutes", mayDiffer: true),
+    SettingKey("checkpoint.keep", .integer(positive), .integer(3), "recent checkpoints; the best is kept beside", mayDiffer: true),
+
+    SettingKey("evaluation.protocol", .choice(["standard", "lab"]), .text("standard"), "lab: the authors' earlier one", mayDiffer: true),
+    SettingKey("evaluation.iou_rule", .choice(["half", "mean_std", "valid"]), .text("valid"), "the table's primary rule", mayDiffer: true),
+    SettingKey("evaluation.steps", .integer(1..<65537), .integer(224), "of insertion and deletion", mayDiffer: true),
+    SettingKey(
+      "evaluation.substrate", .choice(["zero", "mean", "blur"]), .text("zero"), "what stands for absent pixels", mayDiffer: true),
+    SettingKey(
+      "evaluation.target", .choice(["true_class", "predicted"]), .text("true_class"),
+      "whose probability insertion and deletion follow", mayDiffer: true),
+  ]
+
+  /// The key of a path.
+  public static func key(_ path: String) -> SettingKey? { keys.first { $0.path == path } }
+
+  /// The known path nearest to a mistyped one, by edit distance; a section's name counts less than the key's.
+  public static func nearest(to path: String) -> String {
+    let last = path.split(separator: ".").last.map(String.init) ?? path
+    return keys.min { one, other in distance(one) < distance(other) }?.path ?? ""
+
+    func distance(_ key: SettingKey) -> Int {
+      let own = key.path.split(separator: ".").last.map(String.init) ?? key.path
+      return min(editDistance(path, key.path), editDistance(last, own) * 2)
+    }
+  }
+}
+
+/// Levenshtein's distance.
+private func editDistance(_ one: String, _ other: String) -> Int {
+  let (a, b) = (Array(one.unicodeScalars.prefix(200)), Array(other.unicodeScalars))
+  var row = Array(0...b.count)
+  for i in a.indices {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for j in b.indices {
+      let cost = diagonal + (a[i] == b[j] ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(cost, row[j] + 1, diagonal + 1)
+    }
+  }
+  return row[b.count]
+}
