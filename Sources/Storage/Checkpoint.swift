@@ -1,0 +1,158 @@
+import Digests
+import Failures
+import Files
+import Foundation
+
+/// Checkpoint files (interfaces.md 6): HDF5 with a 512-byte user block that holds a digest of all the rest.
+
+/// A named float32 tensor in its file's order.
+public struct NamedTensor: Equatable, Sendable {
+  public let name: String
+  public let shape: [Int]
+  public let values: [Float]
+
+  public init(name: String, shape: [Int], values: [Float]) {
+    self.name = name
+    self.shape = shape
+    self.values = values
+  }
+}
+
+public struct Checkpoint: Sendable {
+  /// Trained tensors and running statistics.
+  public var model: [NamedTensor]
+  /// AdamW's moments, of the trained tensors.
+  public var firstMoments: [NamedTensor]
+  public var secondMoments: [NamedTensor]
+  /// Each tensor's own count of updates.
+  public var steps: [String: Int64]
+  public var attributes: [String: HDF5Attribute]
+
+  static let format = "ala-checkpoint"
+  static let version: Int64 = 1
+
+  public init(
+    model: [NamedTensor], firstMoments: [NamedTensor], secondMoments: [NamedTensor], steps: [String: Int64],
+    attributes: [String: HDF5Attribute]
+  ) {
+    self.model = model
+    self.firstMoments = firstMoments
+    self.secondMoments = secondMoments
+    self.steps = steps
+    self.attributes = attributes
+  }
+
+  public func text(_ name: String) -> String? {
+    if case .text(let value)? = attributes[name] { value } else { nil }
+  }
+
+  public func integer(_ name: String) -> Int? {
+    if case .integer(let value)? = attributes[name] { Int(value) } else { nil }
+  }
+
+  /// SHA-256 over each tensor's name, then its little-endian float32 bytes, in the names' byte order.
+  public static func digest(_ tensors: [NamedTensor]) -> String {
+    let hash = SHA256()
+    for tensor in tensors.sorted(by: { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }) {
+      hash.update(tensor.name)
+      tensor.values.withUnsafeBytes { hash.update($0) }
+    }
+    return hash.finish()
+  }
+
+  // MARK: Writing
+
+  /// Writes the file under its name in one step: aside, flushed, synced, renamed, the folder synced.
+  ///
+  /// - Throws: `Failure` 73; an earlier file stays as it was.
+  public func write(to path: String) throws {
+    let temporary = temporaryName(for: path)
+    do {
+      try writeHDF5(to: temporary)
+      try UserBlock.seal(temporary)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try publish(temporary, as: path)
+  }
+
+  private func writeHDF5(to path: String) throws {
+    let file = try HDF5File.create(path, userBlock: UserBlock.size)
+    func write(_ group: String, _ tensors: [NamedTensor]) throws {
+      try file.makeGroup(group)
+      for tensor in tensors {
+        let name = "\(group)/\(tensor.name)"
+        try file.makeDataset(name, .float32, shape: tensor.shape)
+        try tensor.values.withUnsafeBytes { bytes in
+          if let base = bytes.baseAddress { try file.write(name, .float32, base) }
+        }
+      }
+    }
+    try write("/model", model)
+    try file.makeGroup("/optimizer")
+    try write("/optimizer/m", firstMoments)
+    try write("/optimizer/v", secondMoments)
+    try file.makeGroup("/optimizer/steps")
+    for (name, var count) in steps.sorted(by: { $0.key < $1.key }) {
+      try file.makeDataset("/optimizer/steps/\(name)", .int64, shape: [])
+      try file.write("/optimizer/steps/\(name)", .int64, &count)
+    }
+    var all = attributes
+    all["format"] = .text(Self.format)
+    all["version"] = .integer(Self.version)
+    all["model_sha256"] = .text(Self.digest(model))
+    try file.write(all.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) })
+    try file.close()
+  }
+
+  // MARK: Reading
+
+  /// Reads and verifies a checkpoint: the digest before HDF5 sees it, then format, version and `model_sha256`.
+  ///
+  /// - Throws: `Failure` 66 where there is none, 65 where it is damaged, naming the file.
+  public static func read(_ path: String) throws -> Checkpoint {
+    try UserBlock.verify(path)
+    let file = try HDF5File.open(path)
+    let attributes = try file.attributes()
+    guard attributes["format"] == .text(format) else {
+      throw Failure.badData("\(path): is not a checkpoint of ala (attribute format)")
+    }
+    guard attributes["version"] == .integer(version) else {
+      throw Failure.badData("\(path): is of another checkpoint version; expected \(version)")
+    }
+    var steps: [String: Int64] = [:]
+    for name in file.names(in: "/optimizer/steps") ?? [] {
+      steps[name] = try file.readArray("/optimizer/steps/\(name)", .int64, of: Int64.self).first ?? 0
+    }
+    let checkpoint = Checkpoint(
+      model: try tensors(file, "/model"), firstMoments: try tensors(file, "/optimizer/m"),
+      secondMoments: try tensors(file, "/optimizer/v"), steps: steps, attributes: attributes)
+    guard checkpoint.text("model_sha256") == digest(checkpoint.model) else {
+      throw Failure.badData("\(path): its weights do not have the digest that it states (model_sha256)")
+    }
+    return checkpoint
+  }
+
+  private static func tensors(_ file: HDF5File, _ group: String) throws -> [NamedTensor] {
+    guard let names = file.names(in: group) else {
+      throw Failure.badData("\(file.path): group \(group) is missing")
+    }
+    return try names.map { name in
+      let dataset = try file.dataset("\(group)/\(name)")
+      return NamedTensor(
+        name: name, shape: dataset.shape,
+        values: try file.readArray("\(group)/\(name)", .float32, of: Float.self))
+    }
+  }
+
+  /// Reads the tensors of `/model` alone, from a checkpoint or from a file that another tool has made.
+  ///
+  /// - Parameter probe: the program that walks a foreign file first, in a process of its own; see `ForeignHDF5`.
+  public static func readModel(_ path: String, probe: String) throws -> [NamedTensor] {
+    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
+    if UserBlock.isPresent(path) { return try read(path).model }
+    try ForeignHDF5.check(path, probe: probe)
+    return try tensors(try HDF5File.open(path), "/model")
+  }
+}

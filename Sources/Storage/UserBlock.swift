@@ -1,0 +1,69 @@
+import Digests
+import Failures
+import Files
+import Foundation
+
+/// The first 512 bytes of a checkpoint: a line of text with the SHA-256 of everything after them. It is checked
+/// before HDF5 opens the file, so that damaged metadata never reaches the library.
+enum UserBlock {
+  static let size = 512
+  private static let mark = "ala-checkpoint sha256 "
+
+  /// Writes the block of a finished file and syncs it.
+  static func seal(_ path: String) throws {
+    let digest = try digestOfRest(path)
+    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { throw cannotWrite(path) }
+    defer { close(descriptor) }
+    var block = Array("\(mark)\(digest)\n".utf8)
+    block += [UInt8](repeating: 0, count: size - block.count)
+    try block.withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
+    guard fsync(descriptor) == 0 else { throw cannotWrite(path) }
+  }
+
+  private static func cannotWrite(_ path: String) -> Failure {
+    Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
+  }
+
+  static func isPresent(_ path: String) -> Bool {
+    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
+    defer { try? handle.close() }
+    return (try? handle.read(upToCount: mark.utf8.count)) == Data(mark.utf8)
+  }
+
+  /// - Throws: `Failure` 66 or 65.
+  static func verify(_ path: String) throws {
+    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
+    guard let handle = FileHandle(forReadingAtPath: path) else {
+      throw Failure.badData("\(path): cannot be opened for reading")
+    }
+    let head = try? handle.read(upToCount: size)
+    try? handle.close()
+    guard let head, head.count == size, head.starts(with: Data(mark.utf8)) else {
+      throw Failure.badData("\(path): is not a checkpoint of ala, or its beginning is damaged")
+    }
+    let expected = "\(mark)\(try digestOfRest(path))\n"
+    guard head.prefix(expected.utf8.count) == Data(expected.utf8),
+      head.dropFirst(expected.utf8.count).allSatisfy({ $0 == 0 })
+    else {
+      throw Failure.badData("\(path): is damaged: its bytes do not have the digest in its first line")
+    }
+  }
+
+  private static func digestOfRest(_ path: String) throws -> String {
+    guard let handle = FileHandle(forReadingAtPath: path) else {
+      throw Failure.badData("\(path): cannot be opened for reading")
+    }
+    defer { try? handle.close() }
+    let hash = SHA256()
+    do {
+      try handle.seek(toOffset: UInt64(size))
+      while let part = try handle.read(upToCount: 4 << 20), !part.isEmpty {
+        part.withUnsafeBytes { hash.update($0) }
+      }
+    } catch {
+      throw Failure.badData("\(path): cannot be read to its end")
+    }
+    return hash.finish()
+  }
+}
