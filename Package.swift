@@ -59,7 +59,7 @@ let package = Package(
         "Storage", "Images", "Dataset", "Settings", "Evaluation",
         .product(name: "Logging", package: "swift-log"),
       ]),
-    module("Evaluation", ["Failures", "Randomness"]),
+    module("Evaluation", ["Failures", "Randomness", "Images"]),
     module("Reporting", ["Failures", "Files", "Images"]),
     .executableTarget(
       name: "ala",

@@ -1,0 +1,232 @@
+import Digests
+import Failures
+import Files
+import Foundation
+
+/// One file of the feature cache (interfaces.md 5). HDF5 makes the file, with all room taken; after that its
+/// contiguous data sets are read and written at their offsets, so that a kill can never hurt its metadata.
+
+/// Which features rows hold, and of what size.
+public struct CacheLayout: Equatable, Sendable {
+  /// S, pixels.
+  public let side: Int
+  /// N.
+  public let tokens: Int
+  /// D.
+  public let width: Int
+  /// The fused layers that are stored, ascending.
+  public let layers: [Int]
+  public let type: HDF5Type
+
+  public init(side: Int, tokens: Int, width: Int, layers: [Int], type: HDF5Type) {
+    precondition(type == .float16 || type == .float32)
+    self.side = side
+    self.tokens = tokens
+    self.width = width
+    self.layers = layers
+    self.type = type
+  }
+
+  public static func name(ofLayer layer: Int) -> String { String(format: "h%02d", layer) }
+
+  var pixelBytes: Int { side * side * 3 }
+  var layerCount: Int { tokens * width }
+  var tailCount: Int { (tokens + 1) * width }
+
+  /// The data sets of a file, in the order of their bytes in a row's CRC-32, which covers all but the last two.
+  func datasets(rows: Int) -> [(name: String, type: HDF5Type, shape: [Int])] {
+    [("image_id", .int32, [rows]), ("view", .int32, [rows]), ("pixels", .uint8, [rows, side, side, 3])]
+      + layers.map { (Self.name(ofLayer: $0), type, [rows, tokens, width]) }
+      + [("tail", type, [rows, tokens + 1, width]), ("crc32", .uint32, [rows]), ("written", .uint8, [rows])]
+  }
+}
+
+/// Which view of which image a row holds; view −1 is the evaluation view.
+public struct CacheRow: Hashable, Comparable, Sendable {
+  public let imageID: Int32
+  public let view: Int32
+
+  public init(imageID: Int, view: Int) {
+    self.imageID = Int32(imageID)
+    self.view = Int32(view)
+  }
+
+  init(imageID: Int32, view: Int32) {
+    self.imageID = imageID
+    self.view = view
+  }
+
+  public static func < (one: CacheRow, other: CacheRow) -> Bool {
+    (one.imageID, one.view) < (other.imageID, other.view)
+  }
+}
+
+final class CacheShard: @unchecked Sendable {
+  let path: String
+  let layout: CacheLayout
+  let rows: [CacheRow]
+  /// 1 where a row is durable.
+  private(set) var written: [UInt8]
+  private let descriptor: Int32
+  private let offsets: [String: Int]
+
+  /// Makes a new shard with room for `rows`, none of them written.
+  static func create(
+    _ path: String, layout: CacheLayout, rows: [CacheRow], attributes: [(name: String, value: HDF5Attribute)]
+  ) throws {
+    let temporary = temporaryName(for: path)
+    do {
+      let file = try HDF5File.create(temporary)
+      for dataset in layout.datasets(rows: rows.count) {
+        try file.makeDataset(dataset.name, dataset.type, shape: dataset.shape)
+      }
+      try file.write("image_id", .int32, rows.map(\.imageID))
+      try file.write("view", .int32, rows.map(\.view))
+      try file.write("written", .uint8, [UInt8](repeating: 0, count: rows.count))
+      try file.write(attributes)
+      try file.close()
+      let descriptor = open(temporary, O_RDONLY | O_CLOEXEC)
+      if descriptor >= 0 {
+        fsync(descriptor)
+        close(descriptor)
+      }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try publish(temporary, as: path)
+  }
+
+  /// Opens a shard.
+  ///
+  /// - Throws: `Failure` 66 or 65.
+  init(path: String, layout: CacheLayout, isWritable: Bool) throws {
+    self.path = path
+    self.layout = layout
+    let file = try HDF5File.open(path)
+    let ids = try file.readArray("image_id", .int32, of: Int32.self)
+    let views = try file.readArray("view", .int32, of: Int32.self)
+    guard ids.count == views.count else { throw Failure.badData("\(path): image_id and view differ in length") }
+    rows = zip(ids, views).map { CacheRow(imageID: $0, view: $1) }
+    var offsets: [String: Int] = [:]
+    for expected in layout.datasets(rows: rows.count) {
+      let found = try file.dataset(expected.name)
+      guard found.shape == expected.shape, found.type == expected.type, let offset = found.offset else {
+        throw Failure.badData(
+          "\(path): data set \(expected.name) is \(found.type.rawValue) \(found.shape); expected a contiguous \(expected.type.rawValue) \(expected.shape)"
+        )
+      }
+      offsets[expected.name] = offset
+    }
+    self.offsets = offsets
+    written = try file.readArray("written", .uint8, of: UInt8.self)
+    try file.close()
+    descriptor = Foundation.open(path, (isWritable ? O_RDWR : O_RDONLY) | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw Failure.missingInput("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  // MARK: Writing
+
+  /// Writes a row's bytes; it counts only after `commit`.
+  ///
+  /// - Parameter payload: pixels, then the layers, then the tail, as they lie in the file.
+  func write(row: Int, _ payload: UnsafeRawBufferPointer) throws {
+    var position = 0
+    for (name, bytes) in parts {
+      try put(
+        UnsafeRawBufferPointer(rebasing: payload[position..<(position + bytes)]), name: name, at: row * bytes)
+      position += bytes
+    }
+    var crc = checksum(row: row, payload).littleEndian
+    try withUnsafeBytes(of: &crc) { try put($0, name: "crc32", at: row * 4) }
+  }
+
+  /// Makes rows durable, and only then says that they are.
+  func commit(_ rows: [Int]) throws {
+    guard !rows.isEmpty else { return }
+    try sync()
+    for row in rows {
+      written[row] = 1
+      try withUnsafeBytes(of: UInt8(1)) { try put($0, name: "written", at: row) }
+    }
+    try sync()
+  }
+
+  /// Takes back the word that a row is there.
+  func forget(row: Int) throws {
+    written[row] = 0
+    try withUnsafeBytes(of: UInt8(0)) { try put($0, name: "written", at: row) }
+  }
+
+  private func put(_ bytes: UnsafeRawBufferPointer, name: String, at position: Int) throws {
+    var done = 0
+    while done < bytes.count {
+      let count = pwrite(
+        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done,
+        off_t((offsets[name] ?? 0) + position + done))
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else {
+        throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
+      }
+      done += count
+    }
+  }
+
+  private func sync() throws {
+    guard fsync(descriptor) == 0 else {
+      throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
+    }
+  }
+
+  // MARK: Reading
+
+  /// The bytes of a row's parts: pixels, layers, tail.
+  var payloadBytes: Int { parts.reduce(0) { $0 + $1.bytes } }
+
+  private var parts: [(name: String, bytes: Int)] {
+    let datasets = layout.datasets(rows: 1)
+    return datasets.dropFirst(2).dropLast(2).map { ($0.name, $0.shape.reduce(1, *) * $0.type.bytes) }
+  }
+
+  /// Reads a row and checks it against its CRC-32.
+  ///
+  /// - Throws: `Failure` 66 where the file has vanished or is short, 65 where the row's bytes are not what was written.
+  func read(row: Int, into payload: UnsafeMutableRawBufferPointer) throws {
+    var position = 0
+    for (name, bytes) in parts {
+      try get(
+        UnsafeMutableRawBufferPointer(rebasing: payload[position..<(position + bytes)]), name: name, at: row * bytes)
+      position += bytes
+    }
+    var stored: UInt32 = 0
+    try withUnsafeMutableBytes(of: &stored) { try get($0, name: "crc32", at: row * 4) }
+    guard UInt32(littleEndian: stored) == checksum(row: row, UnsafeRawBufferPointer(payload)) else {
+      throw Failure.badData(
+        "\(path): row \(row) (image \(rows[row].imageID), view \(rows[row].view)) is damaged: its CRC-32 differs")
+    }
+  }
+
+  private func get(_ bytes: UnsafeMutableRawBufferPointer, name: String, at position: Int) throws {
+    var done = 0
+    while done < bytes.count {
+      let count = pread(
+        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done,
+        off_t((offsets[name] ?? 0) + position + done))
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw Failure.missingInput("\(path): ends before its rows do, or has vanished") }
+      done += count
+    }
+  }
+
+  private func checksum(row: Int, _ payload: UnsafeRawBufferPointer) -> UInt32 {
+    var crc = CRC32()
+    withUnsafeBytes(of: rows[row].imageID.littleEndian) { crc.update($0) }
+    withUnsafeBytes(of: rows[row].view.littleEndian) { crc.update($0) }
+    crc.update(payload)
+    return crc.value
+  }
+}
