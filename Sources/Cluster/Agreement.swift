@@ -21,6 +21,7 @@ extension Cluster {
   /// Throws on every rank what the lowest rank with a failure has met; returns where none has.
   public func share(_ failure: Failure?) throws {
     guard size > 1 else {
+      agreedFailure = failure
       if let failure { throw failure }
       return
     }
@@ -34,8 +35,10 @@ extension Cluster {
     }
     broadcast(&bytes, root: culprit)
     let code = bytes.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
-    throw Failure(
+    let agreed = Failure(
       ExitCode(rawValue: code) ?? .internalError, String(decoding: bytes.dropFirst(4), as: UTF8.self))
+    agreedFailure = agreed
+    throw agreed
   }
 
   /// Runs `body` on rank 0 alone; its failure is every rank's.

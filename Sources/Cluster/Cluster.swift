@@ -16,6 +16,9 @@ public final class Cluster: @unchecked Sendable {
   public private(set) var gradientBytesSent = 0
   public private(set) var otherBytesSent = 0
 
+  /// What `share` has last thrown: a failure that every rank knows of.
+  public internal(set) var agreedFailure: Failure?
+
   private let usesMPI: Bool
   private let world: MPI_Comm?
   private let node: MPI_Comm?

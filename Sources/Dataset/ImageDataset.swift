@@ -71,20 +71,20 @@ public struct ImageDataset: Sendable {
     let imageTable = try table("images.txt")
     guard !imageTable.lines.isEmpty else { throw Failure.badData("\(imageTable.path): names no image") }
     let labelTable = try table("image_class_labels.txt")
-    let labels = try Self.values(labelTable, known: nil) { line in
+    let labels = try Self.values(labelTable) { line in
       guard let id = Int(line.rest) else { throw labelTable.wrong(line, "a class id") }
       guard known.contains(id) else { throw labelTable.wrong(line, "a class of \(classTable.path)") }
       return id
     }
     let splitTable = try table("train_test_split.txt")
-    let isTraining = try Self.values(splitTable, known: nil) { line in
+    let isTraining = try Self.values(splitTable) { line in
       guard line.rest == "0" || line.rest == "1" else { throw splitTable.wrong(line, "0 (test) or 1 (train)") }
       return line.rest == "1"
     }
     var boxes: [Int: Box] = [:]
     if FileManager.default.fileExists(atPath: "\(root)/bounding_boxes.txt") {
       let boxTable = try table("bounding_boxes.txt")
-      boxes = try Self.values(boxTable, known: nil) { line in
+      boxes = try Self.values(boxTable) { line in
         let numbers = line.rest.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { Double($0) }
         guard numbers.count == 4, let x = numbers[0], let y = numbers[1], let w = numbers[2], let h = numbers[3],
           [x, y, w, h].allSatisfy({ $0.isFinite && abs($0) < 1e7 }), w >= 0, h >= 0
@@ -119,6 +119,8 @@ public struct ImageDataset: Sendable {
           var status = stat()
           if stat(path, &status) == 0 { size = Int(status.st_size) }
           try checkImageEnds(path: path)
+          // Only a whole decoding finds all that is unreadable, and every later run must leave out the same.
+          if skipUnreadable { _ = try decodeImage(path: path) }
         } catch let failure as Failure {
           guard skipUnreadable, failure.code == .badData || failure.code == .missingInput,
             FileManager.default.fileExists(atPath: path)
@@ -150,7 +152,7 @@ public struct ImageDataset: Sendable {
   }
 
   private static func values<Value>(
-    _ table: TextTable, known: Set<Int>?, _ read: (TextTable.Line) throws -> Value
+    _ table: TextTable, _ read: (TextTable.Line) throws -> Value
   ) throws -> [Int: Value] {
     var result: [Int: Value] = [:]
     for line in table.lines { result[line.id] = try read(line) }
@@ -169,7 +171,4 @@ public struct ImageDataset: Sendable {
     let path = "\(segmentationRoot)/\((image.path as NSString).deletingPathExtension).png"
     return FileManager.default.fileExists(atPath: path) ? path : nil
   }
-
-  /// The set without some images: those found unreadable only when they were decoded.
-  public func ids(isTest: Bool) -> [Int] { images.filter { $0.isTest == isTest }.map(\.id) }
 }

@@ -62,6 +62,18 @@ final class EncoderWeights: @unchecked Sendable {
     }
   }
 
+  /// Every floating-point tensor of the file as float32, in the names' order.
+  func allTensors() throws -> [(name: String, bareName: String, shape: [Int], values: [Float])] {
+    try file.tensors.values.filter { ["F32", "F16", "BF16"].contains($0.type) }.sorted { $0.name < $1.name }.map { tensor in
+      let count = tensor.shape.reduce(1, *)
+      let values = try [Float](unsafeUninitializedCapacity: max(count, 1)) { buffer, initialized in
+        if let base = buffer.baseAddress { try convert(tensor, to: base) }
+        initialized = count
+      }
+      return (tensor.name, String(tensor.name.dropFirst(prefix.count)), tensor.shape, values)
+    }
+  }
+
   struct Handle {
     fileprivate let weights: EncoderWeights
     let tensor: SafetensorsFile.Tensor

@@ -275,6 +275,11 @@ public final class ImageEncoder: @unchecked Sendable {
     }
   }
 
+  /// Every floating-point tensor of the encoder's file: its name, that name without the file's prefix, shape, values.
+  func fileTensors() throws -> [(name: String, bareName: String, shape: [Int], values: [Float])] {
+    try weights.allTensors()
+  }
+
   /// patches [N, 3·p·p] (channel, row, column) of a view's pixels [S, S, 3]: scaled to [0, 1], then normalised.
   public func patchify(_ patches: Floats, pixels: UnsafePointer<UInt8>) {
     patchify(patches) { Float(pixels[$0]) }

@@ -123,15 +123,17 @@ public struct Configuration: Equatable, Sendable {
   /// Reads settings: flag > `--set` > environment > file > default.
   ///
   /// - Parameters:
+  ///   - stored: settings that a checkpoint carries, below all others.
   ///   - flags: (path, value) of flags that stand for a setting.
   ///   - sets: the texts of `--set`, `key.path=value`.
   ///   - environment: variables `ALA_A__B`; `ALA_THREADS` stands for `run.threads`.
   /// - Throws: `Failure` 66 (no such file), 78 (anything wrong in them), 64 (`--set` without =).
   public static func load(
-    file: String?, flags: [(path: String, value: String)] = [], sets: [String] = [],
+    file: String?, stored: String? = nil, flags: [(path: String, value: String)] = [], sets: [String] = [],
     environment: [String: String] = [:]
   ) throws -> Configuration {
     var reader = SettingReader()
+    if let stored { try reader.add(text: stored, place: "the checkpoint's settings") }
     if let file { try reader.add(file: file) }
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("ALA_") {
       if name == "ALA_THREADS" {

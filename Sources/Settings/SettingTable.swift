@@ -76,10 +76,10 @@ public enum SettingTable {
       "training.inject_nan_at_step", .optionalInteger(positive), .null, "makes a step's gradient NaN: a seam for tests"),
 
     SettingKey("cache.dir", .optionalText, .null, "folder of the feature cache; null trains live", mayDiffer: true),
-    SettingKey("cache.views", .integer(1..<65537), .integer(4), "V, cached views of a training image"),
-    SettingKey("cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features"),
+    SettingKey("cache.views", .integer(1..<65537), .integer(4), "V, cached views of a training image", mayDiffer: true),
+    SettingKey("cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features", mayDiffer: true),
     SettingKey(
-      "cache.layers", .choice(["all", "tail"]), .text("all"), "tail: h⁽ᵐ⁻¹⁾ alone, and the fused layers are computed"),
+      "cache.layers", .choice(["all", "tail"]), .text("all"), "tail: h⁽ᵐ⁻¹⁾ alone, and the fused layers are computed", mayDiffer: true),
 
     SettingKey("checkpoint.every_minutes", .number(0...1e6), .number(10), "0: only by epochs", mayDiffer: true),
     SettingKey("checkpoint.every_epochs", .integer(0..<Int.max), .integer(1), "0: only by minutes", mayDiffer: true),

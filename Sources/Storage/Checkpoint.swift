@@ -146,6 +146,14 @@ public struct Checkpoint: Sendable {
     }
   }
 
+  /// The attributes of a checkpoint that we have written, verified; nil for a file of another tool.
+  public static func attributesIfOurs(_ path: String) throws -> [String: HDF5Attribute]? {
+    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
+    guard UserBlock.isPresent(path) else { return nil }
+    try UserBlock.verify(path)
+    return try HDF5File.open(path).attributes()
+  }
+
   /// Reads the tensors of `/model` alone, from a checkpoint or from a file that another tool has made.
   ///
   /// - Parameter probe: the program that walks a foreign file first, in a process of its own; see `ForeignHDF5`.

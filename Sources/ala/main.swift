@@ -1,1 +1,6 @@
-print("ala")
+import Foundation
+import Storage
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
+exit(Program.run(arguments))

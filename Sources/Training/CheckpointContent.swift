@@ -1,0 +1,132 @@
+import AttentionLattice
+import Cluster
+import Digests
+import Failures
+import Foundation
+import Layers
+import Settings
+import Storage
+import Tensor
+
+/// Between the model's arenas and checkpoint files.
+
+/// The model's tensors under their names: trained ones and running statistics.
+public func modelTensors(_ store: ParameterStore) -> [NamedTensor] {
+  store.parameters.map {
+    NamedTensor(name: $0.name, shape: $0.shape, values: store.fileValues(of: $0, in: store.values))
+  } + store.statistics.map {
+    NamedTensor(
+      name: $0.name, shape: [$0.count], values: Array(UnsafeBufferPointer(start: $0.values, count: $0.count)))
+  }
+}
+
+/// Everything that a run needs to go on.
+func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: String) -> Checkpoint {
+  let store = experiment.model.parameters
+  func moments(_ arena: Buffer) -> [NamedTensor] {
+    store.parameters.map {
+      NamedTensor(name: $0.name, shape: $0.shape, values: store.fileValues(of: $0, in: arena))
+    }
+  }
+  let steps = Dictionary(
+    uniqueKeysWithValues: zip(store.parameters, store.steps).map { ($0.name, Int64($1)) })
+  let classes = experiment.dataset.classes.map { "{\"id\":\($0.id),\"name\":\(quoted($0.name))}" }
+  var best = "null"
+  if let value = state.best {
+    best =
+      "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
+  }
+  let fingerprint =
+    "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(processorName())),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
+  return Checkpoint(
+    model: modelTensors(store), firstMoments: moments(store.firstMoments), secondMoments: moments(store.secondMoments),
+    steps: steps,
+    attributes: [
+      "config": .text(experiment.configuration.resolvedYAML), "epoch": .integer(Int64(state.epoch)),
+      "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
+      "phase": .text(experiment.phase(epoch: state.epoch).rawValue),
+      "seed": .integer(Int64(experiment.configuration.run.seed)),
+      "world_size": .integer(Int64(experiment.cluster.size)),
+      "lanes": .integer(Int64(experiment.configuration.training.lanes)),
+      "encoder_sha256": .text(experiment.encoderSHA256), "dataset_sha256": .text(experiment.dataset.digest),
+      "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
+      "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
+    ])
+}
+
+private func quoted(_ text: String) -> String {
+  let data = try? JSONEncoder().encode(text)
+  return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+}
+
+/// "Intel(R) Xeon(R) Processor".
+public func processorName() -> String {
+  let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+  let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
+  return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+}
+
+/// Puts named tensors into the model: every trained tensor and statistic must be there, and nothing else.
+///
+/// - Parameter path: for messages.
+/// - Throws: `Failure` 65 for a missing, additional, misshapen or non-finite tensor; nothing is changed then.
+public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: String) throws {
+  let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  func found(_ name: String, _ shape: [Int]) throws -> NamedTensor {
+    guard let tensor = byName[name] else { throw Failure.badData("\(path): tensor /model/\(name) is missing") }
+    guard tensor.shape == shape else {
+      throw Failure.badData("\(path): tensor /model/\(name) has shape \(tensor.shape); expected \(shape)")
+    }
+    guard tensor.values.allSatisfy({ $0.isFinite }) else {
+      throw Failure.badData("\(path): tensor /model/\(name) holds values that are not finite")
+    }
+    return tensor
+  }
+  let trained = try store.parameters.map { try found($0.name, $0.shape) }
+  let statistics = try store.statistics.map { try found($0.name, [$0.count]) }
+  let known = Set(store.parameters.map(\.name) + store.statistics.map(\.name))
+  if let other = tensors.first(where: { !known.contains($0.name) }) {
+    throw Failure.badData("\(path): tensor /model/\(other.name) is in the file, but these settings call for none such")
+  }
+  for (parameter, tensor) in zip(store.parameters, trained) { store.set(parameter, fromFile: tensor.values) }
+  for (statistic, tensor) in zip(store.statistics, statistics) {
+    statistic.values.update(from: tensor.values, count: statistic.count)
+  }
+}
+
+/// Puts a whole checkpoint into the model and its moments.
+func restore(_ store: ParameterStore, _ checkpoint: Checkpoint, path: String) throws {
+  try setModel(store, checkpoint.model, path: path)
+  for (tensors, arena, group) in [
+    (checkpoint.firstMoments, store.firstMoments, "m"), (checkpoint.secondMoments, store.secondMoments, "v"),
+  ] {
+    let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    for parameter in store.parameters {
+      guard let tensor = byName[parameter.name], tensor.shape == parameter.shape else {
+        throw Failure.badData("\(path): tensor /optimizer/\(group)/\(parameter.name) is missing or misshapen")
+      }
+      store.set(parameter, fromFile: tensor.values, in: arena)
+    }
+  }
+  for (index, parameter) in store.parameters.enumerated() {
+    guard let count = checkpoint.steps[parameter.name] else {
+      throw Failure.badData("\(path): tensor /optimizer/steps/\(parameter.name) is missing")
+    }
+    store.steps[index] = Int(count)
+  }
+}
+
+extension Cluster {
+  /// Gives every rank rank 0's tensors, statistics, moments and counts.
+  func broadcast(_ store: ParameterStore) {
+    guard size > 1 else { return }
+    for arena in [store.values, store.statisticValues, store.firstMoments, store.secondMoments] where arena.count > 0 {
+      var bytes = isRoot ? Array(UnsafeRawBufferPointer(start: arena.base, count: arena.count * 4)) : []
+      broadcast(&bytes)
+      UnsafeMutableRawBufferPointer(start: arena.base, count: arena.count * 4).copyBytes(from: bytes)
+    }
+    var counts = isRoot ? store.steps.withUnsafeBytes { Array($0) } : []
+    broadcast(&counts)
+    store.steps = counts.withUnsafeBytes { Array($0.bindMemory(to: Int.self)) }
+  }
+}

@@ -1,0 +1,141 @@
+import AttentionLattice
+import Cluster
+import Dataset
+import Digests
+import Encoder
+import Failures
+import Foundation
+import Images
+import Layers
+import Settings
+import Storage
+import Tensor
+
+/// What the settings resolve to: data set, split, views, model, and the digests that identify them.
+public final class Experiment: @unchecked Sendable {
+  public let configuration: Configuration
+  public let cluster: Cluster
+  public let dataset: ImageDataset
+  public let split: Split
+  public let views: ViewDefinition
+  public let model: LatticeModel
+  public let encoderSHA256: String
+  public let team: ThreadTeam
+
+  /// Reads the data set, maps the encoder, builds the model. Every rank fails alike.
+  ///
+  /// - Parameter training: whether gradients and moments are needed.
+  public init(_ configuration: Configuration, cluster: Cluster, training: Bool) throws {
+    self.configuration = configuration
+    self.cluster = cluster
+    useOneThreadPerProduct()
+    let threads = configuration.run.threads ?? max(1, Self.availableProcessors() / cluster.localSize)
+    let team = ThreadTeam(threads: threads)
+    self.team = team
+    let data = configuration.data
+    let (dataset, split) = try cluster.agree {
+      let dataset = try ImageDataset(
+        root: data.root, classes: data.classes,
+        segmentations: ["auto", "none"].contains(data.segmentations) ? nil : data.segmentations,
+        usesSegmentations: data.segmentations != "none", skipUnreadable: data.skipUnreadable)
+      return (dataset, try Split(dataset, seed: data.splitSeed))
+    }
+    self.dataset = dataset
+    self.split = split
+    views = ViewDefinition(
+      side: configuration.image.size,
+      augmentation: configuration.image.crop.map { .randomCrop(resize: $0.resize, flip: $0.flip) } ?? .none)
+    encoderSHA256 = try cluster.agree { try SHA256.ofFile(configuration.encoder.weights) }
+    let options = Self.options(configuration, classes: dataset.classes.count)
+    let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
+      try cluster.sharedMemory($0, fill: $1)
+    }
+    model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
+  }
+
+  /// Processors that this process may run on: its affinity mask, as the kernel tells it.
+  public static func availableProcessors() -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let mask = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }?.dropFirst(13)
+    let count = mask?.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount } ?? 0
+    return count > 0 ? count : ProcessInfo.processInfo.activeProcessorCount
+  }
+
+  /// The model that settings describe.
+  static func options(_ configuration: Configuration, classes: Int) -> ModelOptions {
+    let encoder = configuration.encoder
+    var options = ModelOptions(
+      encoder: EncoderOptions(
+        weights: encoder.weights, imageSide: configuration.image.size, depth: encoder.depth, heads: encoder.heads,
+        activation: Activation(rawValue: encoder.activation), mean: encoder.mean?.map { Float($0) },
+        standardDeviation: encoder.std?.map { Float($0) }, loraBlocks: configuration.lora.blocks,
+        loraRank: configuration.lora.rank, loraScale: Float(configuration.lora.scale),
+        loraTargets: configuration.lora.targets),
+      classes: classes)
+    options.side.width = configuration.side.width
+    options.side.heads = configuration.side.heads
+    options.side.layers = configuration.side.layers
+    options.side.fusion = configuration.side.fusion
+    options.attention.head = ModelOptions.Head(rawValue: configuration.attention.head) ?? .abn
+    options.attention.kernel = configuration.attention.kernel
+    options.attention.dropout = configuration.attention.dropout
+    options.attention.padding = Padding(rawValue: configuration.attention.padding) ?? .zeros
+    options.perception.channels = configuration.perception.channels
+    options.perception.dropout = configuration.perception.dropout
+    options.perception.inputNorm = ModelOptions.InputNorm(rawValue: configuration.perception.inputNorm) ?? .none
+    options.lambda = configuration.training.lambda
+    options.lanes = configuration.training.lanes
+    return options
+  }
+
+  /// The phase of an epoch.
+  public func phase(epoch: Int) -> Phase {
+    Phase.of(
+      epoch: epoch, alternating: configuration.training.aea,
+      start: Phase(rawValue: configuration.training.aeaStart) ?? .alpha)
+  }
+
+  /// Steps of an epoch: the last batch may be short, none is dropped.
+  public var stepsPerEpoch: Int {
+    (split.train.count + configuration.training.batch - 1) / configuration.training.batch
+  }
+
+  /// The learning rate of the update with the given global step, from 0 (model.md 6 and 11).
+  public func learningRate(step: Int) -> Double {
+    let training = configuration.training
+    guard let power = training.poly else { return training.lr }
+    let total = training.epochs * stepsPerEpoch
+    return training.lr * pow(1 - Double(step) / Double(total), power)
+  }
+
+  // MARK: Cache
+
+  public var cacheFingerprint: CacheFingerprint {
+    let encoder = model.encoder
+    func list(_ values: [Float]) -> String { values.map { "\($0)" }.joined(separator: ",") }
+    return CacheFingerprint(
+      encoderSHA256: encoderSHA256,
+      encoderSettings:
+        "{\"activation\":\"\(encoder.activation.rawValue)\",\"heads\":\(encoder.heads),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]}",
+      viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
+      firstLoRABlock: encoder.firstLoRABlock,
+      layout: CacheLayout(
+        side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
+        layers: configuration.cache.layers == "all" ? model.frozenFusedLayers : [],
+        type: HDF5Type(rawValue: configuration.cache.dtype) ?? .float16))
+  }
+
+  /// Every row of a whole cache: the views of the training images, then the evaluation view of all others.
+  public var cacheRows: [CacheRow] {
+    let views = configuration.image.crop == nil ? 1 : configuration.cache.views
+    let training = split.train.flatMap { id in (0..<views).map { CacheRow(imageID: id, view: $0) } }
+    return training + (split.valid + split.test).map { CacheRow(imageID: $0, view: ViewDefinition.evaluationView) }
+  }
+
+  /// Which view of its images an epoch shows, live or from a cache of `views` views.
+  public func view(epoch: Int, isCached: Bool) -> Int {
+    let view = epoch - 1
+    guard isCached else { return view }
+    return view % (configuration.image.crop == nil ? 1 : configuration.cache.views)
+  }
+}

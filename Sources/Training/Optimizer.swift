@@ -1,0 +1,55 @@
+import AttentionLattice
+import Layers
+import Tensor
+
+/// AdamW over what a phase trains, with the global norm clipped (model.md 6).
+final class Optimizer: @unchecked Sendable {
+  private let store: ParameterStore
+  private let team: ThreadTeam
+  private let weightDecay: Double
+  /// 0: off.
+  private let clip: Double
+
+  /// Values that a thread treats at a time; the norm's order of summation depends on it, not on the threads.
+  private static let chunk = 1 << 15
+
+  init(_ store: ParameterStore, team: ThreadTeam, weightDecay: Double, clip: Double) {
+    self.store = store
+    self.team = team
+    self.weightDecay = weightDecay
+    self.clip = clip
+  }
+
+  /// The L2 norm of the gradients in a range of the arena, in double.
+  func gradientNorm(_ range: Range<Int>) -> Double {
+    let chunks = (range.count + Self.chunk - 1) / Self.chunk
+    let partial = UnsafeMutablePointer<Double>.allocate(capacity: max(chunks, 1))
+    defer { partial.deallocate() }
+    let base = store.gradients.base + range.lowerBound
+    team.run(chunks) { chunk, _ in
+      let start = chunk * Self.chunk
+      partial[chunk] = sumOfSquares(base + start, min(Self.chunk, range.count - start))
+    }
+    var total = 0.0
+    for chunk in 0..<chunks { total += partial[chunk] }
+    return total.squareRoot()
+  }
+
+  /// One update of every tensor of the groups; other tensors' values, moments and counts stay as they are.
+  func step(_ groups: Set<ParameterGroup>, learningRate: Double, norm: Double) {
+    let factor = clip > 0 && norm > clip ? Float(clip / (norm + 1e-6)) : 1
+    for (index, parameter) in store.parameters.enumerated() where groups.contains(parameter.group) {
+      store.steps[index] += 1
+      let step = AdamWStep(
+        learningRate: learningRate, weightDecay: parameter.isDecayed ? weightDecay : 0, step: store.steps[index],
+        gradientScale: factor)
+      let count = parameter.count
+      team.run((count + Self.chunk - 1) / Self.chunk) { chunk, _ in
+        let start = parameter.offset + chunk * Self.chunk
+        adamW(
+          store.values.base + start, store.firstMoments.base + start, store.secondMoments.base + start,
+          store.gradients.base + start, min(Self.chunk, count - chunk * Self.chunk), step)
+      }
+    }
+  }
+}

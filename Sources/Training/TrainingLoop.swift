@@ -1,0 +1,381 @@
+import AttentionLattice
+import Cluster
+import Dataset
+import Evaluation
+import Failures
+import Files
+import Foundation
+import Layers
+import Settings
+import Storage
+import Tensor
+
+/// Training (model.md 5 to 8): data-parallel, alternating, resumable at any step.
+
+/// What the command line says of a training run, beside the settings.
+public struct TrainingOptions: Sendable {
+  public enum Resume: Equatable, Sendable {
+    case automatic
+    case never
+    case file(String)
+  }
+
+  public var resume = Resume.automatic
+  /// A file with `/model`, whose weights the run starts from.
+  public var initialWeights: String?
+  public var stopAfterSteps: Int?
+  /// The `ala` program, which examines foreign HDF5 files.
+  public var program: String
+
+  public init(program: String) { self.program = program }
+}
+
+/// Completes lane sums with the other ranks'.
+final class ClusterExchange: LaneExchange {
+  private let cluster: Cluster
+  private let plans: [LanePlan]
+
+  init(_ cluster: Cluster, lanes: Int) {
+    self.cluster = cluster
+    plans = (0..<cluster.size).map { LanePlan(batch: 0, lanes: lanes, world: cluster.size, rank: $0) }
+  }
+
+  func gather(_ table: LaneTable) {
+    guard cluster.size > 1 else { return }
+    cluster.allGather(
+      table.base, counts: plans.map { Int32($0.ownLanes.count * table.width) },
+      displacements: plans.map { Int32($0.ownLanes.lowerBound * table.width) })
+  }
+}
+
+/// Trains until the last epoch, an early stop, `stopAfterSteps`, or a signal.
+///
+/// - Throws: `Failure` 75 after a signal and a checkpoint that all ranks agree on; 70 after too many refused updates.
+public func train(_ experiment: Experiment, _ options: TrainingOptions, log: RunLog) throws {
+  let cluster = experiment.cluster
+  let configuration = experiment.configuration
+  let settings = configuration.training
+  let model = experiment.model
+  let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: configuration.checkpoint.keep)
+
+  // The run's folder.
+  var lock: RunLock?
+  try cluster.onRoot {
+    try makeFolder(folder.path)
+    lock = try RunLock(path: "\(configuration.run.dir)/.lock") { log.warning($0) }
+    folder.sweep()
+  }
+  defer { withExtendedLifetime(lock) {} }
+  try cluster.agree { try log.open(folder: configuration.run.dir) }
+  for (id, reason) in experiment.dataset.unreadable where cluster.isRoot {
+    log.warning("image \(id) is left out: \(reason)")
+  }
+
+  // Where samples come from, and where the run stands.
+  let source = SampleSource(experiment, cache: try openCache(experiment, log: log))
+  var state = try begin(experiment, options, folder, mode: source.mode, log: log)
+  try cluster.onRoot {
+    try writeAtomically(configuration.resolvedYAML, to: "\(configuration.run.dir)/config.yaml")
+    try writeAtomically(experiment.split.json, to: "\(configuration.run.dir)/split.json")
+  }
+  let stepsPerEpoch = experiment.stepsPerEpoch
+  if isFinished(state, experiment) {
+    log.info("the run is finished: \(state.step) steps, \(state.epoch) epochs")
+    return
+  }
+  describe(experiment, source, log)
+
+  let plan = LanePlan(batch: settings.batch, lanes: settings.lanes, world: cluster.size, rank: cluster.rank)
+  if !plan.isEven {
+    log.warning(
+      "\(cluster.size) ranks do not divide \(settings.lanes) lanes (training.lanes): results equal those of other world sizes to rounding only"
+    )
+  }
+  let pass = TrainingPass(
+    model, plan: plan, team: experiment.team, exchange: ClusterExchange(cluster, lanes: settings.lanes))
+  let optimizer = Optimizer(
+    model.parameters, team: experiment.team, weightDecay: settings.weightDecay, clip: settings.clip)
+  let validation = EvaluationPass(experiment, source: source)
+  let signals = SignalWatch()
+  let firstStep = state.step
+  var lastCheckpoint = Date()
+  let started = Date()
+
+  func save(isBest: Bool) throws {
+    try cluster.onRoot {
+      try folder.write(
+        makeCheckpoint(experiment, state, mode: source.mode), step: state.step, isBest: isBest,
+        bestStep: state.best?.step)
+    }
+    lastCheckpoint = Date()
+  }
+
+  while !isFinished(state, experiment) {
+    if state.batchInEpoch == stepsPerEpoch {
+      state.epoch += 1
+      state.batchInEpoch = 0
+      (state.lossSum, state.correct, state.samples) = (0, 0, 0)
+    }
+    let phase = experiment.phase(epoch: state.epoch)
+    let view = experiment.view(epoch: state.epoch, isCached: source.isCached)
+    let order = epochOrder(experiment.split.train, seed: configuration.run.seed, epoch: state.epoch)
+
+    while state.batchInEpoch < stepsPerEpoch {
+      // Load, and agree with the other ranks whether to go on.
+      let stepStart = Date()
+      let otherBytesBefore = cluster.otherBytesSent
+      let first = state.batchInEpoch * settings.batch
+      let ids = Array(order[first..<min(first + settings.batch, order.count)])
+      pass.begin(batch: ids.count)
+      let failure = load(ids, view: view, into: pass, experiment, source)
+      let isStopping = options.stopAfterSteps.map { state.step - firstStep >= $0 } ?? false
+      let isDue = cluster.isRoot && configuration.checkpoint.everyMinutes > 0
+        && Date().timeIntervalSince(lastCheckpoint) > configuration.checkpoint.everyMinutes * 60
+      let call = cluster.maximum((failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isDue ? 1 : 0))
+      if call >= 4 { try cluster.share(failure) }
+      if call >= 2 {
+        try save(isBest: false)
+        throw Failure.interrupted(
+          "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again")
+      }
+      if isStopping {
+        try save(isBest: false)
+        log.info("stopped after \(state.step - firstStep) steps, at step \(state.step)")
+        return
+      }
+      if call == 1 { try save(isBest: false) }
+
+      // Forward, backward, sum, update.
+      let outcome = pass.run(phase, seed: configuration.run.seed, step: state.step + 1)
+      let range = model.trainedRange(phase)
+      let gradients = model.parameters.gradients.base + range.lowerBound
+      if settings.injectNaNAtStep == state.step + 1 && cluster.isRoot { gradients[0] = .nan }
+      cluster.sumByTree(gradients, count: range.count)
+      let norm = optimizer.gradientNorm(range)
+      let rate = experiment.learningRate(step: state.step)
+      if outcome.loss.isFinite && norm.isFinite {
+        optimizer.step(phase.trainedGroups, learningRate: rate, norm: norm)
+        pass.commitStatistics(phase)
+        state.skipped = 0
+      } else {
+        pass.discardStatistics(phase)
+        state.skipped += 1
+        log.logger.warning(
+          "step \(state.step + 1): the update is refused: loss \(outcome.loss), gradient norm \(norm)")
+      }
+      state.step += 1
+      state.batchInEpoch += 1
+      if outcome.loss.isFinite {
+        state.lossSum += outcome.loss * Double(ids.count)
+        state.correct += outcome.correct
+        state.samples += ids.count
+      }
+      let seconds = Date().timeIntervalSince(stepStart)
+      try cluster.agree {
+        try log.metric([
+          ("event", .text("step")), ("epoch", .integer(state.epoch)), ("step", .integer(state.step)),
+          ("phase", .text(phase.rawValue)), ("loss", .number(outcome.loss)),
+          ("loss_pb", .number(outcome.perceptionLoss)), ("loss_ab", .number(outcome.attentionLoss)),
+          ("lr", .number(rate)), ("grad_norm", .number(norm)),
+          ("samples_per_s", .number(Double(ids.count) / seconds)), ("gradient_bytes", .integer(range.count * 4)),
+          ("other_bytes", .integer(cluster.otherBytesSent - otherBytesBefore)),
+        ])
+      }
+      log.progress(
+        state.step, of: settings.epochs * stepsPerEpoch, doing: "epoch \(state.epoch) (\(phase.rawValue)) step",
+        rate: Double(state.step - firstStep) / Date().timeIntervalSince(started), unit: "steps",
+        detail: String(format: "loss %.4f", outcome.loss))
+      if state.skipped > settings.maxSkipped {
+        let last = folder.steps().first.map { folder.file(step: $0) } ?? "none"
+        throw Failure.internalError(
+          "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)")
+      }
+    }
+
+    // The epoch's end: figures, validation, checkpoint.
+    try endEpoch(&state, phase, experiment, log)
+    var isBest = false
+    if phase.isValidated && !experiment.split.valid.isEmpty {
+      isBest = try validate(&state, validation, experiment, log)
+    }
+    let every = configuration.checkpoint.everyEpochs
+    if isBest || (every > 0 && state.epoch % every == 0) || isFinished(state, experiment) { try save(isBest: isBest) }
+  }
+  log.info(
+    "finished: \(state.step) steps, \(state.epoch) epochs"
+      + (state.best.map { String(format: "; best epoch %d, validation accuracy %.4f", $0.epoch, $0.accuracy) } ?? ""))
+}
+
+/// Whether nothing is left to do.
+private func isFinished(_ state: TrainingState, _ experiment: Experiment) -> Bool {
+  let isLast = state.epoch >= experiment.configuration.training.epochs
+  return state.batchInEpoch == experiment.stepsPerEpoch && (isLast || state.isStoppedEarly)
+}
+
+/// Says what the run is made of.
+private func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
+  let model = experiment.model
+  let encoder = model.encoder
+  log.info(
+    "encoder \(encoder.spelling.rawValue): width \(encoder.width), \(encoder.depth) of \(encoder.availableDepth) blocks, "
+      + "patch \(encoder.patch), grid \(encoder.grid) x \(encoder.grid), activation \(encoder.activation.rawValue)"
+      + (encoder.fileGrid == encoder.grid ? "" : ", positions resampled from \(encoder.fileGrid) x \(encoder.fileGrid)"))
+  log.info(
+    "trained parameters: \(model.trainedCount(.alpha)) in alpha epochs, \(model.trainedCount(.ones)) in ones epochs")
+  log.info(
+    "images: \(experiment.split.train.count) train, \(experiment.split.valid.count) valid, \(experiment.split.test.count) test; "
+      + "\(experiment.dataset.classes.count) classes; \(source.isCached ? "from the cache" : "live")")
+  log.info(
+    "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
+      + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
+}
+
+/// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
+private func begin(
+  _ experiment: Experiment, _ options: TrainingOptions, _ folder: CheckpointFolder, mode: String, log: RunLog
+) throws -> TrainingState {
+  let cluster = experiment.cluster
+  let store = experiment.model.parameters
+  var state = TrainingState()
+  try cluster.onRoot {
+    var found: (path: String, checkpoint: Checkpoint)?
+    switch options.resume {
+    case .never:
+      if !folder.steps().isEmpty {
+        log.info("--resume never: the run in \(experiment.configuration.run.dir) starts anew")
+        for step in folder.steps() { unlink(folder.file(step: step)) }
+        unlink(folder.last)
+        unlink(folder.best)
+      }
+    case .file(let path): found = (path, try Checkpoint.read(path))
+    case .automatic:
+      let newest = folder.newest { log.warning("\($0); the checkpoint before it is used") }
+      found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }
+      if found == nil, let damaged = folder.steps().first {
+        throw Failure.badData(
+          "\(folder.file(step: damaged)): no checkpoint of this run is sound; --resume never starts anew")
+      }
+    }
+    if let (path, checkpoint) = found {
+      try checkFits(experiment, checkpoint, path: path, mode: mode, log: log)
+      try restore(store, checkpoint, path: path)
+      state = try TrainingState(json: checkpoint.text("progress") ?? "", path: path)
+      log.info("resuming from \(path): epoch \(state.epoch), step \(state.step)")
+    } else {
+      store.initialise(seed: experiment.configuration.run.seed)
+      if let file = options.initialWeights {
+        try setModel(store, try Checkpoint.readModel(file, probe: options.program), path: file)
+        log.info("starting from the weights of \(file)")
+      }
+    }
+  }
+  cluster.broadcast(store)
+  let json = try cluster.fromRoot { Array(state.json.utf8) }
+  return try TrainingState(json: String(decoding: json, as: UTF8.self), path: "the state of rank 0")
+}
+
+/// Refuses to go on with a checkpoint under settings that would change the result.
+private func checkFits(
+  _ experiment: Experiment, _ checkpoint: Checkpoint, path: String, mode: String, log: RunLog
+) throws {
+  let stored = try Configuration(resolvedYAML: checkpoint.text("config") ?? "", place: path)
+  let differences = experiment.configuration.differences(from: stored)
+  if !differences.isEmpty {
+    let list = differences.map { "\($0.key) is \($0.own), the run has \($0.other)" }.joined(separator: "; ")
+    let offer = differences.contains { $0.key == "training.epochs" }
+      ? " (to train longer, start another run with --init \(path))" : ""
+    throw Failure.badConfiguration("\(path): cannot be resumed under settings that change the result: \(list)\(offer)")
+  }
+  for (key, own, setting) in [
+    ("encoder_sha256", experiment.encoderSHA256, "encoder.weights"),
+    ("dataset_sha256", experiment.dataset.digest, "data.root"),
+  ] where checkpoint.text(key) != own {
+    throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
+  }
+  if let theirs = checkpoint.text("data_mode"), theirs != mode {
+    throw Failure.badConfiguration(
+      "\(path): was trained \(theirs), this would go on \(mode), which changes the result (cache.dir, cache.views, cache.dtype, cache.layers)"
+    )
+  }
+  let kernel = "\"blas_kernel\":\"\(blasKernel())\""
+  if let fingerprint = checkpoint.text("fingerprint"), !fingerprint.contains(kernel) {
+    log.warning("\(path): was written with another BLAS kernel than \(blasKernel()): bits may differ from one run to the other")
+  }
+}
+
+/// Loads this rank's share of a batch.
+private func load(
+  _ ids: [Int], view: Int, into pass: TrainingPass, _ experiment: Experiment, _ source: SampleSource
+) -> Failure? {
+  let own = pass.ownPositions
+  let failures = FailureSlots(own.count)
+  experiment.team.run(own.count) { index, thread in
+    failures.catching(index) {
+      let id = ids[own.lowerBound + index]
+      guard let image = experiment.dataset.image(id) else {
+        throw Failure.internalError("image \(id) is not in the data set")
+      }
+      let input = try source.load(
+        image, view: view, thread: thread, patches: pass.patches(index), tail: pass.tail(index),
+        feature: { pass.feature($0, index) })
+      pass.set(index, label: image.label, input: input)
+    }
+  }
+  do {
+    try failures.throwFirst()
+    return nil
+  } catch {
+    return Cluster.failure(of: error)
+  }
+}
+
+private func endEpoch(_ state: inout TrainingState, _ phase: Phase, _ experiment: Experiment, _ log: RunLog) throws {
+  let n = Double(max(state.samples, 1))
+  let (loss, accuracy) = (state.lossSum / n, Double(state.correct) / n)
+  try experiment.cluster.onRoot {
+    let digest = Checkpoint.digest(modelTensors(experiment.model.parameters))
+    try log.metric([
+      ("event", .text("epoch")), ("epoch", .integer(state.epoch)), ("phase", .text(phase.rawValue)),
+      ("split", .text("train")), ("loss", .number(loss)), ("accuracy", .number(accuracy)),
+      ("model_sha256", .text(digest)),
+    ])
+    log.info(
+      String(
+        format: "epoch %d (%@): train loss %.4f, accuracy %.4f; model %@", state.epoch, phase.rawValue, loss,
+        accuracy, digest))
+  }
+}
+
+/// Validates, and notes whether this is the best so far and whether to stop.
+private func validate(
+  _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
+) throws -> Bool {
+  let outcomes = try validation.run(experiment.split.valid, .masks, log: log, doing: "validation")
+  let n = Double(outcomes.count)
+  let ious = outcomes.compactMap(\.record.iouMeanStd)
+  let result = TrainingState.Best(
+    epoch: state.epoch, step: state.step,
+    accuracy: outcomes.reduce(0) { $0 + ($1.record.label == $1.record.predicted ? 1 : 0) } / n,
+    loss: outcomes.reduce(0) { $0 + $1.loss } / n,
+    iou: ious.isEmpty ? nil : ious.reduce(0, +) / Double(ious.count))
+  let isBest = state.isBetter(result, select: experiment.configuration.training.select)
+  if isBest {
+    state.best = result
+    state.validationsWithoutBetter = 0
+  } else {
+    state.validationsWithoutBetter += 1
+    state.isStoppedEarly = state.validationsWithoutBetter >= experiment.configuration.training.patience
+  }
+  try experiment.cluster.onRoot {
+    try log.metric([
+      ("event", .text("epoch")), ("epoch", .integer(state.epoch)),
+      ("phase", .text(experiment.phase(epoch: state.epoch).rawValue)), ("split", .text("valid")),
+      ("accuracy", .number(result.accuracy)), ("loss", .number(result.loss)), ("iou", .number(result.iou)),
+    ])
+    log.info(
+      String(format: "epoch %d: validation accuracy %.4f, loss %.4f", state.epoch, result.accuracy, result.loss)
+        + (result.iou.map { String(format: ", IoU %.4f", $0) } ?? "")
+        + (isBest ? " (best)" : "") + (state.isStoppedEarly ? "; no better one for \(state.validationsWithoutBetter): stopping" : ""))
+  }
+  return isBest
+}

@@ -1,0 +1,55 @@
+import AttentionLattice
+import Failures
+import Foundation
+
+/// Where a run stands, beside its tensors: all that a checkpoint needs to go on with the same bits.
+public struct TrainingState: Codable, Equatable, Sendable {
+  /// The epoch, from 1, of the last update; 1 before any.
+  public var epoch = 1
+  /// Updates made, refused ones among them.
+  public var step = 0
+  /// Batches of `epoch` that are done.
+  public var batchInEpoch = 0
+  /// Sums over the samples of `epoch` so far.
+  public var lossSum = 0.0
+  public var correct = 0
+  public var samples = 0
+  /// Refused updates in a row.
+  public var skipped = 0
+  public var best: Best?
+  /// Validations since the best one.
+  public var validationsWithoutBetter = 0
+  public var isStoppedEarly = false
+
+  /// The best validation so far.
+  public struct Best: Codable, Equatable, Sendable {
+    public var epoch: Int
+    public var step: Int
+    public var accuracy: Double
+    public var loss: Double
+    public var iou: Double?
+  }
+
+  public init() {}
+
+  /// Strictly higher by the chosen figure, ties by lower CE(PB).
+  func isBetter(_ candidate: Best, select: String) -> Bool {
+    guard let best else { return true }
+    let (new, old) = select == "iou" ? (candidate.iou ?? 0, best.iou ?? 0) : (candidate.accuracy, best.accuracy)
+    return new > old || (new == old && candidate.loss < best.loss)
+  }
+
+  var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+
+  init(json: String, path: String) throws {
+    do {
+      self = try JSONDecoder().decode(TrainingState.self, from: Data(json.utf8))
+    } catch {
+      throw Failure.badData("\(path): its attribute progress cannot be read")
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import Cluster
+import Evaluation
+import Failures
+import Files
+import Foundation
+import Images
+import Reporting
+import Training
+
+struct EvaluateCommand: ClusterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Accuracy, IoU with masks, localisation by boxes, and the map of each image.",
+    discussion: "Example: mpirun -np 2 ala evaluate --config configs/quickstart.yaml --checkpoint runs/quickstart/run --out runs/quickstart/test")
+
+  @OptionGroup var settings: SettingsOptions
+
+  @Option(help: "A checkpoint, a run folder (its best), or a file with /model alone.")
+  var checkpoint: String
+
+  @Option(help: "train, valid or test.")
+  var split = "test"
+
+  @Option(help: "The explanation method.")
+  var method = "ala"
+
+  @Option(help: "The folder to write to.")
+  var out: String
+
+  /// Images whose overlays are drawn.
+  private static let pictures = 24
+
+  func validate() throws {
+    guard method == "ala" else { throw ValidationError("--method \(method): only ala is available") }
+    guard ["train", "valid", "test"].contains(split) else {
+      throw ValidationError("--split \(split): expected train, valid or test")
+    }
+  }
+
+  func run(on cluster: Cluster) throws {
+    let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
+    let configuration = try settings.load(on: cluster, stored: stored)
+    if settings.dryRun {
+      if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
+      return
+    }
+    let log = RunLog(cluster)
+    let experiment = try Experiment(configuration, cluster: cluster, training: false)
+    try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
+    let report = try evaluate(experiment, split: split, out: out, log: log)
+    try cluster.onRoot {
+      try draw(report, experiment)
+      show(report.summary)
+    }
+  }
+
+  private func draw(_ report: EvaluationReport, _ experiment: Experiment) throws {
+    try makeFolder("\(out)/overlays")
+    var sheet: [RGBImage] = []
+    let step = max(1, report.outcomes.count / Self.pictures)
+    let side = experiment.configuration.image.size
+    let source = SampleSource(experiment, cache: nil)
+    for index in stride(from: 0, to: report.outcomes.count, by: step).prefix(Self.pictures) {
+      let outcome = report.outcomes[index]
+      guard let image = experiment.dataset.image(outcome.record.imageID) else { continue }
+      let view = RGBImage(
+        width: side, height: side, pixels: try source.render(image, view: ViewDefinition.evaluationView))
+      let map = normalised(upsampleBilinear(outcome.map, grid: experiment.model.encoder.grid, to: side))
+      let picture = overlay(view, map: map, mask: try GroundTruth(image, experiment, withBox: false).mask)
+      try writeAtomically(try encodePNG(picture), to: "\(out)/overlays/\(image.id).png")
+      sheet += [view, picture]
+    }
+    if let sheet = contactSheet(sheet, columns: 8) {
+      try writeAtomically(try encodePNG(sheet), to: "\(out)/overlays.png")
+    }
+  }
+
+  private func show(_ summary: EvaluationSummary) {
+    func line(_ name: String, _ value: Double?) {
+      if let value { print(String(format: "%@ %.4f", name.padding(toLength: 34, withPad: " ", startingAt: 0), value)) }
+    }
+    print("\(summary.counts.images) images, \(summary.counts.withMask) with a mask, \(summary.counts.withBox) with a box")
+    line("accuracy", summary.accuracy)
+    for rule in IoURule.allCases { line("mean IoU (\(rule.rawValue))", summary.meanIoU[rule.rawValue]) }
+    for (control, name) in [("centred_gaussian", "a centred Gaussian"), ("random", "random maps")] {
+      line("  \(name) (half)", summary.controls[control]?["half"])
+      line("  \(name) (mean_std)", summary.controls[control]?["mean_std"])
+    }
+    line("MaxBoxAcc", summary.maxBoxAcc)
+    line("MaxBoxAccV2", summary.maxBoxAccV2)
+    line("PxAP", summary.pxap)
+    line("pointing", summary.pointing)
+    print("written to \(out)")
+  }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import Cluster
+import Dataset
+import Digests
+import Encoder
+import Failures
+import Foundation
+import Storage
+
+struct InspectCommand: ClusterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Says what is inside a checkpoint, cache, safetensors or split file.",
+    discussion: "Example: ala inspect runs/quickstart/run/checkpoints/last.h5")
+
+  @Argument(help: "The file.")
+  var file: String
+
+  func run(on cluster: Cluster) throws {
+    try cluster.onRoot {
+      for line in try describe() { print(line) }
+    }
+  }
+
+  private func describe() throws -> [String] {
+    guard let handle = FileHandle(forReadingAtPath: file) else {
+      throw Failure.missingInput("\(file): cannot be opened")
+    }
+    let head = [UInt8]((try? handle.read(upToCount: 16)) ?? Data())
+    try? handle.close()
+    let digest = "sha256: \(try SHA256.ofFile(file))"
+    if head.starts(with: [0x89, 0x48, 0x44, 0x46]) || head.starts(with: Array("ala-checkpoint".utf8)) {
+      return [digest] + (try describeHDF5(file))
+    }
+    if file.hasSuffix(".json") {
+      let split = try Split.read(path: file)
+      return [digest, "split: \(split.train.count) train, \(split.valid.count) valid, \(split.test.count) test"]
+    }
+    let weights = try SafetensorsFile(path: file)
+    return [digest]
+      + weights.metadata.sorted { $0.key < $1.key }.map { "metadata \($0.key): \($0.value)" }
+      + weights.tensors.values.sorted { $0.name < $1.name }.map { "\($0.name)  \($0.type)  \($0.shape)" }
+  }
+}

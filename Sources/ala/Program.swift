@@ -1,0 +1,108 @@
+import ArgumentParser
+import Cluster
+import Failures
+import Foundation
+import Storage
+import Tensor
+
+/// The program from its arguments to its exit code: one rank speaks, all end alike.
+enum Program {
+  static let version = "0.1.0"
+
+  /// This program's file, for the child that examines foreign HDF5 files.
+  static let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "ala"
+
+  static func run(_ arguments: [String]) -> Int32 {
+    let cluster: Cluster
+    do {
+      try checkProcessor()
+      cluster = try Cluster()
+    } catch {
+      say("ala: error: \(error)")
+      return Cluster.failure(of: error).code.rawValue
+    }
+    let code = run(arguments, on: cluster)
+    cluster.finish()
+    return code
+  }
+
+  private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
+    let command: ParsableCommand
+    do {
+      command = try Ala.parseAsRoot(arguments)
+    } catch {
+      return finish(parsing: error, cluster)
+    }
+    guard let command = command as? ClusterCommand else {
+      return finish(parsing: CleanExit.helpRequest(Ala.self), cluster)
+    }
+    do {
+      try command.run(on: cluster)
+      return ExitCode.done.rawValue
+    } catch let failure as Failure where failure == cluster.agreedFailure || cluster.size == 1 {
+      if cluster.isRoot { say("ala: \(failure.code == .interrupted ? "" : "error: ")\(failure)") }
+      return failure.code.rawValue
+    } catch {
+      // The other ranks know nothing of it and may wait for this one: end them all.
+      let failure = Cluster.failure(of: error)
+      say("ala: error: \(failure)\(cluster.place)")
+      cluster.abort(failure.code)
+      return failure.code.rawValue
+    }
+  }
+
+  /// ArgumentParser's messages: help and version on standard output, misuse on standard error with code 64.
+  private static func finish(parsing error: Error, _ cluster: Cluster) -> Int32 {
+    let code = Ala.exitCode(for: error)
+    if cluster.isRoot {
+      let text = Ala.fullMessage(for: error)
+      if code.isSuccess { print(text) } else { say(text) }
+    }
+    return code.isSuccess ? ExitCode.done.rawValue : ExitCode.usage.rawValue
+  }
+
+  private static func say(_ text: String) {
+    FileHandle.standardError.write(Data("\(text)\n".utf8))
+  }
+
+  /// The program is built for x86-64-v3; an older processor gets a sentence instead of an illegal instruction.
+  private static func checkProcessor() throws {
+    let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    guard let flags = text.split(separator: "\n").first(where: { $0.hasPrefix("flags") })?.split(separator: " ") else {
+      return
+    }
+    let missing = ["avx2", "fma", "f16c", "bmi2"].filter { flag in !flags.contains { $0 == flag } }
+    guard missing.isEmpty else {
+      throw Failure.unavailable(
+        "this processor lacks \(missing.joined(separator: ", ")); ala is built for x86-64-v3 (AVX2 and FMA)")
+    }
+  }
+
+  static var versionText: String {
+    """
+    ala \(version)
+    Swift 6.3
+    MPI \(Cluster.libraryVersion())
+    BLAS \(blasConfiguration())
+    HDF5 \(HDF5File.libraryVersion())
+    """
+  }
+}
+
+/// A command that runs on one rank or many.
+protocol ClusterCommand: ParsableCommand {
+  /// - Throws: `Failure`, which becomes the exit code.
+  func run(on cluster: Cluster) throws
+}
+
+struct Ala: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ala",
+    abstract: "Trains and judges visual explanations of frozen image encoders (Attention Lattice Adapter).",
+    discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml",
+    version: Program.versionText,
+    subcommands: [
+      SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, InspectCommand.self,
+      ExportCommand.self,
+    ])
+}

@@ -1,0 +1,30 @@
+import ArgumentParser
+import Cluster
+import Failures
+import Foundation
+import Settings
+
+/// The flags by which every configured command takes its settings.
+struct SettingsOptions: ParsableArguments {
+  @Option(name: .long, help: "The settings, a YAML file.")
+  var config: String?
+
+  @Option(name: .long, help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
+  var set: [String] = []
+
+  @Option(name: .long, help: "Threads of each process (run.threads).")
+  var threads: Int?
+
+  @Flag(name: .long, help: "Print the resolved settings and stop.")
+  var dryRun = false
+
+  /// The settings by flag > --set > ALA_* > file > default; every rank fails alike.
+  func load(on cluster: Cluster, stored: String? = nil) throws -> Configuration {
+    try cluster.agree {
+      var flags: [(path: String, value: String)] = []
+      if let threads { flags.append(("run.threads", "\(threads)")) }
+      return try Configuration.load(
+        file: config, stored: stored, flags: flags, sets: set, environment: ProcessInfo.processInfo.environment)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Cluster
+import Training
+
+struct TrainCommand: ClusterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains the adapter; the same command goes on with an interrupted run.",
+    discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml")
+
+  @OptionGroup var settings: SettingsOptions
+
+  @Option(help: ArgumentHelp("auto goes on with the newest sound checkpoint.", valueName: "auto|never|FILE"))
+  var resume = "auto"
+
+  @Option(name: .customLong("init"), help: ArgumentHelp("Start from the weights of a file with /model.", valueName: "FILE"))
+  var initial: String?
+
+  @Option(help: "Stop with a checkpoint after this many updates of this call.")
+  var stopAfterSteps: Int?
+
+  func validate() throws {
+    if let stopAfterSteps, stopAfterSteps < 1 {
+      throw ValidationError("--stop-after-steps is \(stopAfterSteps); expected a number from 1")
+    }
+  }
+
+  func run(on cluster: Cluster) throws {
+    let configuration = try settings.load(on: cluster)
+    if settings.dryRun {
+      if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
+      return
+    }
+    var options = TrainingOptions(program: Program.path)
+    switch resume {
+    case "auto": options.resume = .automatic
+    case "never": options.resume = .never
+    default: options.resume = .file(resume)
+    }
+    options.initialWeights = initial
+    options.stopAfterSteps = stopAfterSteps
+    let log = RunLog(cluster)
+    let experiment = try Experiment(configuration, cluster: cluster, training: true)
+    try train(experiment, options, log: log)
+  }
+}
