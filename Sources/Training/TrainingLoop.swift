@@ -86,7 +86,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   describe(experiment, source, log)
 
   let plan = LanePlan(batch: settings.batch, lanes: settings.lanes, world: cluster.size, rank: cluster.rank)
-  if !plan.isEven {
+  if !plan.isEven && cluster.isRoot {
     log.warning(
       "\(cluster.size) ranks do not divide \(settings.lanes) lanes (training.lanes): results equal those of other world sizes to rounding only"
     )

@@ -3,4 +3,5 @@ import Storage
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
+BLASKernel.choose()
 exit(Program.run(arguments))
