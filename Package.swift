@@ -16,9 +16,10 @@ func module(
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency], hasFixtures: Bool = false) -> Target {
   .testTarget(
     name: name, dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)",
+    exclude: hasFixtures ? ["Fixtures"] : [],
     swiftSettings: processor)
 }
 
@@ -70,7 +71,18 @@ let package = Package(
       ],
       swiftSettings: processor),
 
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: processor),
+    .target(
+      name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
+    tests("RandomnessTests", ["Randomness"]),
+    tests("LayersTests", ["Tensor", "Layers", "Encoder"], hasFixtures: true),
+    tests("EncoderTests", ["Encoder", "Layers", "Tensor", "Failures"]),
+    tests("AttentionLatticeTests", ["AttentionLattice", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true),
+    tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
+    tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
+    tests("StorageTests", ["Storage", "Failures"]),
+    tests("SettingsTests", ["Settings", "Failures"]),
+    tests("EvaluationTests", ["Evaluation", "Images"]),
+    tests("ClusterTests", ["Storage"]),
   ],
   swiftLanguageModes: [.v6]
 )

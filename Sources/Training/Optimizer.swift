@@ -3,7 +3,7 @@ import Layers
 import Tensor
 
 /// AdamW over what a phase trains, with the global norm clipped (model.md 6).
-final class Optimizer: @unchecked Sendable {
+public final class Optimizer: @unchecked Sendable {
   private let store: ParameterStore
   private let team: ThreadTeam
   private let weightDecay: Double
@@ -13,7 +13,7 @@ final class Optimizer: @unchecked Sendable {
   /// Values that a thread treats at a time; the norm's order of summation depends on it, not on the threads.
   private static let chunk = 1 << 15
 
-  init(_ store: ParameterStore, team: ThreadTeam, weightDecay: Double, clip: Double) {
+  public init(_ store: ParameterStore, team: ThreadTeam, weightDecay: Double, clip: Double) {
     self.store = store
     self.team = team
     self.weightDecay = weightDecay
@@ -21,7 +21,7 @@ final class Optimizer: @unchecked Sendable {
   }
 
   /// The L2 norm of the gradients in a range of the arena, in double.
-  func gradientNorm(_ range: Range<Int>) -> Double {
+  public func gradientNorm(_ range: Range<Int>) -> Double {
     let chunks = (range.count + Self.chunk - 1) / Self.chunk
     let partial = UnsafeMutablePointer<Double>.allocate(capacity: max(chunks, 1))
     defer { partial.deallocate() }
@@ -36,7 +36,7 @@ final class Optimizer: @unchecked Sendable {
   }
 
   /// One update of every tensor of the groups; other tensors' values, moments and counts stay as they are.
-  func step(_ groups: Set<ParameterGroup>, learningRate: Double, norm: Double) {
+  public func step(_ groups: Set<ParameterGroup>, learningRate: Double, norm: Double) {
     let factor = clip > 0 && norm > clip ? Float(clip / (norm + 1e-6)) : 1
     for (index, parameter) in store.parameters.enumerated() where groups.contains(parameter.group) {
       store.steps[index] += 1

@@ -1,0 +1,229 @@
+import AttentionLattice
+import Encoder
+import Foundation
+import Layers
+import Tensor
+import TestSupport
+import Testing
+import Training
+
+/// The whole model against an independent PyTorch implementation in double (`scripts/fixtures/model.py`).
+
+let variants = [
+  "clip", "vit", "huggingface-several", "fusion-above-lora", "fusion-none", "fusion-san", "lora-none", "aea-off",
+  "start-ones", "minmax", "replicate-kernel1-layernorm",
+]
+
+/// A variant's model with its initial tensors, and its inputs.
+private struct Setup {
+  let fixture: Fixture
+  let settings: [String: Any]
+  let model: LatticeModel
+  let labels: [Int]
+  let lanes: Int
+
+  init(_ variant: String, lanes: Int = 4) throws {
+    fixture = try Fixture("\(variant).safetensors", testFile: #filePath)
+    let s = try fixture.json("settings")
+    settings = s
+    func integer(_ key: String) -> Int { s[key] as? Int ?? 0 }
+    func text(_ key: String) -> String { s[key] as? String ?? "" }
+    var options = ModelOptions(
+      encoder: EncoderOptions(
+        weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: integer("size"), heads: integer("heads"),
+        loraBlocks: s["lora_blocks"] as? [Int] ?? [], loraRank: integer("rank"), loraScale: 1),
+      classes: integer("classes"))
+    options.side.width = integer("side_width")
+    options.side.heads = integer("side_heads")
+    options.side.layers = integer("side_layers")
+    options.side.fusion = s["fusion"] as? [Int] ?? []
+    options.attention.head = ModelOptions.Head(rawValue: text("head")) ?? .abn
+    options.attention.kernel = integer("kernel")
+    options.attention.padding = Padding(rawValue: text("padding")) ?? .zeros
+    options.perception.channels = s["channels"] as? [Int] ?? []
+    options.perception.inputNorm = ModelOptions.InputNorm(rawValue: text("input_norm")) ?? .none
+    options.lanes = lanes
+    self.lanes = lanes
+    model = try LatticeModel(options, training: true)
+    labels = try fixture.doubles("labels").map { Int($0) }
+    try reset()
+  }
+
+  func reset() throws {
+    let store = model.parameters
+    for parameter in store.parameters {
+      #expect(try fixture.shape("init/\(parameter.name)") == parameter.shape, "\(parameter.name)")
+      store.set(parameter, fromFile: try fixture.floats("init/\(parameter.name)"))
+    }
+    for statistic in store.statistics {
+      for (index, value) in try fixture.floats("init/\(statistic.name)").enumerated() { statistic.values[index] = value }
+    }
+    let count = store.parameters.count + store.statistics.count
+    #expect(fixture.names(below: "init/").count == count, "names of trained tensors")
+  }
+
+  /// Puts all images into a pass.
+  func load(_ pass: TrainingPass) throws {
+    let pixels = try fixture.bytes("pixels")
+    let size = pixels.count / labels.count
+    pass.begin(batch: labels.count)
+    for (index, label) in labels.enumerated() {
+      pixels.withUnsafeBufferPointer { buffer in
+        if let base = buffer.baseAddress {
+          model.encoder.patchify(pass.patches(index), pixels: base + index * size)
+        }
+      }
+      pass.set(index, label: label, input: .pixels)
+    }
+  }
+
+  func makePass(threads: Int = 1) -> TrainingPass {
+    TrainingPass(
+      model, plan: LanePlan(batch: labels.count, lanes: lanes, world: 1, rank: 0), team: ThreadTeam(threads: threads),
+      exchange: AllLanesHere())
+  }
+}
+
+private func values(_ p: ConstFloats, _ count: Int) -> [Float] { Array(UnsafeBufferPointer(start: p, count: count)) }
+
+/// A sample's part of a reference [B, C, g, g], as token-major [N, C].
+private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N: Int) -> [Double] {
+  (0..<(N * C)).map { all[(sample * C + $0 % C) * N + $0 / C] }
+}
+
+@Test(arguments: variants) func everyIntermediateAgreesWithPyTorch(variant: String) throws {
+  let setup = try Setup(variant)
+  let (fixture, model) = (setup.fixture, setup.model)
+  let inference = Inference(model)
+  let pixels = try fixture.bytes("pixels")
+  let size = pixels.count / setup.labels.count
+  let (T, D, N) = (model.encoder.tokens, model.encoder.width, model.encoder.patchCount)
+  let (C, d) = (model.options.classes, model.options.side.width)
+  let kept = Set(model.frozenFusedLayers + [model.encoder.firstLoRABlock - 1])
+    .union(model.encoder.firstLoRABlock <= model.encoder.depth ? Array(model.encoder.firstLoRABlock...model.encoder.depth) : [])
+  func slice(_ name: String, _ sample: Int, _ count: Int) throws -> [Double] {
+    Array(try fixture.doubles(name)[(sample * count)..<((sample + 1) * count)])
+  }
+  for sample in setup.labels.indices {
+    pixels.withUnsafeBufferPointer { buffer in
+      if let base = buffer.baseAddress { model.encoder.patchify(inference.patches, pixels: base + sample * size) }
+    }
+    inference.run()
+    for layer in kept {
+      let expected = try slice("alpha/forward/h\(layer)", sample, T * D)
+      #expect(difference(values(inference.hidden(layer), T * D), expected) < 1e-4, "h\(layer)")
+    }
+    let side = try slice("alpha/forward/side.\(model.options.side.layers)", sample, N * d)
+    #expect(difference(values(inference.hSBN, N * d), side) < 1e-4, "h_SBN")
+    let z = tokenMajor(try fixture.doubles("evaluation/z"), sample, channels: d, cells: N)
+    #expect(difference(values(inference.z, N * d), z) < 1e-4, "z")
+    let F = tokenMajor(try fixture.doubles("evaluation/F"), sample, channels: C, cells: N)
+    #expect(difference(values(inference.F, N * C), F) < 1e-4, "F")
+    #expect(difference(values(inference.alpha, N), try slice("evaluation/alpha", sample, N)) < 1e-4, "alpha")
+    #expect(difference(values(inference.attentionLogits, C), try slice("evaluation/logits_ab", sample, C)) < 1e-4)
+    #expect(difference(values(inference.logits, C), try slice("evaluation/logits_pb", sample, C)) < 1e-4)
+  }
+}
+
+@Test(arguments: variants, [1, 4]) func lossAndEveryGradientAgreeWithPyTorch(variant: String, lanes: Int) throws {
+  let setup = try Setup(variant, lanes: lanes)
+  let pass = setup.makePass(threads: 2)
+  for phase in Phase.allCases {
+    try setup.load(pass)
+    let outcome = pass.run(phase, seed: 0, step: 1)
+    pass.discardStatistics(phase)
+    let expectedLoss = try setup.fixture.doubles("\(phase.rawValue)/loss")[0]
+    #expect(abs(outcome.loss - expectedLoss) < 1e-5 * max(1, abs(expectedLoss)), "\(phase)")
+    let store = setup.model.parameters
+    let names = setup.fixture.names(below: "\(phase.rawValue)/grad/")
+    let trained = store.parameters.filter { phase.trainedGroups.contains($0.group) }
+    #expect(Set(names) == Set(trained.map(\.name)), "what \(phase) trains")
+    let all = try names.flatMap { try setup.fixture.doubles("\(phase.rawValue)/grad/\($0)") }
+    let largest = all.map(abs).max() ?? 0
+    for parameter in trained {
+      let expected = try setup.fixture.doubles("\(phase.rawValue)/grad/\(parameter.name)")
+      // The true gradient of a key's bias is zero: rounding noise is measured against the largest gradient.
+      let scale = max(expected.map(abs).max() ?? 0, largest * 1e-3)
+      let found = store.fileValues(of: parameter, in: store.gradients)
+      #expect(difference(found, expected, scale: scale) < 1e-4, "\(phase) \(parameter.name)")
+    }
+  }
+}
+
+@Test(arguments: variants) func fourEpochsOfTrainingAgreeWithPyTorch(variant: String) throws {
+  let setup = try Setup(variant)
+  let s = setup.settings
+  func number(_ key: String) -> Double { (s[key] as? NSNumber)?.doubleValue ?? 0 }
+  let pass = setup.makePass()
+  let store = setup.model.parameters
+  let optimizer = Optimizer(
+    store, team: ThreadTeam(threads: 1), weightDecay: number("weight_decay"), clip: number("clip"))
+  let (losses, norms, rates) = (
+    try setup.fixture.doubles("losses"), try setup.fixture.doubles("grad_norms"), try setup.fixture.doubles("lrs")
+  )
+  for epoch in 1...losses.count {
+    let phase = Phase.of(
+      epoch: epoch, alternating: s["aea"] as? Bool ?? true, start: Phase(rawValue: s["aea_start"] as? String ?? "") ?? .alpha)
+    try setup.load(pass)
+    let outcome = pass.run(phase, seed: 0, step: epoch)
+    let norm = optimizer.gradientNorm(setup.model.trainedRange(phase))
+    #expect(abs(outcome.loss - losses[epoch - 1]) < 1e-5 * max(1, abs(losses[epoch - 1])), "loss of epoch \(epoch)")
+    #expect(abs(norm - norms[epoch - 1]) < 1e-4 * norms[epoch - 1], "norm of epoch \(epoch)")
+    let rate = number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), number("power"))
+    #expect(abs(rate - rates[epoch - 1]) < 1e-12)
+    optimizer.step(phase.trainedGroups, learningRate: rate, norm: norm)
+    pass.commitStatistics(phase)
+  }
+  // AdamW enlarges rounding noise where the true gradient is zero: a weight may move by the learning rates' sum.
+  let travel = rates.reduce(0, +)
+  for parameter in store.parameters {
+    let expected = try setup.fixture.doubles("trained/\(parameter.name)")
+    let scale = max(expected.map(abs).max() ?? 0, travel)
+    let found = store.fileValues(of: parameter, in: store.values)
+    let isNoise = parameter.name.hasSuffix("attn.k.bias")
+    #expect(difference(found, expected, scale: scale) < (isNoise ? 1 : 1e-4), "\(parameter.name)")
+  }
+  for statistic in store.statistics {
+    let expected = try setup.fixture.doubles("trained/\(statistic.name)")
+    #expect(difference(values(statistic.values, statistic.count), expected) < 1e-4, "\(statistic.name)")
+  }
+}
+
+@Test func anEvenEpochLeavesSideAndAttentionBranchBitForBit() throws {
+  let setup = try Setup("clip")
+  let pass = setup.makePass()
+  let store = setup.model.parameters
+  let optimizer = Optimizer(store, team: ThreadTeam(threads: 1), weightDecay: 0.1, clip: 0)
+  func frozen() -> [Float] {
+    store.parameters.filter { [.side, .attention].contains($0.group) }.flatMap { parameter in
+      [store.values, store.firstMoments, store.secondMoments].flatMap { store.fileValues(of: parameter, in: $0) }
+    } + store.statistics.filter { $0.name.hasPrefix("attention.") }.flatMap { values($0.values, $0.count) }
+      + zip(store.parameters, store.steps).filter { [.side, .attention].contains($0.0.group) }.map { Float($0.1) }
+  }
+  func step(_ phase: Phase, _ number: Int) throws {
+    try setup.load(pass)
+    _ = pass.run(phase, seed: 0, step: number)
+    optimizer.step(phase.trainedGroups, learningRate: 1e-2, norm: optimizer.gradientNorm(setup.model.trainedRange(phase)))
+    pass.commitStatistics(phase)
+  }
+  try step(.alpha, 1)
+  let before = frozen()
+  let perception = values(store.values.base, store.count)
+  try step(.ones, 2)
+  #expect(frozen().map(\.bitPattern) == before.map(\.bitPattern))
+  #expect(values(store.values.base, store.count) != perception)
+  try step(.alpha, 3)
+  #expect(frozen() != before)
+}
+
+@Test(arguments: [true, false]) func resultsDoNotDependOnTheNumberOfThreads(dropsOut: Bool) throws {
+  func digest(_ threads: Int) throws -> [UInt32] {
+    let setup = try Setup("clip")
+    let pass = setup.makePass(threads: threads)
+    try setup.load(pass)
+    _ = pass.run(.alpha, seed: dropsOut ? 1 : 0, step: 1)
+    return values(setup.model.parameters.gradients.base, setup.model.parameters.count).map(\.bitPattern)
+  }
+  #expect(try digest(1) == digest(2))
+  #expect(try digest(1) == digest(3))
+}
