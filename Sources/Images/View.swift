@@ -89,6 +89,15 @@ public struct ViewGeometry: Equatable, Sendable {
   public let side: Int
   public let isFlipped: Bool
 
+  public init(scaledWidth: Int, scaledHeight: Int, cropX: Int, cropY: Int, side: Int, isFlipped: Bool) {
+    self.scaledWidth = scaledWidth
+    self.scaledHeight = scaledHeight
+    self.cropX = cropX
+    self.cropY = cropY
+    self.side = side
+    self.isFlipped = isFlipped
+  }
+
   /// The view's pixels [S, S, 3].
   public func render(_ image: RGBImage) -> [UInt8] {
     var view = resizeBicubic(

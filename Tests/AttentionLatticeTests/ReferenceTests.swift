@@ -174,14 +174,20 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     optimizer.step(phase.trainedGroups, learningRate: rate, norm: norm)
     pass.commitStatistics(phase)
   }
-  // AdamW enlarges rounding noise where the true gradient is zero: a weight may move by the learning rates' sum.
+  // Some true gradients are zero (a key's bias; a bias that a norm removes). AdamW enlarges their rounding noise to
+  // steps of the learning rate, in the reference as here, so that such a tensor's direction says nothing.
   let travel = rates.reduce(0, +)
+  var gradients: [String: Double] = [:]
+  for name in setup.fixture.names(below: "alpha/grad/") {
+    gradients[name] = try setup.fixture.doubles("alpha/grad/\(name)").map(abs).max()
+  }
+  let largest = gradients.values.max() ?? 0
   for parameter in store.parameters {
     let expected = try setup.fixture.doubles("trained/\(parameter.name)")
     let scale = max(expected.map(abs).max() ?? 0, travel)
     let found = store.fileValues(of: parameter, in: store.values)
-    let isNoise = parameter.name.hasSuffix("attn.k.bias")
-    #expect(difference(found, expected, scale: scale) < (isNoise ? 1 : 1e-4), "\(parameter.name)")
+    let isNoise = gradients[parameter.name] ?? 0 < largest * 1e-9
+    #expect(difference(found, expected, scale: scale) < (isNoise ? 2 : 1e-4), "\(parameter.name)")
   }
   for statistic in store.statistics {
     let expected = try setup.fixture.doubles("trained/\(statistic.name)")

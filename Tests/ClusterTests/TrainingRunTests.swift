@@ -1,0 +1,244 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// The built program under real `mpirun`: what users are promised of a run.
+
+/// A small synthetic set, its settings, and a folder of their own.
+private struct Bench {
+  let folder: TemporaryFolder
+  let program = builtProgram("ala")
+
+  init(lanes: Int = 8, cache: String = "null", extra: String = "") throws {
+    folder = try TemporaryFolder()
+    let made = try run(
+      program, ["synth", "--out", "\(folder.path)/data", "--classes", "3", "--images-per-class", "24", "--size", "32"])
+    try #require(made.code == 0, "\(made.errors)")
+    try """
+    data: {root: \(folder.path)/data}
+    image: {size: 32}
+    encoder: {weights: \(folder.path)/data/encoder.safetensors}
+    lora: {blocks: [3], rank: 4}
+    side: {width: 24, heads: 3, layers: 2, fusion: [0, 2]}
+    attention: {dropout: 0.2}
+    perception: {channels: [16, 8], dropout: 0.1}
+    training: {epochs: 4, batch: 8, lanes: \(lanes), lr: 1.0e-3, clip: 0.5, weight_decay: 0.01}
+    cache: {dir: \(cache == "null" ? "null" : "\(folder.path)/cache"), views: 4, dtype: float32}
+    \(extra)
+    """.write(toFile: "\(folder.path)/c.yaml", atomically: true, encoding: .utf8)
+  }
+
+  func ala(
+    _ command: String, ranks: Int = 1, run name: String, threads: Int = 1, _ arguments: [String] = [],
+    whileRunning: ((Int32) -> Void)? = nil
+  ) throws -> ProcessResult {
+    let all = [command, "--config", "\(folder.path)/c.yaml", "--set", "run.dir=\(folder.path)/\(name)", "--threads", "\(threads)"]
+      + arguments
+    return ranks == 1
+      ? try TestSupport.run(program, all, whileRunning: whileRunning)
+      : try mpirun(ranks: ranks, program, all, whileRunning: whileRunning)
+  }
+
+  /// The digest of a run's last weights.
+  func digest(_ name: String) throws -> String {
+    try Checkpoint.read("\(folder.path)/\(name)/checkpoints/last.h5").text("model_sha256") ?? ""
+  }
+
+  func checkpoint(_ name: String) throws -> Checkpoint {
+    try Checkpoint.read("\(folder.path)/\(name)/checkpoints/last.h5")
+  }
+
+  func metrics(_ name: String) throws -> [[String: Any]] {
+    try String(contentsOfFile: "\(folder.path)/\(name)/metrics.jsonl", encoding: .utf8).split(separator: "\n").map {
+      try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:]
+    }
+  }
+}
+
+@Test func oneTwoFourAndEightRanksOfOneOrTwoThreadsGiveTheSameBits() throws {
+  let bench = try Bench()
+  for (ranks, threads) in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (8, 1)] {
+    let result = try bench.ala("train", ranks: ranks, run: "w\(ranks)x\(threads)", threads: threads)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(try bench.digest("w\(ranks)x\(threads)") == bench.digest("w1x1"), "\(ranks) ranks x \(threads) threads")
+  }
+}
+
+@Test func threeRanksAgreeWithOneToRoundingAndSaySo() throws {
+  let bench = try Bench()
+  #expect(try bench.ala("train", run: "one").code == 0)
+  let three = try bench.ala("train", ranks: 3, run: "three")
+  #expect(three.code == 0 && three.errors.contains("3 ranks do not divide 8 lanes"))
+  let (a, b) = (try bench.checkpoint("one"), try bench.checkpoint("three"))
+  let travel = 4 * 3 * 1e-3
+  for (x, y) in zip(a.model, b.model) where !x.name.hasSuffix("attn.k.bias") {
+    #expect(x.name == y.name)
+    let scale = max(x.values.map { abs(Double($0)) }.max() ?? 0, travel)
+    #expect(difference(y.values, x.values.map { Double($0) }, scale: scale) < 1e-3, "\(x.name)")
+  }
+  for (x, y) in zip(try bench.metrics("one"), try bench.metrics("three")) {
+    if let p = x["loss"] as? Double, let q = y["loss"] as? Double { #expect(abs(p - q) < 1e-5 * max(1, abs(p))) }
+  }
+}
+
+@Test func aCacheWithEveryViewInFloat32TrainsTheVeryRunOfLiveImages() throws {
+  let bench = try Bench(cache: "yes")
+  #expect(try bench.ala("train", run: "live", ["--set", "cache.dir=null"]).code == 0)
+  let cached = try bench.ala("cache", ranks: 3, run: "cached")
+  #expect(cached.code == 0, "\(cached.errors)")
+  #expect(try bench.ala("cache", ranks: 2, run: "cached", ["--verify"]).code == 0)
+  let trained = try bench.ala("train", ranks: 2, run: "cached")
+  #expect(trained.code == 0 && trained.errors.contains("from the cache"), "\(trained.errors)")
+  #expect(try bench.digest("live") == bench.digest("cached"))
+  #expect(try bench.ala("train", run: "tail", ["--set", "cache.dir=\(bench.folder.path)/tail", "--set", "cache.layers=tail"]).code == 0)
+  #expect(try bench.digest("tail") == bench.digest("live"))
+}
+
+@Test func aRunStoppedInMidEpochGoesOnAtOtherWorldSizesWithTheSameBits() throws {
+  let bench = try Bench()
+  #expect(try bench.ala("train", run: "whole").code == 0)
+  for (ranks, steps) in [(1, 2), (2, 5), (4, 3)] {
+    let result = try bench.ala("train", ranks: ranks, run: "parts", ["--stop-after-steps", "\(steps)"])
+    #expect(result.code == 0, "\(result.errors)")
+  }
+  #expect(try bench.checkpoint("parts").integer("step") == 10)
+  #expect(try bench.ala("train", ranks: 2, run: "parts").code == 0)
+  #expect(try bench.digest("parts") == bench.digest("whole"))
+  let again = try bench.ala("train", ranks: 2, run: "parts")
+  #expect(again.code == 0 && again.errors.contains("the run is finished"))
+}
+
+@Test func killedAtAnyMomentTheSameCommandEndsInTheSameWeights() throws {
+  let bench = try Bench(extra: "checkpoint: {every_minutes: 0.0005, keep: 2}")
+  #expect(try bench.ala("train", run: "whole").code == 0)
+  for moment in 1...6 {
+    _ = try bench.ala("train", ranks: 2, run: "killed") { process in
+      usleep(UInt32(150_000 * moment))
+      _ = try? run("/usr/bin/pkill", ["-KILL", "-P", "\(process)"])
+      kill(process, SIGKILL)
+    }
+  }
+  let result = try bench.ala("train", ranks: 2, run: "killed")
+  #expect(result.code == 0, "\(result.errors)")
+  #expect(try bench.digest("killed") == bench.digest("whole"))
+  let names = try FileManager.default.contentsOfDirectory(atPath: "\(bench.folder.path)/killed/checkpoints")
+  #expect(names.allSatisfy { $0.hasPrefix("step-") || $0 == "last.h5" || $0 == "best.h5" }, "\(names)")
+}
+
+@Test(arguments: [1, 2]) func aSignalEndsARunWithACheckpointAndCode75(ranks: Int) throws {
+  let bench = try Bench(extra: "run: {seed: 0}")
+  let long = ["--set", "training.epochs=400", "--set", "training.patience=1000"]
+  let result = try bench.ala("train", ranks: ranks, run: "signalled", long) { process in
+    usleep(2_000_000)
+    kill(process, SIGUSR1)
+  }
+  #expect(result.code == 75, "\(result.errors)")
+  let checkpoint = try bench.checkpoint("signalled")
+  #expect((checkpoint.integer("step") ?? 0) > 0 && result.errors.contains("run the same command again"))
+}
+
+@Test func anEvenEpochSendsNothingOfTheFrozenBranchesAndLeavesThemUntouched() throws {
+  let bench = try Bench()
+  #expect(try bench.ala("train", ranks: 2, run: "phases", ["--stop-after-steps", "4"]).code == 0)
+  let before = try bench.checkpoint("phases")
+  #expect(before.text("phase") == "alpha" && before.integer("epoch") == 1)
+  #expect(try bench.ala("train", ranks: 2, run: "phases", ["--stop-after-steps", "4"]).code == 0)
+  let after = try bench.checkpoint("phases")
+  #expect(after.text("phase") == "ones" && after.integer("step") == 8)
+  func frozen(_ tensors: [NamedTensor]) -> [NamedTensor] {
+    tensors.filter { $0.name.hasPrefix("side.") || $0.name.hasPrefix("attention.") }
+  }
+  #expect(frozen(after.model) == frozen(before.model) && !frozen(after.model).isEmpty)
+  #expect(frozen(after.firstMoments) == frozen(before.firstMoments))
+  #expect(frozen(after.secondMoments) == frozen(before.secondMoments))
+  #expect(after.steps.filter { $0.key.hasPrefix("side.") } == before.steps.filter { $0.key.hasPrefix("side.") })
+  #expect(after.model != before.model)
+  let parameters = after.firstMoments
+  func bytes(_ tensors: [NamedTensor]) -> Int { tensors.reduce(0) { $0 + 4 * $1.values.count } }
+  for step in try bench.metrics("phases") where step["event"] as? String == "step" {
+    let isAlpha = step["phase"] as? String == "alpha"
+    let expected = isAlpha ? bytes(parameters) : bytes(parameters) - bytes(frozen(parameters))
+    #expect(step["gradient_bytes"] as? Int == expected)
+    #expect((step["loss_ab"] is NSNull) == !isAlpha)
+  }
+}
+
+@Test func aGradientThatIsNotFiniteIsRefusedByAllRanksAndTheRunGoesOn() throws {
+  let bench = try Bench()
+  let result = try bench.ala("train", ranks: 2, run: "nan", ["--set", "training.inject_nan_at_step=3"])
+  #expect(result.code == 0 && result.errors.contains("step 3: the update is refused"), "\(result.errors)")
+  let checkpoint = try bench.checkpoint("nan")
+  #expect(checkpoint.integer("step") == 16 && checkpoint.steps["perception.classifier.weight"] == 15)
+  #expect(checkpoint.model.allSatisfy { $0.values.allSatisfy(\.isFinite) })
+}
+
+@Test func resumingUnderSettingsThatChangeTheResultIsRefusedWithTheKeys() throws {
+  let bench = try Bench()
+  #expect(try bench.ala("train", run: "r", ["--stop-after-steps", "2"]).code == 0)
+  let refused = try bench.ala("train", ranks: 2, run: "r", ["--set", "training.lr=0.5"])
+  #expect(refused.code == 78 && refused.errors.contains("training.lr"), "\(refused.errors)")
+  let longer = try bench.ala("train", run: "r", ["--set", "training.epochs=9"])
+  #expect(longer.code == 78 && longer.errors.contains("--init"))
+  let anew = try bench.ala("train", run: "r", ["--set", "training.lr=0.5", "--resume", "never", "--stop-after-steps", "1"])
+  #expect(anew.code == 0 && anew.errors.contains("starts anew"))
+  #expect(try bench.checkpoint("r").integer("step") == 1)
+}
+
+@Test func initStartsFromTheWeightsOfACheckpointAlone() throws {
+  let bench = try Bench()
+  #expect(try bench.ala("train", run: "first", ["--stop-after-steps", "3"]).code == 0)
+  let source = "\(bench.folder.path)/first/checkpoints/last.h5"
+  let result = try bench.ala("train", ranks: 2, run: "second", ["--init", source, "--stop-after-steps", "1"])
+  #expect(result.code == 0, "\(result.errors)")
+  #expect(try bench.checkpoint("second").integer("step") == 1)
+  let wrong = try bench.ala("train", run: "third", ["--init", source, "--set", "side.width=12"])
+  #expect(wrong.code == 65 && wrong.errors.contains("/model/side."), "\(wrong.errors)")
+}
+
+@Test func evaluationDoesNotDependOnTheNumberOfRanks() throws {
+  let bench = try Bench()
+  #expect(try bench.ala("train", run: "r").code == 0)
+  var files: [[String: Data]] = []
+  for ranks in [1, 2, 3] {
+    let out = "\(bench.folder.path)/out\(ranks)"
+    let result = try bench.ala(
+      "evaluate", ranks: ranks, run: "r", ["--checkpoint", "\(bench.folder.path)/r", "--out", out])
+    #expect(result.code == 0 && result.output.contains("accuracy"), "\(result.errors)")
+    var own: [String: Data] = [:]
+    for name in ["summary.json", "per_image.csv", "explanations.h5"] {
+      own[name] = FileManager.default.contents(atPath: "\(out)/\(name)")
+    }
+    files.append(own)
+  }
+  #expect(files[0]["summary.json"] != nil && files[0]["per_image.csv"]?.isEmpty == false)
+  #expect(files[0] == files[1] && files[0] == files[2])
+}
+
+@Test(arguments: [1, 2, 3]) func badInputGivesOneMessageAndItsCodeFromEveryRankCount(ranks: Int) throws {
+  let bench = try Bench()
+  let root = bench.folder.path
+  func refusal(_ code: Int32, _ word: String, _ arguments: [String]) throws {
+    let result = try bench.ala("train", ranks: ranks, run: "bad\(code)", arguments)
+    let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error:") || $0.contains("Fatal") }
+    #expect(result.code == code && result.errors.contains(word) && lines.count == 1, "\(word): \(result.code) \(result.errors)")
+  }
+  try refusal(78, "training.lr", ["--set", "training.lrr=1"])
+  try refusal(66, "nowhere.safetensors", ["--set", "encoder.weights=nowhere.safetensors"])
+  try refusal(66, "nowhere", ["--set", "data.root=nowhere"])
+  try refusal(78, "encoder.depth", ["--set", "encoder.depth=40"])
+  try refusal(78, "side.fusion", ["--set", "side.fusion=[9]"])
+  let weights = FileManager.default.contents(atPath: "\(root)/data/encoder.safetensors") ?? Data()
+  try weights.prefix(5000).write(to: URL(fileURLWithPath: "\(root)/short.safetensors"))
+  try refusal(65, "short.safetensors", ["--set", "encoder.weights=\(root)/short.safetensors"])
+  let victim = "\(root)/data/images/002.Synthetic_002/Synthetic_002_0003.png"
+  let image = FileManager.default.contents(atPath: victim) ?? Data()
+  var damaged = image
+  for index in 60..<120 { damaged[index] ^= 0x5A }
+  try damaged.write(to: URL(fileURLWithPath: victim))
+  try refusal(65, "Synthetic_002_0003.png", [])
+  try image.write(to: URL(fileURLWithPath: victim))
+  let usage = ranks == 1
+    ? try run(bench.program, ["train", "--nonsense"]) : try mpirun(ranks: ranks, bench.program, ["train", "--nonsense"])
+  #expect(usage.code == 64 && usage.errors.contains("nonsense"))
+}

@@ -1,0 +1,99 @@
+import Failures
+import Foundation
+import Settings
+import TestSupport
+import Testing
+
+private func load(_ yaml: String, sets: [String] = [], environment: [String: String] = [:]) throws -> Configuration {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/c.yaml"
+  try yaml.write(toFile: path, atomically: true, encoding: .utf8)
+  return try Configuration.load(file: path, sets: sets, environment: environment)
+}
+
+private func refusal(_ yaml: String, sets: [String] = [], environment: [String: String] = [:]) -> Failure? {
+  do {
+    _ = try load(yaml, sets: sets, environment: environment)
+    return nil
+  } catch {
+    return error as? Failure
+  }
+}
+
+@Test func theDefaultsAreThePapers() throws {
+  let c = try load("")
+  #expect(c.training.lr == 5e-5 && c.training.clip == 0.01 && c.training.batch == 8 && c.training.epochs == 120)
+  #expect(c.side.width == 240 && c.side.layers == 8 && c.side.fusion == [0, 1, 2, 3] && c.lora.blocks == [10])
+  #expect(c.image.crop?.resize == 256 && c.training.poly == 0.9 && c.perception.channels == [256, 128])
+}
+
+@Test func aFlagBeatsSetBeatsEnvironmentBeatsFileBeatsDefault() throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/c.yaml"
+  try "training: {lr: 0.1, clip: 0.2, patience: 3, batch: 4}".write(toFile: path, atomically: true, encoding: .utf8)
+  let c = try Configuration.load(
+    file: path, flags: [("training.lr", "0.4")], sets: ["training.lr=0.3", "training.clip=0.3"],
+    environment: ["ALA_TRAINING__LR": "0.2", "ALA_TRAINING__CLIP": "0.25", "ALA_TRAINING__PATIENCE": "7", "ALA_THREADS": "3"])
+  #expect(c.training.lr == 0.4 && c.training.clip == 0.3 && c.training.patience == 7 && c.training.batch == 4)
+  #expect(c.run.threads == 3)
+}
+
+@Test func anUnknownKeyNamesTheNearest() {
+  #expect(refusal("training: {learning_rat: 1}")?.code == .badConfiguration)
+  #expect(refusal("training: {patiense: 1}")?.message.contains("training.patience") == true)
+  #expect(refusal("", sets: ["side.widht=1"])?.message.contains("side.width") == true)
+  #expect(refusal("", environment: ["ALA_SIDE__WIDHT": "1"])?.message.contains("side.width") == true)
+  #expect(refusal("sidee: {width: 1}")?.code == .badConfiguration)
+}
+
+@Test(arguments: [
+  "training: {epochs: 010}", "training: {epochs: 1.5}", "training: {aea: on}", "training: {lr: nan}", "training: {lr: -1}",
+  "training: {lanes: 3}", "attention: {head: abc}", "attention: {kernel: 2}", "lora: {blocks: 10}", "side: {fusion: [0, -1]}",
+  "image: {augment: {crop: centre}}", "encoder: {mean: [1, 2]}", "training: {lr: 1, lr: 2}", "training: [1]", "a: [", "- 1",
+  "perception: {channels: []}", "side: {heads: 7}", "data: {classes: []}", "training: {schedule: {poly: x}}",
+]) func whatCannotBeReadIsRefusedWithItsKey(yaml: String) {
+  let failure = refusal(yaml)
+  #expect(failure?.code == .badConfiguration, "\(yaml): \(failure?.message ?? "accepted")")
+}
+
+@Test func wordsAreReadByTheKeysType() throws {
+  let c = try load("run: {dir: on}\ndata: {classes: [010, yes]}\nside: {fusion: san}\ncache: {dir: null}\nimage: {augment: none}")
+  #expect(c.run.dir == "on" && c.data.classes == ["010", "yes"] && c.side.fusion == [0, 3, 6, 9])
+  #expect(c.cache.dir == nil && c.image.crop == nil)
+}
+
+@Test func overlaysMergeMapsAndReplaceListsAndACycleIsRefused() throws {
+  let folder = try TemporaryFolder()
+  func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
+  }
+  try write("base.yaml", "training: {lr: 0.1, clip: 0.2}\nside: {fusion: [0, 1]}\nimage: {augment: {flip: 0.1}}")
+  try write("over.yaml", "extends: base.yaml\ntraining: {lr: 0.3}\nside: {fusion: [2]}\nimage: {augment: {resize: 300}}")
+  let c = try Configuration.load(file: "\(folder.path)/over.yaml")
+  #expect(c.training.lr == 0.3 && c.training.clip == 0.2 && c.side.fusion == [2])
+  #expect(c.image.crop?.resize == 300 && c.image.crop?.flip == 0.1)
+  try write("a.yaml", "extends: b.yaml")
+  try write("b.yaml", "extends: a.yaml")
+  let cycle = #expect(throws: Failure.self) { try Configuration.load(file: "\(folder.path)/a.yaml") }
+  #expect(cycle?.code == .badConfiguration)
+  let absent = #expect(throws: Failure.self) { try Configuration.load(file: "\(folder.path)/none.yaml") }
+  #expect(absent?.code == .missingInput)
+}
+
+@Test func theResolvedSettingsReadBackAsTheSame() throws {
+  let c = try load("run: {dir: 'a b: c'}\nside: {fusion: []}\nencoder: {mean: [0.1, 0.2, 0.3]}\ntraining: {schedule: constant}")
+  #expect(try Configuration(resolvedYAML: c.resolvedYAML, place: "test") == c)
+}
+
+@Test func onlyWhatChangesTheResultCountsAsADifference() throws {
+  let one = try load("")
+  let other = try load("run: {dir: b, threads: 2}\ncheckpoint: {keep: 9}\ncache: {dir: x}\ntraining: {lr: 0.5}")
+  #expect(other.differences(from: one).map(\.key) == ["training.lr"])
+}
+
+@Test func everyCommittedConfigurationLoads() throws {
+  let folder = "\(repositoryRoot)/configs"
+  let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }
+  #expect(names.count >= 8)
+  for name in names { _ = try Configuration.load(file: "\(folder)/\(name)") }
+}
