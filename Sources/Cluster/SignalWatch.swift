@@ -11,12 +11,17 @@ public final class SignalWatch: Sendable {
 
   public init() {
     _ = Self.received
+    // A launcher may have started this process with these signals blocked.
+    var wanted = sigset_t()
+    sigemptyset(&wanted)
     for number in [SIGUSR1, SIGTERM, SIGINT] {
+      sigaddset(&wanted, number)
       var action = sigaction()
       action.__sigaction_handler.sa_handler = { number in SignalWatch.received.pointee = number }
       action.sa_flags = Int32(SA_RESTART)
       sigaction(number, &action, nil)
     }
+    pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
   }
 
   /// The last signal that came, or nil.

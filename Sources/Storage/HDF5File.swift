@@ -152,6 +152,8 @@ public final class HDF5File {
       H5Pset_layout(properties, H5D_CONTIGUOUS)
       H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY)
       H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER)
+      // Equal contents give equal files.
+      H5Pset_obj_track_times(properties, false)
       let dataset = H5Dcreate2(file, name, type, space, ala_h5p_default(), properties, ala_h5p_default())
       try writing("data set \(name)", Int(dataset))
       H5Dclose(dataset)

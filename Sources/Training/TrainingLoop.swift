@@ -110,6 +110,13 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     lastCheckpoint = Date()
   }
 
+  /// Whether `--stop-after-steps` has been reached.
+  func isStopping() -> Bool {
+    guard let most = options.stopAfterSteps, state.step - firstStep >= most else { return false }
+    log.info("stopping after \(most) steps, at step \(state.step)")
+    return true
+  }
+
   while !isFinished(state, experiment) {
     if state.batchInEpoch == stepsPerEpoch {
       state.epoch += 1
@@ -128,7 +135,6 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       let ids = Array(order[first..<min(first + settings.batch, order.count)])
       pass.begin(batch: ids.count)
       let failure = load(ids, view: view, into: pass, experiment, source)
-      let isStopping = options.stopAfterSteps.map { state.step - firstStep >= $0 } ?? false
       let isDue = cluster.isRoot && configuration.checkpoint.everyMinutes > 0
         && Date().timeIntervalSince(lastCheckpoint) > configuration.checkpoint.everyMinutes * 60
       let call = cluster.maximum((failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isDue ? 1 : 0))
@@ -137,11 +143,6 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         try save(isBest: false)
         throw Failure.interrupted(
           "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again")
-      }
-      if isStopping {
-        try save(isBest: false)
-        log.info("stopped after \(state.step - firstStep) steps, at step \(state.step)")
-        return
       }
       if call == 1 { try save(isBest: false) }
 
@@ -190,6 +191,10 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         throw Failure.internalError(
           "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)")
       }
+      if isStopping() && state.batchInEpoch < stepsPerEpoch {
+        try save(isBest: false)
+        return
+      }
     }
 
     // The epoch's end: figures, validation, checkpoint.
@@ -199,7 +204,10 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       isBest = try validate(&state, validation, experiment, log)
     }
     let every = configuration.checkpoint.everyEpochs
-    if isBest || (every > 0 && state.epoch % every == 0) || isFinished(state, experiment) { try save(isBest: isBest) }
+    if isBest || (every > 0 && state.epoch % every == 0) || isFinished(state, experiment) || isStopping() {
+      try save(isBest: isBest)
+    }
+    if isStopping() { return }
   }
   log.info(
     "finished: \(state.step) steps, \(state.epoch) epochs"

@@ -13,7 +13,7 @@ enum BLASKernel {
     setenv(variable, better, 1)
     var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) }
     arguments.append(nil)
-    execv("/proc/self/exe", &arguments)
+    execv(Program.path, &arguments)
   }
 
   /// The kernel for what the processor says that it can do.

@@ -47,7 +47,13 @@ public func run(
   defer { for suffix in ["out", "err"] { unlink("\(name).\(suffix)") } }
   process.standardOutput = FileHandle(forWritingAtPath: "\(name).out")
   process.standardError = FileHandle(forWritingAtPath: "\(name).err")
+  // A child inherits its thread's blocked signals, and the threads that run tests block all of them.
+  var everything = sigset_t()
+  sigfillset(&everything)
+  var before = sigset_t()
+  pthread_sigmask(SIG_UNBLOCK, &everything, &before)
   try process.run()
+  pthread_sigmask(SIG_SETMASK, &before, nil)
   whileRunning?(process.processIdentifier)
   let limit = Date().addingTimeInterval(seconds)
   while process.isRunning {
