@@ -41,6 +41,12 @@ extension Cluster {
     throw agreed
   }
 
+  /// Notes a failure that every rank comes to by itself, from what all of them know; the caller throws it.
+  public func agreed(_ failure: Failure) -> Failure {
+    agreedFailure = failure
+    return failure
+  }
+
   /// Runs `body` on rank 0 alone; its failure is every rank's.
   public func onRoot(_ body: () throws -> Void) throws {
     try agree { if isRoot { try body() } }

@@ -95,6 +95,22 @@ public enum SettingTable {
       "whose probability insertion and deletion follow", mayDiffer: true),
   ]
 
+  /// The reference page of all settings, in Markdown; `docs/settings.md` is this text.
+  public static var referencePage: String {
+    var lines = [
+      "# Settings", "",
+      "Every setting of `ala`, from the table in `Sources/Settings/SettingTable.swift`. A flag beats `--set key=value`, that",
+      "the environment (`ALA_` + the path in capitals with `__` for the dot; `ALA_THREADS`), that the YAML file, that the",
+      "default. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.", "",
+      "| setting | may be | default | meaning |", "|---|---|---|---|",
+    ]
+    for key in keys {
+      lines.append(
+        "| `\(key.path)`\(key.mayDiffer ? " *" : "") | \(key.kind.expectation) | `\(key.standard.yaml)` | \(key.meaning) |")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
   /// The key of a path.
   public static func key(_ path: String) -> SettingKey? { keys.first { $0.path == path } }
 

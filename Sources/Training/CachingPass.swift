@@ -20,7 +20,7 @@ private let secondsPerCommit = 5.0
 public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   let cluster = experiment.cluster
   guard let folder = experiment.configuration.cache.dir else {
-    throw Failure.badConfiguration("cache.dir is null; ala cache needs a folder to write to")
+    throw cluster.agreed(.badConfiguration("cache.dir is null; ala cache needs a folder to write to"))
   }
   let wanted = experiment.cacheRows
   let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint)
@@ -42,7 +42,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   }
   try cluster.share(failure)
   if cluster.maximum(signals.pending == nil ? 0 : 1) > 0 {
-    throw Failure.interrupted("interrupted; the rows written so far are kept: run the same command again")
+    throw cluster.agreed(.interrupted("interrupted; the rows written so far are kept: run the same command again"))
   }
   _ = try cluster.agree { try cache.open(wanting: wanted) }
   try cluster.onRoot { try cache.writeIndex(wanted) }
@@ -125,7 +125,7 @@ private func encode(
 public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
   let cluster = experiment.cluster
   guard let folder = experiment.configuration.cache.dir else {
-    throw Failure.badConfiguration("cache.dir is null; there is no cache to verify")
+    throw cluster.agreed(.badConfiguration("cache.dir is null; there is no cache to verify"))
   }
   let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint)
   let wanted = experiment.cacheRows

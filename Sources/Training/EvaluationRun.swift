@@ -52,9 +52,9 @@ public func evaluate(
   let split = experiment.split
   let lists = ["train": split.train, "valid": split.valid, "test": split.test]
   guard let ids = lists[name] else {
-    throw Failure.usage("--split \(name): expected train, valid or test")
+    throw cluster.agreed(.usage("--split \(name): expected train, valid or test"))
   }
-  guard !ids.isEmpty else { throw Failure.badData("split \(name) has no image") }
+  guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(name) has no image")) }
   try cluster.onRoot { try makeFolder(out) }
   let pass = EvaluationPass(experiment, source: SampleSource(experiment, cache: nil))
   let outcomes = try pass.run(ids, .all, log: log, doing: "evaluate")

@@ -111,11 +111,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   }
 
   /// Whether `--stop-after-steps` has been reached.
-  func isStopping() -> Bool {
-    guard let most = options.stopAfterSteps, state.step - firstStep >= most else { return false }
-    log.info("stopping after \(most) steps, at step \(state.step)")
-    return true
-  }
+  func isStopping() -> Bool { options.stopAfterSteps.map { state.step - firstStep >= $0 } ?? false }
 
   while !isFinished(state, experiment) {
     if state.batchInEpoch == stepsPerEpoch {
@@ -141,8 +137,9 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       if call >= 4 { try cluster.share(failure) }
       if call >= 2 {
         try save(isBest: false)
-        throw Failure.interrupted(
-          "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again")
+        throw cluster.agreed(
+          .interrupted(
+            "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again"))
       }
       if call == 1 { try save(isBest: false) }
 
@@ -188,14 +185,17 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         detail: String(format: "loss %.4f", outcome.loss))
       if state.skipped > settings.maxSkipped {
         let last = folder.steps().first.map { folder.file(step: $0) } ?? "none"
-        throw Failure.internalError(
-          "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)")
+        throw cluster.agreed(
+          .internalError(
+            "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)"))
       }
       if isStopping() && state.batchInEpoch < stepsPerEpoch {
         try save(isBest: false)
-        return
+        break
       }
     }
+
+    if state.batchInEpoch < stepsPerEpoch { break }
 
     // The epoch's end: figures, validation, checkpoint.
     try endEpoch(&state, phase, experiment, log)
@@ -207,11 +207,18 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     if isBest || (every > 0 && state.epoch % every == 0) || isFinished(state, experiment) || isStopping() {
       try save(isBest: isBest)
     }
-    if isStopping() { return }
+    if isStopping() { break }
   }
   log.info(
-    "finished: \(state.step) steps, \(state.epoch) epochs"
+    "\(isFinished(state, experiment) ? "finished" : "stopped"): \(state.step) steps, \(state.epoch) epochs, peak memory \(peakMemory(cluster)) MiB a rank"
       + (state.best.map { String(format: "; best epoch %d, validation accuracy %.4f", $0.epoch, $0.accuracy) } ?? ""))
+}
+
+/// The largest memory that a rank has held, in MiB.
+private func peakMemory(_ cluster: Cluster) -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return cluster.maximum(usage.ru_maxrss / 1024)
 }
 
 /// Whether nothing is left to do.
