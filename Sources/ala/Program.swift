@@ -27,15 +27,15 @@ enum Program {
   }
 
   private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
-    let command: ParsableCommand
+    var command: ParsableCommand
     do {
       command = try Ala.parseAsRoot(arguments)
+      // Help is a command of the parser's own, which ends by throwing its text.
+      if !(command is ClusterCommand) { try command.run() }
     } catch {
       return finish(parsing: error, cluster)
     }
-    guard let command = command as? ClusterCommand else {
-      return finish(parsing: CleanExit.helpRequest(Ala.self), cluster)
-    }
+    guard let command = command as? ClusterCommand else { return finish(parsing: CleanExit.helpRequest(), cluster) }
     do {
       try command.run(on: cluster)
       return ExitCode.done.rawValue
