@@ -82,7 +82,7 @@ let package = Package(
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"]),
-    tests("ClusterTests", ["Storage"]),
+    tests("ClusterTests", ["Storage", "Dataset", "Randomness"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -15,14 +15,16 @@ public final class Inference: @unchecked Sendable {
   private let perceptionPlaces: PerceptionBranch.Places
 
   /// Memory for one image; each thread has its own.
-  public init(_ model: LatticeModel) {
+  ///
+  /// - Parameter keepsSideLayers: gives each side layer's input a place of its own, for looking at them.
+  public init(_ model: LatticeModel, keepsSideLayers: Bool = false) {
     self.model = model
     let trace = EncoderTrace(model)
     self.trace = trace
     let D = model.encoder.width
     var layout = Layout()
     encoderPlaces = trace.places(&layout, keepsAll: false)
-    sidePlaces = model.side.places(&layout, encoderWidth: D, keepsAll: false)
+    sidePlaces = model.side.places(&layout, encoderWidth: D, keepsAll: keepsSideLayers)
     attentionPlaces = model.attention.places(&layout)
     perceptionPlaces = model.perception.places(&layout)
     memory = Buffer(layout.count)
@@ -40,6 +42,9 @@ public final class Inference: @unchecked Sendable {
   public func feature(_ layer: Int) -> Floats { trace.patchTokens(layer, memory.base, encoderPlaces) }
   /// h⁽ⁱ⁾ [1 + N, D] of a kept layer: fused, m − 1, or any from m to k (after `run`).
   public func hidden(_ layer: Int) -> Floats { trace.hidden(layer, memory.base, encoderPlaces) }
+
+  /// The input [N, d] of side layer i, from 1: positions and the fused feature added. Where they are kept.
+  public func sideLayerInput(_ layer: Int) -> ConstFloats { ConstFloats(memory.base + sidePlaces.inputs[layer - 1]) }
 
   /// h_SBN [N, d], z [N, d], F [N, C], α [N] and the logits [C], after `run`.
   public var hSBN: ConstFloats { ConstFloats(memory.base + (sidePlaces.inputs.last ?? 0)) }

@@ -94,7 +94,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
 @Test(arguments: variants) func everyIntermediateAgreesWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let (fixture, model) = (setup.fixture, setup.model)
-  let inference = Inference(model)
+  let inference = Inference(model, keepsSideLayers: true)
   let pixels = try fixture.bytes("pixels")
   let size = pixels.count / setup.labels.count
   let (T, D, N) = (model.encoder.tokens, model.encoder.width, model.encoder.patchCount)
@@ -113,7 +113,11 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
       let expected = try slice("alpha/forward/h\(layer)", sample, T * D)
       #expect(difference(values(inference.hidden(layer), T * D), expected) < 1e-4, "h\(layer)")
     }
-    let side = try slice("alpha/forward/side.\(model.options.side.layers)", sample, N * d)
+    for layer in 1...model.options.side.layers {
+      let expected = try slice("alpha/forward/side_input.\(layer)", sample, N * d)
+      #expect(difference(values(inference.sideLayerInput(layer), N * d), expected) < 1e-4, "side layer \(layer)")
+    }
+    let side = try slice("alpha/forward/h_sbn", sample, N * d)
     #expect(difference(values(inference.hSBN, N * d), side) < 1e-4, "h_SBN")
     let z = tokenMajor(try fixture.doubles("evaluation/z"), sample, channels: d, cells: N)
     #expect(difference(values(inference.z, N * d), z) < 1e-4, "z")

@@ -1,0 +1,72 @@
+import Dataset
+import Foundation
+import Randomness
+import TestSupport
+import Testing
+
+/// A ViT-B/16 with random weights, in open_clip's names.
+private func writeViTB16(to path: String) throws {
+  let (D, p, blocks) = (768, 16, 12)
+  var tensors: [(name: String, shape: [Int], values: [Float])] = []
+  func add(_ name: String, _ shape: [Int], _ scale: Float, shift: Float = 0) {
+    var stream = RandomStream(seed: 1, name: name)
+    let factor = scale * 2 / Float(UInt32.max)
+    let values = (0..<shape.reduce(1, *)).map { _ in Float(stream.bits()) * factor - scale + shift }
+    tensors.append((name, shape, values))
+  }
+  add("visual.conv1.weight", [D, 3, p, p], 0.05)
+  add("visual.class_embedding", [D], 0.5)
+  add("visual.positional_embedding", [197, D], 0.2)
+  add("visual.ln_pre.weight", [D], 0.1, shift: 1)
+  add("visual.ln_pre.bias", [D], 0.1)
+  for block in 0..<blocks {
+    let stem = "visual.transformer.resblocks.\(block)"
+    for norm in ["ln_1", "ln_2"] {
+      add("\(stem).\(norm).weight", [D], 0.1, shift: 1)
+      add("\(stem).\(norm).bias", [D], 0.1)
+    }
+    for (name, outputs, inputs) in [
+      ("attn.in_proj_", 3 * D, D), ("attn.out_proj.", D, D), ("mlp.c_fc.", 4 * D, D), ("mlp.c_proj.", D, 4 * D),
+    ] {
+      add("\(stem).\(name)weight", [outputs, inputs], 1 / Float(inputs).squareRoot())
+      add("\(stem).\(name)bias", [outputs], 0.02)
+    }
+  }
+  try writeSafetensors(tensors, to: path)
+}
+
+@Test func tenStepsAtFullSizeRunOnTwoRanksInOddAndEvenEpochs() throws {
+  let folder = try TemporaryFolder()
+  let program = builtProgram("ala")
+  try writeViTB16(to: "\(folder.path)/vit-b16.safetensors")
+  #expect(
+    try run(
+      program, ["synth", "--out", "\(folder.path)/data", "--classes", "200", "--images-per-class", "2", "--size", "224"]
+    ).code == 0)
+  // Five batches of eight an epoch: forty training images of two hundred classes.
+  let images = try String(contentsOfFile: "\(folder.path)/data/images.txt", encoding: .utf8).split(separator: "\n")
+  try (images.prefix(80).joined(separator: "\n") + "\n").write(
+    toFile: "\(folder.path)/data/images.txt", atomically: true, encoding: .utf8)
+  try """
+  run: {dir: \(folder.path)/run}
+  data: {root: \(folder.path)/data}
+  encoder: {weights: \(folder.path)/vit-b16.safetensors}
+  training: {epochs: 2}
+  """.write(toFile: "\(folder.path)/c.yaml", atomically: true, encoding: .utf8)
+  let result = try mpirun(
+    ranks: 2, program, ["train", "--config", "\(folder.path)/c.yaml", "--threads", "1", "--stop-after-steps", "10"],
+    seconds: 560)
+  #expect(result.code == 0, "\(result.errors)")
+  let steps = try String(contentsOfFile: "\(folder.path)/run/metrics.jsonl", encoding: .utf8).split(separator: "\n")
+    .compactMap { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
+    .filter { $0["event"] as? String == "step" }
+  #expect(steps.count == 10 && Set(steps.compactMap { $0["phase"] as? String }) == ["alpha", "ones"])
+  #expect(steps.allSatisfy { ($0["loss"] as? Double)?.isFinite == true })
+  for phase in ["alpha", "ones"] {
+    let rates = steps.filter { $0["phase"] as? String == phase }.compactMap { $0["samples_per_s"] as? Double }.sorted()
+    print("ViT-B/16, 224 pixels, 200 classes, 2 ranks x 1 thread, live, phase \(phase): \(rates[rates.count / 2]) samples/s")
+  }
+  print(result.errors.split(separator: "\n").last { $0.contains("peak memory") } ?? "")
+  // The paper's sizes: reference.md 12.
+  #expect(result.errors.contains("trained parameters: 9451962 in alpha epochs, 2312136 in ones epochs"))
+}
