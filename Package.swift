@@ -75,7 +75,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("LayersTests", ["Tensor", "Layers", "Encoder"], hasFixtures: true),
-    tests("EncoderTests", ["Encoder", "Layers", "Tensor", "Failures"]),
+    tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
     tests("AttentionLatticeTests", ["AttentionLattice", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true),
     tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),

@@ -11,10 +11,11 @@ public enum Spelling: String, Sendable {
 
   /// Recognises a file by the name of its patch convolution.
   ///
-  /// - Returns: the spelling, and the prefix (`module.` or none) that all its names carry.
+  /// - Returns: the spelling, and the prefix that all its names carry: the tower's own name (a tower that was saved
+  ///   alone has none), behind `module.` where a wrapper has added it.
   static func recognise(_ file: SafetensorsFile) throws -> (Spelling, prefix: String) {
-    for prefix in ["", "module."] {
-      for spelling in [Spelling.huggingFace, .openCLIP, .timm]
+    for spelling in [Spelling.huggingFace, .openCLIP, .timm] {
+      for prefix in [spelling.tower, "module.\(spelling.tower)", "", "module."]
       where file.tensors[prefix + spelling.patchWeight] != nil {
         return (spelling, prefix)
       }
@@ -25,10 +26,19 @@ public enum Spelling: String, Sendable {
         + "visual.… (OpenAI, open_clip) or blocks.… (timm), found \(some.isEmpty ? "no tensors" : some)")
   }
 
+  /// The image tower's name in a file that holds other towers, too.
+  private var tower: String {
+    switch self {
+    case .huggingFace: "vision_model."
+    case .openCLIP: "visual."
+    case .timm: ""
+    }
+  }
+
   var patchWeight: String {
     switch self {
-    case .huggingFace: "vision_model.embeddings.patch_embedding.weight"
-    case .openCLIP: "visual.conv1.weight"
+    case .huggingFace: "embeddings.patch_embedding.weight"
+    case .openCLIP: "conv1.weight"
     case .timm: "patch_embed.proj.weight"
     }
   }
@@ -37,16 +47,16 @@ public enum Spelling: String, Sendable {
 
   var classToken: String {
     switch self {
-    case .huggingFace: "vision_model.embeddings.class_embedding"
-    case .openCLIP: "visual.class_embedding"
+    case .huggingFace: "embeddings.class_embedding"
+    case .openCLIP: "class_embedding"
     case .timm: "cls_token"
     }
   }
 
   var positions: String {
     switch self {
-    case .huggingFace: "vision_model.embeddings.position_embedding.weight"
-    case .openCLIP: "visual.positional_embedding"
+    case .huggingFace: "embeddings.position_embedding.weight"
+    case .openCLIP: "positional_embedding"
     case .timm: "pos_embed"
     }
   }
@@ -54,8 +64,8 @@ public enum Spelling: String, Sendable {
   /// The norm before block 1; the misspelling is Hugging Face's own.
   var normBefore: String {
     switch self {
-    case .huggingFace: "vision_model.pre_layrnorm"
-    case .openCLIP: "visual.ln_pre"
+    case .huggingFace: "pre_layrnorm"
+    case .openCLIP: "ln_pre"
     case .timm: "norm_pre"
     }
   }
@@ -63,8 +73,8 @@ public enum Spelling: String, Sendable {
   /// The stem of a block's names, counted from 0 as in files.
   func block(_ index: Int) -> String {
     switch self {
-    case .huggingFace: "vision_model.encoder.layers.\(index)"
-    case .openCLIP: "visual.transformer.resblocks.\(index)"
+    case .huggingFace: "encoder.layers.\(index)"
+    case .openCLIP: "transformer.resblocks.\(index)"
     case .timm: "blocks.\(index)"
     }
   }

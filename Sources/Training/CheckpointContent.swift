@@ -1,6 +1,7 @@
 import AttentionLattice
 import Cluster
 import Digests
+import Encoder
 import Failures
 import Foundation
 import Layers
@@ -66,6 +67,31 @@ public func processorName() -> String {
   return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
 }
 
+/// The model's tensors in a checkpoint, in an HDF5 file with `/model` alone, or in a plain export of `ala`.
+///
+/// - Parameter program: this program's file; see `ForeignHDF5`.
+/// - Throws: `Failure` 66 or 65.
+public func readModelTensors(_ path: String, program: String) throws -> [NamedTensor] {
+  guard startsAsSafetensors(path) else { return try Checkpoint.readModel(path, probe: program) }
+  let file = try SafetensorsFile(path: path)
+  return try file.tensors.values.sorted { $0.name < $1.name }.map { tensor in
+    guard tensor.type == "F32" else {
+      throw Failure.badData("\(path): tensor \(tensor.name) is of type \(tensor.type); expected F32")
+    }
+    let bytes = file.bytes(of: tensor)
+    let values = (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    return NamedTensor(name: tensor.name, shape: tensor.shape, values: values)
+  }
+}
+
+/// Whether the JSON header of safetensors begins after the first eight bytes.
+private func startsAsSafetensors(_ path: String) -> Bool {
+  guard let handle = FileHandle(forReadingAtPath: path) else { return false }
+  defer { try? handle.close() }
+  let head = (try? handle.read(upToCount: 9)) ?? Data()
+  return head.count == 9 && head.last == UInt8(ascii: "{")
+}
+
 /// Puts named tensors into the model: every trained tensor and statistic must be there, and nothing else.
 ///
 /// - Parameter path: for messages.
@@ -73,12 +99,12 @@ public func processorName() -> String {
 public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: String) throws {
   let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   func found(_ name: String, _ shape: [Int]) throws -> NamedTensor {
-    guard let tensor = byName[name] else { throw Failure.badData("\(path): tensor /model/\(name) is missing") }
+    guard let tensor = byName[name] else { throw Failure.badData("\(path): tensor \(name) is missing") }
     guard tensor.shape == shape else {
-      throw Failure.badData("\(path): tensor /model/\(name) has shape \(tensor.shape); expected \(shape)")
+      throw Failure.badData("\(path): tensor \(name) has shape \(tensor.shape); expected \(shape)")
     }
     guard tensor.values.allSatisfy({ $0.isFinite }) else {
-      throw Failure.badData("\(path): tensor /model/\(name) holds values that are not finite")
+      throw Failure.badData("\(path): tensor \(name) holds values that are not finite")
     }
     return tensor
   }
@@ -86,7 +112,7 @@ public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: St
   let statistics = try store.statistics.map { try found($0.name, [$0.count]) }
   let known = Set(store.parameters.map(\.name) + store.statistics.map(\.name))
   if let other = tensors.first(where: { !known.contains($0.name) }) {
-    throw Failure.badData("\(path): tensor /model/\(other.name) is in the file, but these settings call for none such")
+    throw Failure.badData("\(path): tensor \(other.name) is in the file, but these settings call for none such")
   }
   for (parameter, tensor) in zip(store.parameters, trained) { store.set(parameter, fromFile: tensor.values) }
   for (statistic, tensor) in zip(store.statistics, statistics) {

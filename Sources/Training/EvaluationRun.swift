@@ -25,7 +25,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
       throw Failure.badConfiguration(
         "\(path): was trained with another encoder than \(experiment.configuration.encoder.weights) (encoder_sha256 differs)")
     }
-    try setModel(store, try Checkpoint.readModel(path, probe: program), path: path)
+    try setModel(store, try readModelTensors(path, program: program), path: path)
   }
 }
 

@@ -279,7 +279,7 @@ private func begin(
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
-        try setModel(store, try Checkpoint.readModel(file, probe: options.program), path: file)
+        try setModel(store, try readModelTensors(file, program: options.program), path: file)
         log.info("starting from the weights of \(file)")
       }
     }

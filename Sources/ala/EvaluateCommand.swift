@@ -16,7 +16,7 @@ struct EvaluateCommand: ClusterCommand {
 
   @OptionGroup var settings: SettingsOptions
 
-  @Option(help: "A checkpoint, a run folder (its best), or a file with /model alone.")
+  @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
   var checkpoint: String
 
   @Option(help: "train, valid or test.")

@@ -10,7 +10,7 @@ struct ExportCommand: ClusterCommand {
 
   @OptionGroup var settings: SettingsOptions
 
-  @Option(help: "A checkpoint, a run folder (its best), or a file with /model alone.")
+  @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
   var checkpoint: String
 
   @Option(help: "The safetensors file to write.")

@@ -84,6 +84,12 @@ private struct Setup {
   }
 }
 
+/// Expects a difference below the limit, and notes it.
+private func expect(_ quantity: String, of detail: String = "", _ difference: Double, below limit: Double) {
+  noteDifference(quantity, reference: "PyTorch, double", difference, limit: limit)
+  #expect(difference < limit, "\(quantity) \(detail)")
+}
+
 private func values(_ p: ConstFloats, _ count: Int) -> [Float] { Array(UnsafeBufferPointer(start: p, count: count)) }
 
 /// A sample's part of a reference [B, C, g, g], as token-major [N, C].
@@ -111,21 +117,22 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     inference.run()
     for layer in kept {
       let expected = try slice("alpha/forward/h\(layer)", sample, T * D)
-      #expect(difference(values(inference.hidden(layer), T * D), expected) < 1e-4, "h\(layer)")
+      expect("h(i)", of: "\(layer)", difference(values(inference.hidden(layer), T * D), expected), below: 1e-4)
     }
     for layer in 1...model.options.side.layers {
       let expected = try slice("alpha/forward/side_input.\(layer)", sample, N * d)
-      #expect(difference(values(inference.sideLayerInput(layer), N * d), expected) < 1e-4, "side layer \(layer)")
+      expect("input of each SBN layer", of: "\(layer)", difference(values(inference.sideLayerInput(layer), N * d), expected), below: 1e-4)
     }
     let side = try slice("alpha/forward/h_sbn", sample, N * d)
-    #expect(difference(values(inference.hSBN, N * d), side) < 1e-4, "h_SBN")
+    expect("h_SBN", difference(values(inference.hSBN, N * d), side), below: 1e-4)
     let z = tokenMajor(try fixture.doubles("evaluation/z"), sample, channels: d, cells: N)
-    #expect(difference(values(inference.z, N * d), z) < 1e-4, "z")
+    expect("z", difference(values(inference.z, N * d), z), below: 1e-4)
     let F = tokenMajor(try fixture.doubles("evaluation/F"), sample, channels: C, cells: N)
-    #expect(difference(values(inference.F, N * C), F) < 1e-4, "F")
-    #expect(difference(values(inference.alpha, N), try slice("evaluation/alpha", sample, N)) < 1e-4, "alpha")
-    #expect(difference(values(inference.attentionLogits, C), try slice("evaluation/logits_ab", sample, C)) < 1e-4)
-    #expect(difference(values(inference.logits, C), try slice("evaluation/logits_pb", sample, C)) < 1e-4)
+    expect("F", difference(values(inference.F, N * C), F), below: 1e-4)
+    expect("alpha", difference(values(inference.alpha, N), try slice("evaluation/alpha", sample, N)), below: 1e-4)
+    expect(
+      "logits of AB", difference(values(inference.attentionLogits, C), try slice("evaluation/logits_ab", sample, C)), below: 1e-4)
+    expect("logits of PB", difference(values(inference.logits, C), try slice("evaluation/logits_pb", sample, C)), below: 1e-4)
   }
 }
 
@@ -137,7 +144,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     let outcome = pass.run(phase, seed: 0, step: 1)
     pass.discardStatistics(phase)
     let expectedLoss = try setup.fixture.doubles("\(phase.rawValue)/loss")[0]
-    #expect(abs(outcome.loss - expectedLoss) < 1e-5 * max(1, abs(expectedLoss)), "\(phase)")
+    expect("loss", of: "\(phase)", abs(outcome.loss - expectedLoss) / max(1, abs(expectedLoss)), below: 1e-5)
     let store = setup.model.parameters
     let names = setup.fixture.names(below: "\(phase.rawValue)/grad/")
     let trained = store.parameters.filter { phase.trainedGroups.contains($0.group) }
@@ -149,7 +156,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
       // The true gradient of a key's bias is zero: rounding noise is measured against the largest gradient.
       let scale = max(expected.map(abs).max() ?? 0, largest * 1e-3)
       let found = store.fileValues(of: parameter, in: store.gradients)
-      #expect(difference(found, expected, scale: scale) < 1e-4, "\(phase) \(parameter.name)")
+      expect("every gradient", of: "\(phase) \(parameter.name)", difference(found, expected, scale: scale), below: 1e-4)
     }
   }
 }
@@ -171,8 +178,9 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     try setup.load(pass)
     let outcome = pass.run(phase, seed: 0, step: epoch)
     let norm = optimizer.gradientNorm(setup.model.trainedRange(phase))
-    #expect(abs(outcome.loss - losses[epoch - 1]) < 1e-5 * max(1, abs(losses[epoch - 1])), "loss of epoch \(epoch)")
-    #expect(abs(norm - norms[epoch - 1]) < 1e-4 * norms[epoch - 1], "norm of epoch \(epoch)")
+    expect(
+      "losses of four epochs", of: "\(epoch)", abs(outcome.loss - losses[epoch - 1]) / max(1, abs(losses[epoch - 1])), below: 1e-5)
+    expect("gradient norms of four epochs", of: "\(epoch)", abs(norm - norms[epoch - 1]) / norms[epoch - 1], below: 1e-4)
     let rate = number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), number("power"))
     #expect(abs(rate - rates[epoch - 1]) < 1e-12)
     optimizer.step(phase.trainedGroups, learningRate: rate, norm: norm)
@@ -191,11 +199,18 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     let scale = max(expected.map(abs).max() ?? 0, travel)
     let found = store.fileValues(of: parameter, in: store.values)
     let isNoise = gradients[parameter.name] ?? 0 < largest * 1e-9
-    #expect(difference(found, expected, scale: scale) < (isNoise ? 2 : 1e-4), "\(parameter.name)")
+    let error = difference(found, expected, scale: scale)
+    if isNoise {
+      #expect(error < 2, "\(parameter.name)")
+    } else {
+      expect("weights after four epochs", of: parameter.name, error, below: 1e-4)
+    }
   }
   for statistic in store.statistics {
     let expected = try setup.fixture.doubles("trained/\(statistic.name)")
-    #expect(difference(values(statistic.values, statistic.count), expected) < 1e-4, "\(statistic.name)")
+    expect(
+      "running statistics after four epochs", of: statistic.name, difference(values(statistic.values, statistic.count), expected),
+      below: 1e-4)
   }
 }
 

@@ -19,7 +19,9 @@ private func buffer(_ name: String, _ fixture: Fixture) throws -> Buffer {
 private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws {
   let expected = try fixture.doubles(name)
   let values = Array(UnsafeBufferPointer(start: found.base, count: expected.count))
-  #expect(difference(values, expected) < tolerance, "\(name)")
+  let error = difference(values, expected)
+  noteDifference("single layers, forward and backward", reference: "PyTorch, double", error, limit: tolerance)
+  #expect(error < tolerance, "\(name)")
 }
 
 @Test func pointwiseFunctionsAgreeWithPyTorch() throws {

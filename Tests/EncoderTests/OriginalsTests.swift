@@ -1,0 +1,123 @@
+import Encoder
+import Foundation
+import Layers
+import Randomness
+import Tensor
+import TestSupport
+import Testing
+
+/// Encoders saved by transformers, open_clip and timm give the hidden states that these libraries compute in double
+/// on the same weights (`scripts/fixtures/originals.py`).
+
+private struct Case {
+  let fixture: Fixture
+  let size: Int
+  let heads: Int
+  let depth: Int
+  /// Of full-size cases: names and shapes of the tensors, in the generator's order.
+  let tensors: [(name: String, shape: [Int])]
+
+  init(_ name: String) throws {
+    fixture = try Fixture("\(name).expected.safetensors")
+    let object = try fixture.json("case")
+    size = object["size"] as? Int ?? 0
+    heads = object["heads"] as? Int ?? 0
+    depth = object["depth"] as? Int ?? 0
+    tensors = (object["tensors"] as? [[String: Any]] ?? []).map { ($0["name"] as? String ?? "", $0["shape"] as? [Int] ?? []) }
+  }
+
+  /// Runs the encoder on sin(0.1·k), k over [3, size, size], and hands each h⁽ⁱ⁾ [1 + N, D] to `body`.
+  func run(_ weights: String, _ body: (Int, [Float]) throws -> Void) throws {
+    let encoder = try ImageEncoder(
+      EncoderOptions(weights: weights, imageSide: size, heads: heads, loraBlocks: []), store: ParameterStore())
+    #expect(encoder.depth == depth)
+    let (p, g) = (encoder.patch, encoder.grid)
+    let patches = Buffer(encoder.patchCount * encoder.patchValues)
+    for token in 0..<encoder.patchCount {
+      for place in 0..<encoder.patchValues {
+        let (c, y, x) = (place / (p * p), token / g * p + place / p % p, token % g * p + place % p)
+        patches.base[token * encoder.patchValues + place] = Float(sin(0.1 * Double((c * size + y) * size + x)))
+      }
+    }
+    let h = Buffer(encoder.tokens * encoder.width)
+    encoder.embed(h.base, patches: patches.base)
+    try body(0, Array(UnsafeBufferPointer(start: h.base, count: h.count)))
+    for (index, block) in encoder.blocks.enumerated() {
+      let places = block.places(tokens: encoder.tokens)
+      let (saved, scratch) = (Buffer(places.savedCount), Buffer(places.scratchCount))
+      block.forward(h.base, h.base, saved: saved.base, scratch: scratch.base, places)
+      try body(index + 1, Array(UnsafeBufferPointer(start: h.base, count: h.count)))
+    }
+  }
+
+  func expectStates(_ weights: String, reference: String) throws {
+    try run(weights) { layer, found in
+      let error = difference(found, try fixture.doubles("h\(layer)"))
+      noteDifference("hidden states of small encoders", reference: reference, error, limit: 1e-4)
+      #expect(error < 1e-4, "h\(layer)")
+    }
+  }
+}
+
+@Test(arguments: [
+  "transformers-float32", "transformers-bfloat16", "open_clip-float32", "open_clip-float16", "open_clip-bfloat16",
+  "timm-float32", "timm-float16",
+]) func anEncoderSavedByItsOwnLibraryGivesThatLibrarysHiddenStates(name: String) throws {
+  try Case(name).expectStates(
+    Fixture.path("\(name).safetensors"), reference: name.replacingOccurrences(of: "-", with: ", "))
+}
+
+@Test func anotherImageSideAgreesWithOpenCLIPsInterpolation() throws {
+  try Case("open_clip-resized").expectStates(
+    Fixture.path("open_clip-float32.safetensors"), reference: "open_clip, float32, another image side")
+}
+
+/// Writes a safetensors file of weights that Python computes, too: the values of tensor i come from Philox with key
+/// (i, 0x5EED) and counter (block of four, 0, 0, 0).
+private func writeCountedWeights(_ tensors: [(name: String, shape: [Int])], to path: String) throws {
+  var offset = 0
+  let entries = tensors.map { tensor in
+    let bytes = tensor.shape.reduce(4, *)
+    defer { offset += bytes }
+    return "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\"data_offsets\":[\(offset),\(offset + bytes)]}"
+  }
+  var header = "{" + entries.joined(separator: ",") + "}"
+  while header.utf8.count % 8 != 0 { header += " " }
+  _ = FileManager.default.createFile(atPath: path, contents: nil)
+  let file = try #require(FileHandle(forWritingAtPath: path))
+  try file.write(contentsOf: withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8))
+  for (index, tensor) in tensors.enumerated() {
+    let count = tensor.shape.reduce(1, *)
+    let isVector = tensor.shape.count == 1
+    let isNorm = isVector && tensor.name.hasSuffix("weight")
+    let bound = isVector ? Float(0.1) : Float(pow(Double(count / tensor.shape[0]), -0.5))
+    var values = [Float](repeating: 0, count: count)
+    values.withUnsafeMutableBufferPointer { values in
+      for start in stride(from: 0, to: count, by: 4) {
+        let words = Philox.block(
+          counter: SIMD4(UInt32(truncatingIfNeeded: start / 4), 0, 0, 0), key: SIMD2(UInt32(index), 0x5EED))
+        for place in 0..<min(4, count - start) {
+          let scaled = Float(Double(words[place]) / 4_294_967_296 * 2 - 1) * bound
+          values[start + place] = isNorm ? 1 + scaled : scaled
+        }
+      }
+    }
+    try file.write(contentsOf: values.withUnsafeBytes { Data($0) })
+  }
+  try file.close()
+}
+
+@Test(arguments: ["vit-b16", "vit-b32", "vit-l14"])
+func fullSizeShapesGiveOpenCLIPsHiddenStatesOnWeightsThatAnyoneCanRecompute(name: String) throws {
+  let full = try Case(name)
+  let folder = try TemporaryFolder()
+  try writeCountedWeights(full.tensors, to: "\(folder.path)/weights.safetensors")
+  try full.run("\(folder.path)/weights.safetensors") { layer, found in
+    let expected = try full.fixture.doubles("h\(layer)")
+    let step = found.count / expected.count
+    let sampled = expected.indices.map { found[$0 * step] }
+    let error = difference(sampled, expected, scale: try full.fixture.doubles("scale\(layer)")[0])
+    noteDifference("hidden states at full size", reference: "open_clip, \(name)", error, limit: 1e-4)
+    #expect(error < 1e-4, "h\(layer)")
+  }
+}
