@@ -81,7 +81,7 @@ let package = Package(
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
-    tests("EvaluationTests", ["Evaluation", "Images"]),
+    tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("ClusterTests", ["Storage", "Dataset", "Randomness"]),
   ],
   swiftLanguageModes: [.v6]

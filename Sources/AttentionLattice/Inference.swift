@@ -101,6 +101,11 @@ public final class Inference: @unchecked Sendable {
     return p
   }
 
+  /// logits_PB + logits_AB [C]: what the authors' earlier protocol predicts by.
+  public func summedLogits() -> [Float] {
+    (0..<model.options.classes).map { logits[$0] + attentionLogits[$0] }
+  }
+
   /// CE(PB) of a label.
   public func loss(label: Int) -> Double { crossEntropy(logits, label: label, classes: model.options.classes) }
 }

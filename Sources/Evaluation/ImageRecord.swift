@@ -1,7 +1,18 @@
 import Foundation
 import Images
 
-/// What is measured on one image. `nil` where the image lacks what the metric needs.
+/// What became of an image's mask.
+public enum MaskState: String, Codable, Sendable {
+  /// The data set has none for this image.
+  case absent
+  case used
+  /// No foreground is left in the view: used, and IoU is 0.
+  case empty
+  /// Of another size than its image: not used.
+  case wrongSize = "wrong_size"
+}
+
+/// What is measured on one image. `nil` where the image lacks what the metric needs, or its map is not finite.
 public struct ImageRecord: Codable, Equatable, Sendable {
   public var imageID: Int
   /// The data set's own class ids.
@@ -9,6 +20,11 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   public var predicted: Int
   /// Of the true class.
   public var probability: Double
+  public var maskState = MaskState.absent
+  /// What is wrong with the mask, for people.
+  public var maskProblem: String?
+  /// Whether the map and the probabilities hold finite values alone; nothing is measured on a map that does not.
+  public var isFinite = true
   public var iouHalf: Double?
   public var iouMeanStd: Double?
   /// At each curve threshold of the normalised map.
@@ -21,8 +37,14 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   public var boxCurve: [Double]?
   /// Whether the map's maximum lies in the mask, or else in the box.
   public var isPointing: Bool?
+  /// The target class's probability at each point, and the areas under the curves.
+  public var insertionCurve: [Double]?
+  public var deletionCurve: [Double]?
   public var insertion: Double?
   public var deletion: Double?
+
+  /// Insertion − deletion.
+  public var id: Double? { insertion.flatMap { insertion in deletion.map { insertion - $0 } } }
 
   public init(imageID: Int, label: Int, predicted: Int, probability: Double) {
     self.imageID = imageID
@@ -33,15 +55,18 @@ public struct ImageRecord: Codable, Equatable, Sendable {
 
   /// Measures a map on the image's mask and box, both in the view.
   ///
-  /// - Parameter map: upsampled, [side, side].
-  public mutating func measure(_ map: [Float], side: Int, mask: [Bool]?, box: [Double]?) {
+  /// - Parameters:
+  ///   - map: upsampled, [side, side].
+  ///   - isLab: whether rule `mean_std` is that of the authors' earlier protocol.
+  public mutating func measure(_ map: [Float], side: Int, mask: [Bool]?, box: Box?, isLab: Bool = false) {
     let normal = normalised(map)
     var peak = 0
     for index in map.indices where map[index] > map[peak] { peak = index }
     if let mask {
       let counts = ThresholdCounts(normalised: normal, mask)
       iouHalf = intersectionOverUnion(normal, above: 0.5, mask)
-      iouMeanStd = intersectionOverUnion(map, above: meanStdThreshold(map), mask)
+      iouMeanStd = isLab
+        ? labIntersectionOverUnion(map, side: side, mask) : intersectionOverUnion(map, above: meanStdThreshold(map), mask)
       iouCurve = counts.iou
       selected = counts.selected
       hits = counts.hits
@@ -49,12 +74,23 @@ public struct ImageRecord: Codable, Equatable, Sendable {
       isPointing = mask[peak]
     }
     if let box {
-      let annotated = Box(x0: box[0], y0: box[1], x1: box[2], y1: box[3])
-      boxCurve = Evaluation.boxCurve(normalised: normal, side: side, annotated)
+      boxCurve = Evaluation.boxCurve(normalised: normal, side: side, box)
       if mask == nil {
         let (y, x) = (Double(peak / side) + 0.5, Double(peak % side) + 0.5)
-        isPointing = x >= box[0] && x < box[2] && y >= box[1] && y < box[3]
+        isPointing = x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1
       }
     }
+  }
+
+  /// Takes over the curves of insertion and deletion; areas only where every value is finite.
+  public mutating func measure(_ plan: PerturbationPlan, insertion: [Double], deletion: [Double]) {
+    guard (insertion + deletion).allSatisfy(\.isFinite) else {
+      isFinite = false
+      return
+    }
+    insertionCurve = insertion
+    deletionCurve = deletion
+    self.insertion = plan.area(insertion)
+    self.deletion = plan.area(deletion)
   }
 }

@@ -57,6 +57,24 @@ public func decodeImage(path: String) throws -> RGBImage {
   }
 }
 
+/// The width and height that a JPEG or PNG file's header tells.
+///
+/// - Throws: `Failure` 66 or 65.
+public func imageSize(path: String) throws -> (width: Int, height: Int) {
+  let bytes = try readFile(path)
+  switch try format(bytes, path: path) {
+  case .jpeg:
+    guard let decoder = tjInitDecompress() else { throw Failure.unavailable("libjpeg-turbo cannot start") }
+    defer { tjDestroy(decoder) }
+    let header = try jpegHeader(decoder, bytes, path: path)
+    return (header.width, header.height)
+  case .png:
+    guard bytes.count >= 24 else { throw Failure.badData("\(path): is an unreadable PNG: it is cut off") }
+    func number(_ offset: Int) -> Int { bytes[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int($1) } }
+    return (number(16), number(20))
+  }
+}
+
 /// A segmentation mask's grey levels: a grey file as it is, a colour file by Pillow's luminance
 /// (19595 R + 38470 G + 7471 B + 2¹⁵) / 2¹⁶.
 public func decodeMask(path: String) throws -> GrayImage {
@@ -102,12 +120,13 @@ public func checkImageEnds(path: String) throws {
   }
 }
 
-private func decodeJPEG(_ bytes: [UInt8], path: String) throws -> RGBImage {
-  guard let decoder = tjInitDecompress() else { throw Failure.unavailable("libjpeg-turbo cannot start") }
-  defer { tjDestroy(decoder) }
-  func unreadable() -> Failure {
-    Failure.badData("\(path): is an unreadable JPEG: \(String(cString: tjGetErrorStr2(decoder)))")
-  }
+private func unreadable(_ decoder: tjhandle, _ path: String) -> Failure {
+  Failure.badData("\(path): is an unreadable JPEG: \(String(cString: tjGetErrorStr2(decoder)))")
+}
+
+private func jpegHeader(
+  _ decoder: tjhandle, _ bytes: [UInt8], path: String
+) throws -> (width: Int, height: Int, isCMYK: Bool) {
   var width: Int32 = 0
   var height: Int32 = 0
   var sampling: Int32 = 0
@@ -115,25 +134,32 @@ private func decodeJPEG(_ bytes: [UInt8], path: String) throws -> RGBImage {
   guard
     tjDecompressHeader3(decoder, bytes, UInt(bytes.count), &width, &height, &sampling, &space) == 0
       || tjGetErrorCode(decoder) == Int32(TJERR_WARNING.rawValue), width > 0, height > 0
-  else { throw unreadable() }
+  else { throw unreadable(decoder, path) }
   guard Int(width) * Int(height) <= mostPixels else {
     throw Failure.badData("\(path): has \(width) x \(height) pixels, which is too many")
   }
   let isCMYK = space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue)
+  return (Int(width), Int(height), isCMYK)
+}
+
+private func decodeJPEG(_ bytes: [UInt8], path: String) throws -> RGBImage {
+  guard let decoder = tjInitDecompress() else { throw Failure.unavailable("libjpeg-turbo cannot start") }
+  defer { tjDestroy(decoder) }
+  let (width, height, isCMYK) = try jpegHeader(decoder, bytes, path: path)
   let channels = isCMYK ? 4 : 3
-  let count = Int(width) * Int(height)
+  let count = width * height
   var pixels = [UInt8](repeating: 0, count: count * channels)
   // Decoding goes on after a warning only where it is harmless; a file that ends early is not.
   let flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS
   let status = tjDecompress2(
-    decoder, bytes, UInt(bytes.count), &pixels, width, 0, height,
+    decoder, bytes, UInt(bytes.count), &pixels, Int32(width), 0, Int32(height),
     Int32((isCMYK ? TJPF_CMYK : TJPF_RGB).rawValue), flags)
   if status != 0 {
     let text = String(cString: tjGetErrorStr2(decoder))
     let isHarmless = tjGetErrorCode(decoder) == Int32(TJERR_WARNING.rawValue) && text.contains("extraneous bytes")
-    guard isHarmless else { throw unreadable() }
+    guard isHarmless else { throw unreadable(decoder, path) }
   }
-  guard isCMYK else { return RGBImage(width: Int(width), height: Int(height), pixels: pixels) }
+  guard isCMYK else { return RGBImage(width: width, height: height, pixels: pixels) }
   // Adobe writes CMYK inverted, and Pillow takes every CMYK JPEG for Adobe's.
   var rgb = [UInt8](repeating: 0, count: count * 3)
   for i in 0..<count {
@@ -144,7 +170,7 @@ private func decodeJPEG(_ bytes: [UInt8], path: String) throws -> RGBImage {
       rgb[3 * i + channel] = UInt8(clamping: light - ((product >> 8) + product) >> 8)
     }
   }
-  return RGBImage(width: Int(width), height: Int(height), pixels: rgb)
+  return RGBImage(width: width, height: height, pixels: rgb)
 }
 
 private func decodePNG(_ bytes: [UInt8], path: String) throws -> (Int, Int, Int, [UInt8]) {

@@ -65,7 +65,7 @@ public struct ViewDefinition: Equatable, Sendable {
 }
 
 /// A box in pixels; half-open: it covers x0 ≤ x < x1.
-public struct Box: Equatable, Sendable {
+public struct Box: Equatable, Codable, Sendable {
   public var x0: Double
   public var y0: Double
   public var x1: Double
@@ -125,6 +125,27 @@ public struct ViewGeometry: Equatable, Sendable {
       }
     }
     return result
+  }
+
+  /// A mask's foreground [S, S] by the authors' earlier protocol: whatever is not zero after a bilinear resize.
+  public func renderNonZero(_ mask: GrayImage) -> [Bool] {
+    var result = [Bool](repeating: false, count: side * side)
+    let columns = (0..<side).map { Self.neighbours(cropX + $0, from: mask.width, to: scaledWidth) }
+    for row in 0..<side {
+      let rows = Self.neighbours(cropY + row, from: mask.height, to: scaledHeight)
+      for column in 0..<side {
+        result[row * side + (isFlipped ? side - 1 - column : column)] = rows.contains { y in
+          columns[column].contains { x in mask.pixels[y * mask.width + x] > 0 }
+        }
+      }
+    }
+    return result
+  }
+
+  /// The source positions that have a weight in a bilinear resize with half-pixel centres.
+  private static func neighbours(_ target: Int, from: Int, to: Int) -> ClosedRange<Int> {
+    let position = min(max((Double(target) + 0.5) * Double(from) / Double(to) - 0.5, 0), Double(from - 1))
+    return Int(position)...Int(position.rounded(.up))
   }
 
   private static func nearest(_ target: Int, from: Int, to: Int) -> Int {

@@ -87,7 +87,8 @@ public enum SettingTable {
 
     SettingKey("evaluation.protocol", .choice(["standard", "lab"]), .text("standard"), "lab: the authors' earlier one", mayDiffer: true),
     SettingKey("evaluation.iou_rule", .choice(["half", "mean_std", "valid"]), .text("valid"), "the table's primary rule", mayDiffer: true),
-    SettingKey("evaluation.steps", .integer(1..<65537), .integer(224), "of insertion and deletion", mayDiffer: true),
+    SettingKey(
+      "evaluation.steps", .integer(0..<65537), .integer(224), "of insertion and deletion; 0 leaves them out", mayDiffer: true),
     SettingKey(
       "evaluation.substrate", .choice(["zero", "mean", "blur"]), .text("zero"), "what stands for absent pixels", mayDiffer: true),
     SettingKey(

@@ -215,7 +215,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
 }
 
 /// The largest memory that a rank has held, in MiB.
-private func peakMemory(_ cluster: Cluster) -> Int {
+func peakMemory(_ cluster: Cluster) -> Int {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   return cluster.maximum(usage.ru_maxrss / 1024)
@@ -365,7 +365,8 @@ private func endEpoch(_ state: inout TrainingState, _ phase: Phase, _ experiment
 private func validate(
   _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
 ) throws -> Bool {
-  let outcomes = try validation.run(experiment.split.valid, .masks, log: log, doing: "validation")
+  let outcomes = try validation.run(
+    experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
   let n = Double(outcomes.count)
   let ious = outcomes.compactMap(\.record.iouMeanStd)
   let result = TrainingState.Best(

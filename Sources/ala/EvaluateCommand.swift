@@ -11,7 +11,7 @@ import Training
 struct EvaluateCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Accuracy, IoU with masks, localisation by boxes, and the map of each image.",
+    abstract: "Accuracy, IoU with masks, localisation by boxes, insertion, deletion, and the map of each image.",
     discussion: "Example: mpirun -np 2 ala evaluate --config configs/quickstart.yaml --checkpoint runs/quickstart/run --out runs/quickstart/test")
 
   @OptionGroup var settings: SettingsOptions
@@ -25,8 +25,14 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "The explanation method.")
   var method = "ala"
 
-  @Option(help: "The folder to write to.")
+  @Option(help: "The folder to write to. An interrupted evaluation goes on there.")
   var out: String
+
+  @Option(help: "Evaluate a fixed random subset of so many images.")
+  var limit: Int?
+
+  @Option(help: "The seed of --limit.")
+  var seed: UInt64 = 0
 
   /// Images whose overlays are drawn.
   private static let pictures = 24
@@ -36,6 +42,7 @@ struct EvaluateCommand: ClusterCommand {
     guard ["train", "valid", "test"].contains(split) else {
       throw ValidationError("--split \(split): expected train, valid or test")
     }
+    if let limit, limit < 1 { throw ValidationError("--limit is \(limit); expected a number from 1") }
   }
 
   func run(on cluster: Cluster) throws {
@@ -48,7 +55,8 @@ struct EvaluateCommand: ClusterCommand {
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
-    let report = try evaluate(experiment, split: split, out: out, log: log)
+    let request = EvaluationRequest(split: split, method: method, limit: limit, limitSeed: seed, out: out)
+    let report = try evaluate(experiment, request, log: log)
     try cluster.onRoot {
       try draw(report, experiment)
       show(report.summary)
@@ -63,11 +71,12 @@ struct EvaluateCommand: ClusterCommand {
     let source = SampleSource(experiment, cache: nil)
     for index in stride(from: 0, to: report.outcomes.count, by: step).prefix(Self.pictures) {
       let outcome = report.outcomes[index]
-      guard let image = experiment.dataset.image(outcome.record.imageID) else { continue }
+      guard outcome.record.isFinite, let image = experiment.dataset.image(outcome.record.imageID) else { continue }
       let view = RGBImage(
         width: side, height: side, pixels: try source.render(image, view: ViewDefinition.evaluationView))
       let map = normalised(upsampleBilinear(outcome.map, grid: experiment.model.encoder.grid, to: side))
-      let picture = overlay(view, map: map, mask: try GroundTruth(image, experiment, withBox: false).mask)
+      let truth = try GroundTruth(image, experiment, .masks(experiment.configuration.evaluation))
+      let picture = overlay(view, map: map, mask: truth.mask)
       try writeAtomically(try encodePNG(picture), to: "\(out)/overlays/\(image.id).png")
       sheet += [view, picture]
     }
@@ -80,10 +89,15 @@ struct EvaluateCommand: ClusterCommand {
     func line(_ name: String, _ value: Double?) {
       if let value { print(String(format: "%@ %.4f", name.padding(toLength: 34, withPad: " ", startingAt: 0), value)) }
     }
-    print("\(summary.counts.images) images, \(summary.counts.withMask) with a mask, \(summary.counts.withBox) with a box")
+    let subset = summary.settings["subset"] ?? ""
+    print(
+      "\(summary.counts.images) images\(subset.isEmpty ? "" : " (\(subset))"), \(summary.counts.withMask) with a mask, "
+        + "\(summary.counts.withBox) with a box")
     line("accuracy", summary.accuracy)
     for rule in IoURule.allCases { line("mean IoU (\(rule.rawValue))", summary.meanIoU[rule.rawValue]) }
-    for (control, name) in [("centred_gaussian", "a centred Gaussian"), ("random", "random maps")] {
+    for (control, name) in [
+      ("centred_gaussian", "a centred Gaussian"), ("random", "random maps"), ("randomised_model", "before training"),
+    ] {
       line("  \(name) (half)", summary.controls[control]?["half"])
       line("  \(name) (mean_std)", summary.controls[control]?["mean_std"])
     }
@@ -91,6 +105,9 @@ struct EvaluateCommand: ClusterCommand {
     line("MaxBoxAccV2", summary.maxBoxAccV2)
     line("PxAP", summary.pxap)
     line("pointing", summary.pointing)
+    line("insertion", summary.insertion)
+    line("deletion", summary.deletion)
+    line("ID", summary.id)
     print("written to \(out)")
   }
 }

@@ -1,4 +1,5 @@
 import Evaluation
+import Foundation
 import Images
 import Testing
 
@@ -52,14 +53,14 @@ import Testing
 @Test func aPerfectMapScoresOneAndItsInverseNothing() {
   let side = 20
   let mask = (0..<400).map { (5..<15).contains($0 % side) && (4..<12).contains($0 / side) }
-  let box = [5.0, 4.0, 15.0, 12.0]
+  let box = Box(x0: 5, y0: 4, x1: 15, y1: 12)
   var perfect = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 1)
   perfect.measure(mask.map { $0 ? 1 : 0 }, side: side, mask: mask, box: box)
   #expect(perfect.iouHalf == 1 && perfect.iouMeanStd == 1 && perfect.isPointing == true)
   var inverse = ImageRecord(imageID: 2, label: 1, predicted: 2, probability: 0)
   inverse.measure(mask.map { $0 ? 0 : 1 }, side: side, mask: mask, box: box)
   #expect(inverse.iouHalf == 0 && inverse.isPointing == false)
-  let summary = EvaluationSummary([perfect, inverse], validThreshold: nil, settings: [:], controls: [:])
+  let summary = EvaluationSummary([perfect, inverse], validThreshold: nil, EvaluationContext())
   #expect(summary.accuracy == 0.5 && summary.meanIoU["half"] == 0.5 && summary.maxBoxAcc == 0.5)
   #expect(summary.meanIoU["valid"] == summary.meanIoU["mean_std"])
 }
@@ -70,9 +71,83 @@ import Testing
   #expect(abs(pixelAveragePrecision([counts]) - 1) < 1e-12)
 }
 
-@Test func imagesWithoutAMaskAreLeftOutAndCounted() {
+@Test func imagesWithoutAMaskAreLeftOutAndCounted() throws {
   let bare = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 1)
-  let summary = EvaluationSummary([bare], validThreshold: 3, settings: [:], controls: [:])
+  let summary = EvaluationSummary([bare], validThreshold: 3, EvaluationContext())
   #expect(summary.meanIoU.isEmpty && summary.counts.withMask == 0 && summary.counts.images == 1)
-  #expect(EvaluationSummary.csv([bare], validThreshold: nil).split(separator: "\n").count == 2)
+  #expect(EvaluationSummary.csv([bare], validThreshold: nil, subset: "").split(separator: "\n").count == 2)
+}
+
+/// 3×3 pixels, the brightest at index 4, then two equal ones.
+@Test func pixelsComeInDescendingOrderAndTiesByIndex() {
+  #expect(descendingOrder([0, -1, 0.5, 2, 7, 2, -0.0, 1, 1]) == [4, 3, 5, 7, 8, 2, 0, 6, 1])
+  let plan = PerturbationPlan(map: [0, -1, 0.5, 2, 7, 2, -0.0, 1, 1], steps: 2)
+  #expect(plan.counts == [0, 5, 9] && plan.fractions == [0, 0.5, 1])
+  #expect(plan.area([0.9, 0.5, 0.1]) == 0.5)
+}
+
+@Test func aConstantMapIsPerturbedInRowMajorOrder() {
+  let plan = PerturbationPlan(map: [Float](repeating: 0.3, count: 16), steps: 4)
+  #expect(plan.order == (0..<16).map { Int32($0) } && plan.counts == [0, 4, 8, 12, 16])
+}
+
+/// Half of the map's pixels lie above the middle of its range: 24 of 48 points show that half, the rest everything.
+@Test func theLabProtocolShowsWholeLevels() {
+  let map = (0..<96).map { Float($0 < 48 ? 0.2 : 0.9) } + [Float](repeating: 0, count: 0)
+  let plan = PerturbationPlan(labMap: map)
+  #expect(plan.counts.count == 48 && plan.fractions.first == 1.0 / 48 && plan.fractions.last == 1)
+  #expect(Set(plan.counts) == [48, 96] && plan.counts.count { $0 == 48 } == 24)
+  #expect(plan.order.prefix(48).allSatisfy { $0 >= 48 })
+}
+
+@Test func theLabRuleSmoothsTheMapAfterItsThreshold() {
+  let side = 21
+  var map = [Float](repeating: 0, count: side * side)
+  map[10 * side + 10] = 1
+  // The smoothed peak of a single pixel is 1/2π at its centre; mean + sd of the map is 0.05.
+  var mask = [Bool](repeating: false, count: side * side)
+  for (y, x) in [(10, 10), (9, 10), (11, 10), (10, 9), (10, 11), (9, 9), (9, 11), (11, 9), (11, 11)] { mask[y * side + x] = true }
+  #expect(labIntersectionOverUnion(map, side: side, mask) == 1)
+  #expect(intersectionOverUnion(map, above: meanStdThreshold(map), mask) == 1.0 / 9)
+}
+
+@Test func whatCannotBeMeasuredIsCountedSaidAndNeverAveraged() throws {
+  var good = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 1)
+  good.maskState = .used
+  good.measure([0, 0, 1, 1], side: 2, mask: [false, false, true, true], box: nil)
+  var empty = ImageRecord(imageID: 2, label: 1, predicted: 1, probability: 1)
+  empty.maskState = .empty
+  empty.measure([0, 0, 1, 1], side: 2, mask: [Bool](repeating: false, count: 4), box: nil)
+  var misfit = ImageRecord(imageID: 3, label: 1, predicted: 2, probability: 0)
+  misfit.maskState = .wrongSize
+  var broken = ImageRecord(imageID: 4, label: 1, predicted: 1, probability: .nan)
+  broken.isFinite = false
+  let summary = EvaluationSummary([good, empty, misfit, broken], validThreshold: nil, EvaluationContext())
+  #expect(summary.meanIoU["half"] == 0.5)
+  #expect(summary.counts.withMask == 2 && summary.counts.maskEmpty == 1 && summary.counts.maskWrongSize == 1)
+  #expect(summary.counts.maskAbsent == 1 && summary.counts.notFinite == 1)
+  for word in ["another size", "not finite", "no mask", "steps is 0", "box"] {
+    #expect(summary.leftOut.contains { $0.contains(word) }, "\(word)")
+  }
+  let csv = EvaluationSummary.csv([broken], validThreshold: nil, subset: "1 of 4 images; seed 0")
+  #expect(csv.hasSuffix("\n4,1,1,,,,,,,,,,absent,1 of 4 images; seed 0\n"))
+  let json = String(decoding: try JSONEncoder().encode(summary), as: UTF8.self)
+  #expect(json.contains("\"insertion\":null") && json.contains("\"max_box_acc\":null"))
+}
+
+@Test func curvesCarryTheirMeanAndSpread() {
+  var one = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 1)
+  var other = one
+  let plan = PerturbationPlan(map: [3, 2, 1, 0], steps: 2)
+  one.measure(plan, insertion: [0, 0.5, 1], deletion: [1, 0.5, 0])
+  other.measure(plan, insertion: [0, 1, 1], deletion: [1, 0, 0])
+  var context = EvaluationContext()
+  context.fractions = plan.fractions
+  let summary = EvaluationSummary([one, other], validThreshold: nil, context)
+  #expect(summary.insertionCurve?.mean == [0, 0.75, 1] && summary.insertionCurve?.sd == [0, 0.25, 0])
+  #expect(summary.insertion == 0.625 && summary.deletion == 0.375 && summary.id == 0.25)
+  var broken = one
+  broken.insertion = nil
+  broken.measure(plan, insertion: [0, .nan, 1], deletion: [1, 0, 0])
+  #expect(!broken.isFinite)
 }

@@ -1,0 +1,111 @@
+import Cluster
+import Digests
+import Failures
+import Files
+import Foundation
+
+/// The outcomes of an evaluation that is not finished: every rank appends its own to a file, a JSON object a line, so
+/// that an interrupted evaluation goes on where it was, at any world size. A line that a kill has torn is left out.
+public final class EvaluationJournal {
+  /// Outcomes of an earlier call, by image id.
+  public private(set) var known: [Int: ImageOutcome] = [:]
+
+  private let folder: String
+  private let cluster: Cluster
+  private var file: FileHandle?
+  private let path: String
+
+  /// JSON has no numbers for what is not finite.
+  static let encoder: JSONEncoder = {
+    let encoder = JSONEncoder()
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return encoder
+  }()
+
+  static let decoder: JSONDecoder = {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return decoder
+  }()
+
+  /// Reads what an interrupted call has left in `folder`; outcomes of anything else are removed.
+  ///
+  /// - Parameter identity: of everything that an outcome depends on.
+  public init(folder: String, identity: String, cluster: Cluster, log: RunLog) throws {
+    self.folder = folder
+    self.cluster = cluster
+    let digest = SHA256.of(identity)
+    var count = 0
+    try cluster.onRoot {
+      try makeFolder(folder)
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+      count = names.count
+      for name in names where !Self.isOf(digest, "\(folder)/\(name)") {
+        unlink("\(folder)/\(name)")
+        log.warning("\(folder)/\(name): is of another evaluation and is removed")
+      }
+    }
+    let bytes = try cluster.fromRoot { try Self.read(folder) }
+    for outcome in try Self.decoder.decode([ImageOutcome].self, from: Data(bytes)) {
+      known[outcome.record.imageID] = outcome
+    }
+    if !known.isEmpty { log.info("\(known.count) images are done already") }
+    // A name that no earlier call has used: its last line may be torn.
+    let generation = cluster.maximum(count)
+    path = "\(folder)/\(generation)-\(cluster.rank).jsonl"
+    try cluster.agree {
+      let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+      guard descriptor >= 0 else {
+        throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
+      }
+      file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+      try write("\(digest)\n")
+    }
+  }
+
+  private func write(_ text: String) throws {
+    do {
+      try file?.write(contentsOf: Data(text.utf8))
+    } catch {
+      throw Failure.cannotWrite("\(path): cannot be written: \(error.localizedDescription)")
+    }
+  }
+
+  /// Keeps outcomes.
+  ///
+  /// - Throws: `Failure` 73.
+  func append(_ outcomes: [ImageOutcome]) throws {
+    guard !outcomes.isEmpty else { return }
+    var text = ""
+    for outcome in outcomes { text += String(decoding: try Self.encoder.encode(outcome), as: UTF8.self) + "\n" }
+    try write(text)
+  }
+
+  /// Removes the journal: the evaluation's own files are written.
+  public func finish() throws {
+    file = nil
+    cluster.barrier()
+    try cluster.onRoot { try? FileManager.default.removeItem(atPath: folder) }
+  }
+
+  private static func isOf(_ digest: String, _ path: String) -> Bool {
+    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
+    defer { try? handle.close() }
+    return (try? handle.read(upToCount: digest.utf8.count + 1)) == Data("\(digest)\n".utf8)
+  }
+
+  /// All whole lines of all files, as one JSON array.
+  private static func read(_ folder: String) throws -> [UInt8] {
+    var lines: [Data] = []
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() {
+      let data = FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data()
+      for line in data.split(separator: UInt8(ascii: "\n")).dropFirst()
+      where (try? decoder.decode(ImageOutcome.self, from: line)) != nil {
+        lines.append(line)
+      }
+    }
+    return Array("[".utf8) + lines.joined(separator: Array(",".utf8)) + Array("]".utf8)
+  }
+}

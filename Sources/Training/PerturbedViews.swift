@@ -1,0 +1,68 @@
+import AttentionLattice
+import Encoder
+import Evaluation
+import Tensor
+
+/// One image's perturbed views, as the patches that the model reads: insertion reveals the view over its substrate,
+/// deletion covers it. Only the pixels that a point adds are written.
+struct PerturbedViews: @unchecked Sendable {
+  enum Direction: CaseIterable {
+    case insertion
+    case deletion
+  }
+
+  private let encoder: ImageEncoder
+  private let plan: PerturbationPlan
+  /// [N, 3·p·p].
+  private let view: Buffer
+  private let substrate: Buffer
+
+  /// - Parameters:
+  ///   - patches: the view's, normalised; copied.
+  ///   - pixels: the view [S, S, 3], of which a blurred substrate is made.
+  init(_ encoder: ImageEncoder, patches: ConstFloats, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate) {
+    self.encoder = encoder
+    self.plan = plan
+    let count = encoder.patchCount * encoder.patchValues
+    view = Buffer(count)
+    copy(view.base, patches, count)
+    substrate = Buffer(count)
+    let side = encoder.grid * encoder.patch
+    let means = encoder.mean.map { $0 * 255 }
+    var levels = [Float](repeating: 0, count: side * side * 3)
+    switch kind {
+    case .zero: break
+    case .mean: for index in levels.indices { levels[index] = means[index % 3] }
+    case .blur:
+      for index in levels.indices { levels[index] = Float(pixels[index]) - means[index % 3] }
+      levels = gaussianBlur(levels, side: side, channels: 3, radius: 5, sigma: 5)
+      for index in levels.indices { levels[index] += means[index % 3] }
+    }
+    levels.withUnsafeBufferPointer { buffer in
+      if let base = buffer.baseAddress { encoder.patchify(substrate.base, pixels: base) }
+    }
+  }
+
+  /// The target class's probability at every point of a curve; nil where `isStopped` said so.
+  func curve(_ direction: Direction, _ inference: Inference, target: Int, isStopped: () -> Bool) -> [Double]? {
+    let (start, added) = direction == .insertion ? (substrate, view) : (view, substrate)
+    copy(inference.patches, start.base, start.count)
+    var done = 0
+    var values: [Double] = []
+    for count in plan.counts {
+      if isStopped() { return nil }
+      for index in plan.order[done..<count] { copyPixel(Int(index), from: added.base, to: inference.patches) }
+      done = count
+      inference.run()
+      values.append(Double(inference.probabilities()[target]))
+    }
+    return values
+  }
+
+  private func copyPixel(_ index: Int, from source: ConstFloats, to target: Floats) {
+    let p = encoder.patch
+    let (row, column) = index.quotientAndRemainder(dividingBy: encoder.grid * p)
+    let first = (row / p * encoder.grid + column / p) * encoder.patchValues + row % p * p + column % p
+    for channel in 0..<3 { target[first + channel * p * p] = source[first + channel * p * p] }
+  }
+}
