@@ -82,7 +82,7 @@ let package = Package(
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
-    tests("ClusterTests", ["Storage", "Dataset", "Randomness"]),
+    tests("ClusterTests", ["Storage", "Dataset", "Images", "Randomness"]),
   ],
   swiftLanguageModes: [.v6]
 )

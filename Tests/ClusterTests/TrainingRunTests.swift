@@ -258,25 +258,6 @@ private struct Bench {
   #expect(try bench.checkpoint("launched").integer("step") ?? 0 > 0)
 }
 
-@Test func evaluationDoesNotDependOnTheNumberOfRanks() throws {
-  let bench = try Bench()
-  #expect(try bench.ala("train", run: "r").code == 0)
-  var files: [[String: Data]] = []
-  for ranks in [1, 2, 3] {
-    let out = "\(bench.folder.path)/out\(ranks)"
-    let result = try bench.ala(
-      "evaluate", ranks: ranks, run: "r", ["--checkpoint", "\(bench.folder.path)/r", "--out", out])
-    #expect(result.code == 0 && result.output.contains("accuracy"), "\(result.errors)")
-    var own: [String: Data] = [:]
-    for name in ["summary.json", "per_image.csv", "explanations.h5"] {
-      own[name] = FileManager.default.contents(atPath: "\(out)/\(name)")
-    }
-    files.append(own)
-  }
-  #expect(files[0]["summary.json"] != nil && files[0]["per_image.csv"]?.isEmpty == false)
-  #expect(files[0] == files[1] && files[0] == files[2])
-}
-
 @Test(arguments: [1, 2, 3]) func badInputGivesOneMessageAndItsCodeFromEveryRankCount(ranks: Int) throws {
   let bench = try Bench()
   let root = bench.folder.path
