@@ -37,6 +37,7 @@ let package = Package(
     system("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
     system("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
     system("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
+    system("CCairo", pkgConfig: "cairo", debian: "libcairo2-dev"),
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
     system("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
 
@@ -61,7 +62,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     module("Evaluation", ["Failures", "Randomness", "Images"]),
-    module("Reporting", ["Failures", "Files", "Images"]),
+    module("Reporting", ["Failures", "Files", "Images", "CCairo"]),
     .executableTarget(
       name: "ala",
       dependencies: [
@@ -81,6 +82,7 @@ let package = Package(
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
+    tests("ReportingTests", ["Reporting", "Images"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("ClusterTests", ["Storage", "Dataset", "Images", "Randomness"]),
   ],

@@ -1,5 +1,6 @@
 import Cluster
 import Dataset
+import Digests
 import Evaluation
 import Failures
 import Files
@@ -21,13 +22,24 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
   try experiment.cluster.agree {
     store.initialise(seed: experiment.configuration.run.seed)
     let path = checkpointPath(given)
-    if let stored = try Checkpoint.attributesIfOurs(path), let theirs = stored["encoder_sha256"],
-      theirs != .text(experiment.encoderSHA256)
-    {
-      throw Failure.badConfiguration(
-        "\(path): was trained with another encoder than \(experiment.configuration.encoder.weights) (encoder_sha256 differs)")
+    if let stored = try Checkpoint.attributesIfOurs(path) {
+      try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
     }
     try setModel(store, try readModelTensors(path, program: program), path: path)
+  }
+}
+
+/// Refuses weights that were trained with another encoder.
+///
+/// - Parameter sha256: of the encoder's file, where it is known already.
+func checkEncoder(
+  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String? = nil, path: String
+) throws {
+  guard let theirs = attributes["encoder_sha256"] else { return }
+  let own = try sha256 ?? SHA256.ofFile(weights)
+  guard theirs == .text(own) else {
+    throw Failure.badConfiguration(
+      "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)")
   }
 }
 
