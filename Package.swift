@@ -62,7 +62,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     module("Evaluation", ["Failures", "Randomness", "Images"]),
-    module("Reporting", ["Failures", "Files", "Images", "CCairo"]),
+    module("Reporting", ["Failures", "Files", "Images", "Evaluation", "CCairo"]),
     .executableTarget(
       name: "ala",
       dependencies: [

@@ -53,8 +53,9 @@ public final class Canvas {
 
   private static let fontFamily = "DejaVu Sans"
 
-  /// White.
+  /// White; sizes are rounded up to whole units.
   public init(width: Double, height: Double) throws {
+    let (width, height) = (width.rounded(.up), height.rounded(.up))
     self.width = width
     self.height = height
     var extents = cairo_rectangle_t(x: 0, y: 0, width: width, height: height)

@@ -1,34 +1,37 @@
 import Images
 
-/// Pictures of explanation maps over views.
+/// Pictures of explanation maps over images.
 
-/// A map value in [0, 1] as a colour: dark blue, violet, orange, pale yellow; lightness rises all the way.
-public func heatColour(_ value: Float) -> SIMD3<Float> {
-  let stops: [SIMD3<Float>] = [
-    SIMD3(10, 10, 60), SIMD3(90, 20, 130), SIMD3(190, 50, 100), SIMD3(245, 130, 40), SIMD3(255, 245, 170),
-  ]
-  let position = min(max(value, 0), 1) * Float(stops.count - 1)
-  let index = min(Int(position), stops.count - 2)
-  return stops[index] + (stops[index + 1] - stops[index]) * (position - Float(index))
+/// An image with a map laid over it: the more a pixel matters, the more its colour is the map's. Where the map is
+/// missing, the image is grey.
+///
+/// - Parameter map: [height, width] in [0, 1].
+public func overlay(_ image: RGBImage, map: [Float?]) -> RGBImage {
+  var result = image
+  for index in map.indices {
+    let pixel = SIMD3<Float>(
+      Float(image.pixels[3 * index]), Float(image.pixels[3 * index + 1]), Float(image.pixels[3 * index + 2]))
+    let mixed: SIMD3<Float>
+    if let value = map[index] {
+      let share = 0.25 + 0.45 * min(max(value, 0), 1)
+      mixed = pixel * (1 - share) + heatColour(value) * share
+    } else {
+      mixed = SIMD3(repeating: (pixel * SIMD3(0.299, 0.587, 0.114)).sum() * 0.6)
+    }
+    for channel in 0..<3 { result.pixels[3 * index + channel] = UInt8(min(max(mixed[channel], 0), 255)) }
+  }
+  return result
 }
 
-/// A view with a map laid over it: the more a pixel matters, the more its colour is the map's.
+/// The same with a mask's outline in white.
 ///
 /// - Parameters:
 ///   - map: [side, side] in [0, 1].
-///   - mask: [side, side]; its outline is drawn white, where given.
-public func overlay(_ view: RGBImage, map: [Float], mask: [Bool]? = nil) -> RGBImage {
-  var result = view
-  let side = view.width
-  for index in map.indices {
-    let colour = heatColour(map[index])
-    let share = 0.25 + 0.45 * min(max(map[index], 0), 1)
-    for channel in 0..<3 {
-      let mixed = Float(view.pixels[3 * index + channel]) * (1 - share) + colour[channel] * share
-      result.pixels[3 * index + channel] = UInt8(min(max(mixed, 0), 255))
-    }
-  }
+///   - mask: [side, side].
+public func overlay(_ view: RGBImage, map: [Float], mask: [Bool]?) -> RGBImage {
+  var result = overlay(view, map: map.map { $0 })
   guard let mask else { return result }
+  let side = view.width
   for index in mask.indices where mask[index] {
     let (y, x) = index.quotientAndRemainder(dividingBy: side)
     let isEdge = x == 0 || y == 0 || x == side - 1 || y == view.height - 1
@@ -38,6 +41,17 @@ public func overlay(_ view: RGBImage, map: [Float], mask: [Bool]? = nil) -> RGBI
     }
   }
   return result
+}
+
+/// A map alone in its colours; black where it is missing.
+public func heatImage(_ map: [Float?], width: Int, height: Int) -> RGBImage {
+  var pixels = [UInt8](repeating: 0, count: width * height * 3)
+  for index in map.indices {
+    guard let value = map[index] else { continue }
+    let colour = heatColour(value)
+    for channel in 0..<3 { pixels[3 * index + channel] = UInt8(colour[channel]) }
+  }
+  return RGBImage(width: width, height: height, pixels: pixels)
 }
 
 /// Images of one size side by side, `columns` to a row, on white.

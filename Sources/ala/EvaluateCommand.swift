@@ -59,6 +59,7 @@ struct EvaluateCommand: ClusterCommand {
     let report = try evaluate(experiment, request, log: log)
     try cluster.onRoot {
       try draw(report, experiment)
+      try drawCurves(report.summary)
       show(report.summary)
     }
   }
@@ -82,6 +83,20 @@ struct EvaluateCommand: ClusterCommand {
     }
     if let sheet = contactSheet(sheet, columns: 8) {
       try writeAtomically(try encodePNG(sheet), to: "\(out)/overlays.png")
+    }
+  }
+
+  /// IoU over thresholds, and insertion and deletion, where they are measured.
+  private func drawCurves(_ summary: EvaluationSummary) throws {
+    let caption = [summary.settings["split"], "\(summary.counts.images) images", summary.settings["subset"]]
+      .compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; ")
+    if let curve = summary.iouCurve {
+      let chart = EvaluationCharts.iou([("ALA", curve)], caption: caption)
+      try writeAtomically(try encodePNG(try chart.canvas().pixels()), to: "\(out)/iou_curve.png")
+    }
+    if let insertion = summary.insertionCurve, let deletion = summary.deletionCurve {
+      let chart = EvaluationCharts.perturbation([("ALA", insertion, deletion)], caption: caption)
+      try writeAtomically(try encodePNG(try chart.canvas().pixels()), to: "\(out)/insertion_deletion.png")
     }
   }
 

@@ -103,6 +103,6 @@ struct Ala: ParsableCommand {
     version: Program.versionText,
     subcommands: [
       SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, InspectCommand.self,
-      ExportCommand.self,
+      ExplainCommand.self, ExportCommand.self,
     ])
 }

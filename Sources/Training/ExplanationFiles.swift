@@ -1,0 +1,81 @@
+import Evaluation
+import Failures
+import Files
+import Foundation
+import Storage
+
+/// Which images `ala explain` is asked for, and what it writes beside the pictures.
+
+/// Files as they are; the JPEG and PNG files in folders, subfolders included, by path; the lines of `.txt` lists.
+///
+/// - Throws: `Failure` 66 for what does not exist, and where nothing is found.
+public func listImages(_ arguments: [String]) throws -> [String] {
+  var result: [String] = []
+  for argument in arguments {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: argument, isDirectory: &isFolder) else {
+      throw Failure.missingInput("\(argument): there is no such file or folder")
+    }
+    if isFolder.boolValue {
+      let names = (FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []).sorted()
+      let images = names.filter { ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased()) }
+      guard !images.isEmpty else { throw Failure.missingInput("\(argument): holds no JPEG or PNG file") }
+      result += images.map { "\(argument)/\($0)" }
+    } else if argument.hasSuffix(".txt") {
+      guard let text = try? String(contentsOfFile: argument, encoding: .utf8) else {
+        throw Failure.badData("\(argument): is not a list of paths in UTF-8")
+      }
+      let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+      guard !lines.isEmpty else { throw Failure.badData("\(argument): names no image") }
+      result += lines
+    } else {
+      result.append(argument)
+    }
+  }
+  return result
+}
+
+extension Explanation {
+  /// Class indices by descending probability, the first among equals first.
+  public func likeliest(_ count: Int) -> [Int] {
+    Array(probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(count))
+  }
+}
+
+/// Writes `explanations.h5` (`path`, `map` [n, g, g] as produced, `probability` [n, C]) and `predictions.csv`.
+public func writeExplanations(
+  _ done: [(explanation: Explanation, name: String)], classNames: [String], to folder: String
+) throws {
+  var csv = "image,file,predicted,probability\n"
+  for (explanation, name) in done {
+    guard let best = explanation.likeliest(1).first else { continue }
+    csv += [explanation.path, name, classNames[best], "\(explanation.probabilities[best])"].map(csvCell).joined(separator: ",") + "\n"
+  }
+  try writeAtomically(csv, to: "\(folder)/predictions.csv")
+  guard let grid = done.first?.explanation.grid else { return }
+  let path = "\(folder)/explanations.h5"
+  let temporary = temporaryName(for: path)
+  do {
+    let file = try HDF5File.create(temporary)
+    try file.makeDataset("map", .float32, shape: [done.count, grid, grid])
+    try file.write("map", .float32, done.flatMap(\.explanation.map))
+    try file.makeDataset("probability", .float32, shape: [done.count, classNames.count])
+    try file.write("probability", .float32, done.flatMap(\.explanation.probabilities))
+    let names = try JSONEncoder().encode(done.map(\.explanation.path))
+    let classes = try JSONEncoder().encode(classNames)
+    try file.write([
+      ("images", .text(String(decoding: names, as: UTF8.self))), ("classes", .text(String(decoding: classes, as: UTF8.self))),
+    ])
+    try file.close()
+  } catch {
+    unlink(temporary)
+    throw error
+  }
+  try publish(temporary, as: path)
+}
+
+/// A CSV cell, quoted where it must be (RFC 4180).
+private func csvCell(_ text: String) -> String {
+  guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
+  return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+}

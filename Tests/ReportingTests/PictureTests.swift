@@ -1,0 +1,60 @@
+import Foundation
+import Images
+import Reporting
+import Testing
+
+/// OKLab of an sRGB colour, written here anew.
+private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
+  let c = (0..<3).map { channel -> Double in
+    let v = Double(levels[channel]) / 255
+    return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4)
+  }
+  let l = cbrt(0.4122214708 * c[0] + 0.5363325363 * c[1] + 0.0514459929 * c[2])
+  let m = cbrt(0.2119034982 * c[0] + 0.6806995451 * c[1] + 0.1073969566 * c[2])
+  let s = cbrt(0.0883024619 * c[0] + 0.2817188376 * c[1] + 0.6299787005 * c[2])
+  return SIMD3(
+    0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s, 1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s,
+    0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s)
+}
+
+@Test func equalStepsOfAMapAreEqualStepsToTheEyeAndEverBrighter() {
+  let colours = (0...51).map { okLab(heatColour(Float($0) / 51)) }
+  let steps = zip(colours, colours.dropFirst()).map { one, next in
+    let d = next - one
+    return (d * d).sum().squareRoot()
+  }
+  let mean = steps.reduce(0, +) / Double(steps.count)
+  #expect(steps.allSatisfy { abs($0 - mean) < 0.15 * mean }, "\(steps.map { $0 / mean })")
+  #expect(zip(colours, colours.dropFirst()).allSatisfy { $1.x > $0.x })
+  #expect(heatColour(.nan) == heatColour(0) && heatColour(7) == heatColour(1))
+}
+
+/// A disc of radius 6 about (10, 10): every crossing lies on its circle, and the line is closed.
+@Test func theContourRunsAlongTheLevelAndCloses() {
+  let map = (0..<400).map { index -> Float? in
+    Float(hypot(Double(index % 20) + 0.5 - 10, Double(index / 20) + 0.5 - 10)) * -1
+  }
+  let segments = contour(map, width: 20, height: 20, level: -6)
+  #expect(segments.count > 20)
+  var ends: [String: Int] = [:]
+  for (from, to) in segments {
+    for point in [from, to] {
+      #expect(abs(hypot(point.x - 10, point.y - 10) - 6) < 0.1)
+      ends[String(format: "%.5f %.5f", point.x, point.y), default: 0] += 1
+    }
+  }
+  #expect(ends.values.allSatisfy { $0 == 2 })
+  #expect(contour(map.map { _ in nil }, width: 20, height: 20, level: -6).isEmpty)
+}
+
+@Test func aFigureShowsWhatTheModelSawAndGreysTheRest() throws {
+  let image = RGBImage(width: 40, height: 30, pixels: [UInt8](repeating: 200, count: 3600))
+  let map = (0..<1200).map { $0 % 40 < 30 ? Float?(Float($0 % 40)) : nil }
+  let figure = ExplanationFigure(
+    image: image, map: map, threshold: 15, title: "a & <b>", classes: [(name: "Cardinal", probability: 0.9)])
+  #expect(figure.greyMap.pixels[29] == 255 && figure.greyMap.pixels[0] == 0 && figure.greyMap.pixels[35] == 0)
+  let overlaid = overlay(image, map: figure.normalisedMap)
+  let outside = overlaid.pixels[(35 * 3)..<(36 * 3)]
+  #expect(Set(outside).count == 1)
+  #expect(try figure.picture().width > 900 && figure.overlayPicture().height == 30)
+}
