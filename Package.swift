@@ -30,6 +30,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
   ],
   targets: [
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
@@ -54,15 +56,19 @@ let package = Package(
     module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
     module("Settings", ["Failures", "Yams"]),
+    .target(
+      name: "TensorBoard",
+      dependencies: ["Digests", "Failures", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["event.proto"], swiftSettings: processor),
     module(
       "Training",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Evaluation",
+        "Storage", "Images", "Dataset", "Settings", "Evaluation", "Reporting", "TensorBoard",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module("Evaluation", ["Failures", "Randomness", "Images"]),
-    module("Reporting", ["Failures", "Files", "Images", "Evaluation", "CCairo"]),
+    module("Reporting", ["Failures", "Files", "Images", "Evaluation", "CCairo", .product(name: "Mustache", package: "swift-mustache")]),
     .executableTarget(
       name: "ala",
       dependencies: [
@@ -82,6 +88,7 @@ let package = Package(
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
+    tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Images"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("ClusterTests", ["Storage", "Dataset", "Images", "Randomness"]),

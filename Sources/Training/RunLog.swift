@@ -1,9 +1,13 @@
 import Cluster
 import Failures
+import Files
 import Foundation
+import Images
 import Logging
+import TensorBoard
 
-/// What a run tells: lines on the terminal and in `log.txt`, and one JSON object a line in `metrics.jsonl`.
+/// What a run tells: lines on the terminal and in `log.txt`; figures as one JSON object a line in `metrics.jsonl`, and
+/// the same as TensorBoard events.
 
 /// Writes log lines to standard error and, once there is a run folder, to its `log.txt`.
 struct RunLogHandler: LogHandler {
@@ -27,6 +31,8 @@ public final class RunLog: @unchecked Sendable {
   private let speaks: Bool
   private var file: FileHandle?
   private var metrics: FileHandle?
+  private var events: EventFile?
+  private var step = 0
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var hasProgressLine = false
   private var lastProgress = Date.distantPast
@@ -47,7 +53,10 @@ public final class RunLog: @unchecked Sendable {
   /// Begins to write into a run's folder.
   public func open(folder: String) throws {
     file = try Self.appending("\(folder)/log.txt")
-    if speaks { metrics = try Self.appending("\(folder)/metrics.jsonl") }
+    guard speaks else { return }
+    metrics = try Self.appending("\(folder)/metrics.jsonl")
+    try makeFolder("\(folder)/tensorboard")
+    events = try EventFile(folder: "\(folder)/tensorboard")
   }
 
   private static func appending(_ path: String) throws -> FileHandle {
@@ -98,6 +107,42 @@ public final class RunLog: @unchecked Sendable {
     } catch {
       throw Failure.cannotWrite("metrics.jsonl: cannot be written: \(error.localizedDescription)")
     }
+    if let step = fields.integer("step") { self.step = step }
+    try events?.write(scalars: Self.scalars(fields), step: step)
+  }
+
+  /// The numbers of a `metrics.jsonl` object under TensorBoard's tags: `loss/alpha`, `valid/accuracy/alpha`, `lr`.
+  private static func scalars(_ fields: [(String, MetricValue)]) -> [(tag: String, value: Double)] {
+    let place = fields.text("split").map { "\($0)/" } ?? ""
+    let phase = fields.text("phase").map { "/\($0)" } ?? ""
+    return fields.compactMap { name, value in
+      switch value {
+      case .number(let number?) where number.isFinite:
+        (tag: name == "lr" ? name : place + name + phase, value: number)
+      case .integer(let integer) where !["epoch", "step"].contains(name):
+        (tag: place + name + phase, value: Double(integer))
+      default: nil
+      }
+    }
+  }
+
+  /// Appends pictures to the TensorBoard events of the last step.
+  ///
+  /// - Parameter pictures: by tag.
+  public func pictures(_ pictures: [(tag: String, image: RGBImage)]) throws {
+    guard let events else { return }
+    try events.write(
+      pictures: try pictures.map { ($0.tag, try encodePNG($0.image), $0.image.width, $0.image.height) }, step: step)
+  }
+}
+
+extension [(String, MetricValue)] {
+  fileprivate func text(_ name: String) -> String? {
+    if case .text(let text)? = first(where: { $0.0 == name })?.1 { text } else { nil }
+  }
+
+  fileprivate func integer(_ name: String) -> Int? {
+    if case .integer(let integer)? = first(where: { $0.0 == name })?.1 { integer } else { nil }
   }
 }
 

@@ -1,7 +1,6 @@
 import AttentionLattice
 import Cluster
 import Dataset
-import Evaluation
 import Failures
 import Files
 import Foundation
@@ -359,39 +358,4 @@ private func endEpoch(_ state: inout TrainingState, _ phase: Phase, _ experiment
         format: "epoch %d (%@): train loss %.4f, accuracy %.4f; model %@", state.epoch, phase.rawValue, loss,
         accuracy, digest))
   }
-}
-
-/// Validates, and notes whether this is the best so far and whether to stop.
-private func validate(
-  _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
-) throws -> Bool {
-  let outcomes = try validation.run(
-    experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
-  let n = Double(outcomes.count)
-  let ious = outcomes.compactMap(\.record.iouMeanStd)
-  let result = TrainingState.Best(
-    epoch: state.epoch, step: state.step,
-    accuracy: outcomes.reduce(0) { $0 + ($1.record.label == $1.record.predicted ? 1 : 0) } / n,
-    loss: outcomes.reduce(0) { $0 + $1.loss } / n,
-    iou: ious.isEmpty ? nil : ious.reduce(0, +) / Double(ious.count))
-  let isBest = state.isBetter(result, select: experiment.configuration.training.select)
-  if isBest {
-    state.best = result
-    state.validationsWithoutBetter = 0
-  } else {
-    state.validationsWithoutBetter += 1
-    state.isStoppedEarly = state.validationsWithoutBetter >= experiment.configuration.training.patience
-  }
-  try experiment.cluster.onRoot {
-    try log.metric([
-      ("event", .text("epoch")), ("epoch", .integer(state.epoch)),
-      ("phase", .text(experiment.phase(epoch: state.epoch).rawValue)), ("split", .text("valid")),
-      ("accuracy", .number(result.accuracy)), ("loss", .number(result.loss)), ("iou", .number(result.iou)),
-    ])
-    log.info(
-      String(format: "epoch %d: validation accuracy %.4f, loss %.4f", state.epoch, result.accuracy, result.loss)
-        + (result.iou.map { String(format: ", IoU %.4f", $0) } ?? "")
-        + (isBest ? " (best)" : "") + (state.isStoppedEarly ? "; no better one for \(state.validationsWithoutBetter): stopping" : ""))
-  }
-  return isBest
 }

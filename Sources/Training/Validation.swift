@@ -1,0 +1,64 @@
+import Dataset
+import Evaluation
+import Foundation
+import Images
+import Reporting
+import Settings
+
+/// What the training loop does after an epoch that uses α.
+
+/// Validates, and notes whether this is the best so far and whether to stop.
+func validate(
+  _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
+) throws -> Bool {
+  let outcomes = try validation.run(
+    experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
+  let n = Double(outcomes.count)
+  let ious = outcomes.compactMap(\.record.iouMeanStd)
+  let result = TrainingState.Best(
+    epoch: state.epoch, step: state.step,
+    accuracy: outcomes.reduce(0) { $0 + ($1.record.label == $1.record.predicted ? 1 : 0) } / n,
+    loss: outcomes.reduce(0) { $0 + $1.loss } / n,
+    iou: ious.isEmpty ? nil : ious.reduce(0, +) / Double(ious.count))
+  let isBest = state.isBetter(result, select: experiment.configuration.training.select)
+  if isBest {
+    state.best = result
+    state.validationsWithoutBetter = 0
+  } else {
+    state.validationsWithoutBetter += 1
+    state.isStoppedEarly = state.validationsWithoutBetter >= experiment.configuration.training.patience
+  }
+  try experiment.cluster.onRoot {
+    try log.pictures(try overlays(outcomes, experiment))
+    try log.metric([
+      ("event", .text("epoch")), ("epoch", .integer(state.epoch)),
+      ("phase", .text(experiment.phase(epoch: state.epoch).rawValue)), ("split", .text("valid")),
+      ("accuracy", .number(result.accuracy)), ("loss", .number(result.loss)), ("iou", .number(result.iou)),
+    ])
+    log.info(
+      String(format: "epoch %d: validation accuracy %.4f, loss %.4f", state.epoch, result.accuracy, result.loss)
+        + (result.iou.map { String(format: ", IoU %.4f", $0) } ?? "")
+        + (isBest ? " (best)" : "") + (state.isStoppedEarly ? "; no better one for \(state.validationsWithoutBetter): stopping" : ""))
+  }
+  return isBest
+}
+
+/// Validation images whose maps are shown.
+private let shownMaps = 8
+
+/// The maps of some validation images over their views, the same images each time.
+private func overlays(
+  _ outcomes: [ImageOutcome], _ experiment: Experiment
+) throws -> [(tag: String, image: RGBImage)] {
+  let source = SampleSource(experiment, cache: nil)
+  let side = experiment.configuration.image.size
+  let step = max(1, outcomes.count / shownMaps)
+  return try stride(from: 0, to: outcomes.count, by: step).prefix(shownMaps).compactMap { index in
+    let outcome = outcomes[index]
+    guard outcome.record.isFinite, let image = experiment.dataset.image(outcome.record.imageID) else { return nil }
+    let view = RGBImage(
+      width: side, height: side, pixels: try source.render(image, view: ViewDefinition.evaluationView))
+    let map = normalised(upsampleBilinear(outcome.map, grid: experiment.model.encoder.grid, to: side))
+    return ("maps/\(image.id)", overlay(view, map: map, mask: nil))
+  }
+}
