@@ -68,7 +68,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     module("Evaluation", ["Failures", "Randomness", "Images"]),
-    module("Reporting", ["Failures", "Files", "Images", "Evaluation", "CCairo", .product(name: "Mustache", package: "swift-mustache")]),
+    module(
+      "Reporting",
+      ["Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Evaluation", "CCairo", .product(name: "Mustache", package: "swift-mustache")]),
     .executableTarget(
       name: "ala",
       dependencies: [
@@ -89,7 +91,7 @@ let package = Package(
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
-    tests("ReportingTests", ["Reporting", "Images"]),
+    tests("ReportingTests", ["Reporting", "Evaluation", "Images", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("ClusterTests", ["Storage", "Dataset", "Images", "Randomness"]),
   ],

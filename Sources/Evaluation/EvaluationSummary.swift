@@ -17,7 +17,7 @@ public struct EvaluationContext: Sendable {
 }
 
 /// A data set's figures, from its images' records (interfaces.md 7, `summary.json`). What could not be measured is null.
-public struct EvaluationSummary: Encodable, Equatable, Sendable {
+public struct EvaluationSummary: Codable, Equatable, Sendable {
   public struct ClassName: Codable, Equatable, Sendable {
     public let id: Int
     public let name: String

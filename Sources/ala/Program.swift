@@ -102,7 +102,7 @@ struct Ala: ParsableCommand {
     discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml",
     version: Program.versionText,
     subcommands: [
-      SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, InspectCommand.self,
-      ExplainCommand.self, ExportCommand.self,
+      SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
+      ReportCommand.self, InspectCommand.self, ExportCommand.self,
     ])
 }

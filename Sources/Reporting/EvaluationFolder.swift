@@ -1,0 +1,71 @@
+import Evaluation
+import Failures
+import Foundation
+import Storage
+
+/// What `ala evaluate --out` has left in a folder.
+public struct EvaluationFolder {
+  /// One line of `per_image.csv`, by column.
+  public typealias Row = [String: String]
+
+  public let path: String
+  public let summary: EvaluationSummary
+  public let rows: [Row]
+  /// Maps [g·g] by image id.
+  public let maps: [Int: [Float]]
+  /// `cost.json`, as text by key; empty where there is none.
+  public let cost: [String: String]
+
+  public var method: String { summary.settings["method"] ?? "ala" }
+  public var split: String { summary.settings["split"] ?? "test" }
+
+  public static func isPresent(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/summary.json") }
+
+  /// - Throws: `Failure` 66 or 65, naming the file.
+  public init(_ path: String) throws {
+    self.path = path
+    guard let data = FileManager.default.contents(atPath: "\(path)/summary.json") else {
+      throw Failure.missingInput("\(path)/summary.json: is missing")
+    }
+    do {
+      summary = try JSONDecoder().decode(EvaluationSummary.self, from: data)
+    } catch {
+      throw Failure.badData("\(path)/summary.json: is not a summary of ala evaluate: \(Self.describe(error))")
+    }
+    rows = Self.rows("\(path)/per_image.csv")
+    maps = try Self.maps("\(path)/explanations.h5")
+    let object = FileManager.default.contents(atPath: "\(path)/cost.json").flatMap { try? JSONSerialization.jsonObject(with: $0) }
+    cost = (object as? [String: Any] ?? [:]).mapValues { value in
+      (value as? NSNumber).map { String(format: "%.4g", $0.doubleValue) } ?? "\(value)"
+    }
+  }
+
+  private static func describe(_ error: Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "key \(key.stringValue) is missing"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+      "key \(context.codingPath.map(\.stringValue).joined(separator: ".")) has another type"
+    default: "it is no JSON object"
+    }
+  }
+
+  private static func rows(_ path: String) -> [Row] {
+    let lines = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(whereSeparator: \.isNewline)
+    guard let header = lines.first?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) else { return [] }
+    return lines.dropFirst().map { line in
+      let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      return Dictionary(zip(header, cells), uniquingKeysWith: { first, _ in first })
+    }
+  }
+
+  private static func maps(_ path: String) throws -> [Int: [Float]] {
+    guard FileManager.default.fileExists(atPath: path) else { return [:] }
+    let file = try HDF5File.open(path)
+    let ids = try file.readArray("image_id", .int32, of: Int32.self)
+    let values = try file.readArray("map", .float32, of: Float.self)
+    guard !ids.isEmpty, values.count % ids.count == 0 else { return [:] }
+    let size = values.count / ids.count
+    return Dictionary(
+      ids.enumerated().map { (Int($1), Array(values[($0 * size)..<(($0 + 1) * size)])) }, uniquingKeysWith: { first, _ in first })
+  }
+}

@@ -1,0 +1,148 @@
+import Evaluation
+import Failures
+import Foundation
+import Images
+import Mustache
+
+/// `ala report`: one self-contained page for one run or several side by side.
+
+/// Makes the page.
+///
+/// - Parameter paths: folders of runs, whose evaluations are found by their weights, or folders of evaluations.
+/// - Throws: `Failure` 66 for a folder that is neither, 65 for a broken file in one, naming it.
+public func renderReport(_ paths: [String]) throws -> String {
+  var runs: [(name: String, run: RunFolder)] = []
+  var methods: [(name: String, folder: EvaluationFolder)] = []
+  for (path, name) in zip(paths, shortNames(paths)) {
+    if RunFolder.isPresent(path) {
+      let run = try RunFolder(path)
+      runs.append((name, run))
+      for folder in run.evaluations {
+        let detail = [folder.method, folder.split].joined(separator: ", ")
+        methods.append((paths.count == 1 ? detail : "\(name): \(detail)", folder))
+      }
+    } else if EvaluationFolder.isPresent(path) {
+      methods.append((name, try EvaluationFolder(path)))
+    } else {
+      throw Failure.missingInput("\(path): is neither a run (metrics.jsonl) nor an evaluation (summary.json)")
+    }
+  }
+  let examples = try ReportExamples(methods)
+  let context: [String: Any?] = [
+    "title": runs.isEmpty ? methods.map(\.name).joined(separator: ", ") : runs.map(\.name).joined(separator: ", "),
+    "runCount": "\(runs.count) run\(runs.count == 1 ? "" : "s"), \(methods.count) evaluation\(methods.count == 1 ? "" : "s")",
+    "date": ISO8601DateFormatter().string(from: Date()),
+    "notes": methods.flatMap { name, folder in folder.summary.leftOut.map { "\(name): left out: \($0)" } },
+    "figures": ReportTable.figures(methods),
+    "curves": try charts(evaluationCharts(methods)).map { ["charts": $0] },
+    "training": try ReportTable.training(runs).map { table in
+      ["charts": try charts(runs.flatMap { trainingCharts($0.name, $0.run) }) ?? [], "heads": table.heads, "rows": table.rows] as [String: Any]
+    },
+    "classes": examples.classes,
+    "hasExamples": !examples.classes.isEmpty,
+    "exampleNote": examples.note,
+    "colourBar": try dataURI(heatImage((0..<128).map { Float($0) / 127 }, width: 128, height: 1)),
+    "settings": ReportTable.settings(runs, onlyDiffering: false).map { table in
+      [
+        "heads": table.heads, "rows": table.rows,
+        "differing": runs.count > 1 ? ReportTable.settings(runs, onlyDiffering: true) as Any : [Int]() as Any,
+      ]
+    },
+    "machine": ReportTable.machine(runs, methods),
+  ]
+  return try MustacheTemplate(string: reportTemplate).render(context.compactMapValues { $0 })
+}
+
+/// The last part of each path, with as many before it as tell them apart.
+private func shortNames(_ paths: [String]) -> [String] {
+  let parts = paths.map { URL(fileURLWithPath: $0).standardizedFileURL.pathComponents }
+  return parts.indices.map { index in
+    let longest = parts[index].count
+    let length = (1...max(longest, 1)).first { length in
+      parts.indices.allSatisfy { $0 == index || parts[$0].suffix(length) != parts[index].suffix(length) }
+    }
+    return parts[index].suffix(max(length ?? longest, min(2, longest))).joined(separator: "/")
+  }
+}
+
+private func evaluationCharts(_ methods: [(name: String, folder: EvaluationFolder)]) -> [Chart] {
+  let caption = methods.first.map { "\($0.folder.summary.counts.images) images" } ?? ""
+  var result: [Chart] = []
+  let curves = methods.compactMap { name, folder in folder.summary.iouCurve.map { (name: name, curve: $0) } }
+  if !curves.isEmpty { result.append(EvaluationCharts.iou(curves, caption: caption)) }
+  let perturbed = methods.compactMap { name, folder in
+    folder.summary.insertionCurve.flatMap { insertion in
+      folder.summary.deletionCurve.map { (name: name, insertion: insertion, deletion: $0) }
+    }
+  }
+  if !perturbed.isEmpty { result.append(EvaluationCharts.perturbation(perturbed, caption: caption)) }
+  return result
+}
+
+/// Losses by phase, single steps thin and epochs thick, and what validation says.
+private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
+  func steps(_ phase: String, _ value: KeyPath<RunFolder.Line, Double?>) -> (x: [Double], y: [Double]) {
+    // The other phase's steps stay as gaps, so that no line bridges them.
+    return (
+      run.steps.map { Double($0.step ?? 0) }, run.steps.map { $0.phase == phase ? $0[keyPath: value] ?? .nan : .nan }
+    )
+  }
+  let stepsPerEpoch = Double(run.steps.last?.step ?? 0) / Double(max(run.steps.last?.epoch ?? 1, 1))
+  func epochs(_ split: String, _ phase: String?, _ value: KeyPath<RunFolder.Line, Double?>) -> (x: [Double], y: [Double]) {
+    let lines = run.epochs.filter { $0.split == split && (phase == nil || $0.phase == phase) }
+    return (lines.map { Double($0.epoch) }, lines.map { $0[keyPath: value] ?? .nan })
+  }
+  var losses: [Chart.Series] = []
+  for (index, phase) in ["alpha", "ones"].enumerated() {
+    let single = steps(phase, \.loss_pb)
+    guard single.y.contains(where: \.isFinite) else { continue }
+    let colour = Chart.palette[index]
+    losses.append(Chart.Series("", x: single.x.map { $0 / stepsPerEpoch }, y: single.y, colour, isThin: true))
+    let mean = means(run.steps.filter { $0.phase == phase }, \.loss_pb)
+    losses.append(Chart.Series("CE(PB), \(phase) epochs", x: mean.x, y: mean.y, colour))
+  }
+  let attention = means(run.steps, \.loss_ab)
+  if attention.y.contains(where: \.isFinite) {
+    losses.append(Chart.Series("CE(AB), alpha epochs", x: attention.x, y: attention.y, Chart.palette[2], isDashed: true))
+  }
+  var charts: [Chart] = []
+  if !losses.isEmpty {
+    charts.append(Chart(title: "Training losses: \(name)", xLabel: "epoch", yLabel: "cross-entropy", series: losses))
+  }
+  var validation: [Chart.Series] = []
+  for (title, split, phase, value, index) in [
+    ("training accuracy, alpha epochs", "train", "alpha", \RunFolder.Line.accuracy, 0),
+    ("training accuracy, ones epochs", "train", "ones", \RunFolder.Line.accuracy, 1),
+    ("validation accuracy", "valid", nil, \RunFolder.Line.accuracy, 2), ("validation IoU (mean_std)", "valid", nil, \RunFolder.Line.iou, 3),
+  ] as [(String, String, String?, KeyPath<RunFolder.Line, Double?>, Int)] {
+    let curve = epochs(split, phase, value)
+    if curve.y.contains(where: \.isFinite) {
+      validation.append(Chart.Series(title, x: curve.x, y: curve.y, Chart.palette[index], isDashed: split == "train"))
+    }
+  }
+  if !validation.isEmpty {
+    charts.append(
+      Chart(title: "Accuracy and IoU: \(name)", xLabel: "epoch", yLabel: "share", series: validation, yRange: 0...1))
+  }
+  return charts
+}
+
+/// The mean of each epoch's steps.
+private func means(_ lines: [RunFolder.Line], _ value: KeyPath<RunFolder.Line, Double?>) -> (x: [Double], y: [Double]) {
+  let byEpoch = Dictionary(grouping: lines, by: \.epoch).sorted { $0.key < $1.key }
+    .map { epoch, lines in (Double(epoch), lines.compactMap { $0[keyPath: value] }) }.filter { !$0.1.isEmpty }
+  return (byEpoch.map(\.0), byEpoch.map { $0.1.reduce(0, +) / Double($0.1.count) })
+}
+
+/// Charts as data URIs of SVG; nil where there is none.
+private func charts(_ charts: [Chart]) throws -> [[String: String]]? {
+  guard !charts.isEmpty else { return nil }
+  return try charts.map { chart in
+    let svg = Data(try chart.canvas().svg().utf8).base64EncodedString()
+    return ["name": chart.title, "source": "data:image/svg+xml;base64,\(svg)"]
+  }
+}
+
+private func dataURI(_ image: RGBImage) throws -> String {
+  "data:image/png;base64," + Data(try encodePNG(image)).base64EncodedString()
+}

@@ -1,0 +1,100 @@
+import Failures
+import Foundation
+import Storage
+
+/// What `ala train` has left in a run's folder, and the evaluations of its weights.
+public struct RunFolder {
+  /// A line of `metrics.jsonl`; a step that stands twice, after a resume, counts as it stands last.
+  public struct Line: Decodable, Sendable {
+    public let event: String
+    public let epoch: Int
+    public let step: Int?
+    public let phase: String
+    public let split: String?
+    public let loss: Double?
+    public let loss_pb: Double?
+    public let loss_ab: Double?
+    public let accuracy: Double?
+    public let iou: Double?
+    public let samples_per_s: Double?
+    public let model_sha256: String?
+  }
+
+  public let path: String
+  public let steps: [Line]
+  public let epochs: [Line]
+  /// Settings as they stand in `config.yaml`, by path.
+  public let settings: [(key: String, value: String)]
+  /// What the newest checkpoint says of the machine.
+  public let machine: [String: String]
+  /// The log's last line.
+  public let lastWord: String
+  public let evaluations: [EvaluationFolder]
+
+  public static func isPresent(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/metrics.jsonl") }
+
+  /// - Throws: `Failure` 66 or 65, naming the file.
+  public init(_ path: String) throws {
+    self.path = path
+    var steps: [Int: Line] = [:]
+    var epochs: [String: Line] = [:]
+    let data = FileManager.default.contents(atPath: "\(path)/metrics.jsonl") ?? Data()
+    let lines = data.split(separator: UInt8(ascii: "\n"))
+    for (number, text) in lines.enumerated() {
+      guard let line = try? JSONDecoder().decode(Line.self, from: text) else {
+        // A kill may have torn the last line.
+        if number == lines.count - 1 { continue }
+        throw Failure.badData("\(path)/metrics.jsonl: line \(number + 1) is no object of a run")
+      }
+      if line.event == "step", let step = line.step { steps[step] = line }
+      if line.event == "epoch" { epochs["\(line.epoch) \(line.split ?? "")"] = line }
+    }
+    self.steps = steps.sorted { $0.key < $1.key }.map(\.value)
+    self.epochs = epochs.values.sorted { ($0.epoch, $0.split ?? "") < ($1.epoch, $1.split ?? "") }
+    settings = Self.settings("\(path)/config.yaml")
+    let last = try? Checkpoint.attributesIfOurs("\(path)/checkpoints/last.h5")
+    var machine: [String: String] = [:]
+    if case .text(let json)? = last?["fingerprint"] {
+      machine = (try? JSONDecoder().decode([String: String].self, from: Data(json.utf8))) ?? [:]
+    }
+    if case .integer(let ranks)? = last?["world_size"] { machine["ranks"] = "\(ranks)" }
+    self.machine = machine
+    let log = (try? String(contentsOfFile: "\(path)/log.txt", encoding: .utf8)) ?? ""
+    lastWord = log.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+    evaluations = try Self.evaluations(path, of: Set(self.epochs.compactMap(\.model_sha256)))
+  }
+
+  /// `section:` lines and `  key: value` lines, as resolved settings are written.
+  private static func settings(_ path: String) -> [(key: String, value: String)] {
+    var section = ""
+    var result: [(String, String)] = []
+    for line in ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(whereSeparator: \.isNewline) {
+      guard let colon = line.firstIndex(of: ":") else { continue }
+      if line.hasPrefix(" ") {
+        let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+        result.append(("\(section).\(line[..<colon].trimmingCharacters(in: .whitespaces))", value))
+      } else {
+        section = String(line[..<colon])
+      }
+    }
+    return result
+  }
+
+  /// Evaluations of the run's weights: in its folder, below it, or beside it.
+  private static func evaluations(_ path: String, of digests: Set<String>) throws -> [EvaluationFolder] {
+    let manager = FileManager.default
+    func below(_ folder: String) -> [String] {
+      ((try? manager.contentsOfDirectory(atPath: folder)) ?? []).sorted().map { "\(folder)/\($0)" }
+    }
+    let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    var seen: Set<String> = []
+    return try ([path] + below(path) + below(parent)).filter { EvaluationFolder.isPresent($0) }.compactMap { candidate in
+      guard seen.insert(URL(fileURLWithPath: candidate).standardizedFileURL.path).inserted else { return nil }
+      guard let data = manager.contents(atPath: "\(candidate)/summary.json"),
+        let summary = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
+        let digest = summary["model_sha256"] as? String, digests.contains(digest)
+      else { return nil }
+      return try EvaluationFolder(candidate)
+    }
+  }
+}

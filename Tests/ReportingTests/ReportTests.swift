@@ -1,0 +1,85 @@
+import Evaluation
+import Failures
+import Foundation
+import Reporting
+import TestSupport
+import Testing
+
+/// Folders as a run and its evaluation leave them, small and written by hand.
+private struct Folders {
+  let folder: TemporaryFolder
+  var root: String { folder.path }
+
+  init(className: String = "Cardinal") throws {
+    folder = try TemporaryFolder()
+    try write("run/metrics.jsonl", [
+      #"{"event":"step","epoch":1,"step":1,"phase":"alpha","loss":2.0,"loss_pb":1.9,"loss_ab":1.5,"lr":0.1,"grad_norm":1,"samples_per_s":10,"gradient_bytes":4,"other_bytes":4}"#,
+      #"{"event":"epoch","epoch":1,"phase":"alpha","split":"train","loss":2.0,"accuracy":0.5,"model_sha256":"aa"}"#,
+      #"{"event":"epoch","epoch":1,"phase":"alpha","split":"valid","accuracy":0.75,"loss":1.0,"iou":null}"#,
+      #"{"event":"step","epoch":2,"step":2,"phase":"ones","loss":1.0,"loss_pb":1.0,"loss_ab":null,"lr":0.1,"grad_norm":1,"samples_per_s":20,"gradient_bytes":4,"other_bytes":4}"#,
+    ].joined(separator: "\n") + "\n{\"event\":\"st")
+    try write("run/config.yaml", "run:\n  dir: \"x\"\n  seed: 7\n")
+    var context = EvaluationContext()
+    context.modelSHA256 = "aa"
+    context.classes = [EvaluationSummary.ClassName(id: 17, name: className)]
+    context.settings = ["method": "ala", "split": "test", "iou_rule": "valid", "data_root": "\(root)/nowhere"]
+    let record = ImageRecord(imageID: 3, label: 17, predicted: 17, probability: 0.9)
+    let summary = EvaluationSummary([record], validThreshold: nil, context)
+    try write("test/summary.json", String(decoding: try JSONEncoder().encode(summary), as: UTF8.self))
+    try write("test/per_image.csv", EvaluationSummary.csv([record], validThreshold: nil, subset: ""))
+  }
+
+  func write(_ path: String, _ text: String) throws {
+    let full = "\(root)/\(path)"
+    try FileManager.default.createDirectory(
+      atPath: (full as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try text.write(toFile: full, atomically: true, encoding: .utf8)
+  }
+}
+
+@Test func aReportOfARunFindsItsEvaluationAndFetchesNothing() throws {
+  let folders = try Folders()
+  let page = try renderReport(["\(folders.root)/run"])
+  #expect(page.contains("1 evaluation") && page.contains("100.0%") && page.contains("75.0%"))
+  #expect(page.contains("left out: mean IoU and PxAP: no image has a mask"))
+  #expect(page.contains("the data set") && page.contains("cannot be read from here"))
+  for word in ["src=\"http", "href=\"http", "<script", "@import", "url("] { #expect(!page.contains(word), "\(word)") }
+}
+
+@Test func severalRunsStandSideBySideWithTheirDifferingSettings() throws {
+  let folders = try Folders()
+  try FileManager.default.copyItem(atPath: "\(folders.root)/run", toPath: "\(folders.root)/other")
+  try folders.write("other/config.yaml", "run:\n  dir: \"x\"\n  seed: 8\n")
+  let page = try renderReport(["\(folders.root)/run", "\(folders.root)/other"])
+  #expect(page.contains("2 runs") && page.contains("Where the runs differ") && page.contains("run.seed"))
+}
+
+@Test func namesAreEscaped() throws {
+  let folders = try Folders(className: "<img src=x onerror=alert(1)>\"&")
+  try folders.write("run/config.yaml", "run:\n  dir: \"<b>&\"\n")
+  let page = try renderReport(["\(folders.root)/run"])
+  #expect(!page.contains("<img src=x") && !page.contains("<b>") && page.contains("&lt;b&gt;&amp;"))
+}
+
+@Test func aRunWithoutEvaluationOrWithoutAStepStillHasAPage() throws {
+  let folders = try Folders()
+  try FileManager.default.removeItem(atPath: "\(folders.root)/test")
+  #expect(try renderReport(["\(folders.root)/run"]).contains("No evaluation of these weights was found"))
+  try folders.write("run/metrics.jsonl", "")
+  #expect(try renderReport(["\(folders.root)/run"]).contains("</html>"))
+}
+
+@Test func whatIsNoRunOrIsBrokenIsNamed() throws {
+  let folders = try Folders()
+  func refusal(_ path: String) -> Failure? {
+    do {
+      _ = try renderReport(["\(folders.root)/\(path)"])
+      return nil
+    } catch { return error as? Failure }
+  }
+  #expect(refusal("nowhere")?.code == .missingInput && refusal("nowhere")?.message.contains("nowhere") == true)
+  try folders.write("run/metrics.jsonl", "{}\n{\"event\":\"step\",\"epoch\":1,\"phase\":\"alpha\"}\n")
+  #expect(refusal("run")?.code == .badData && refusal("run")?.message.contains("line 1") == true)
+  try folders.write("test/summary.json", "{\"accuracy\": 1}")
+  #expect(refusal("test")?.code == .badData && refusal("test")?.message.contains("summary.json") == true)
+}
