@@ -175,15 +175,16 @@ public struct AttentionBranch: Sendable {
     } else {
       let (low, high) = extremes(squashed)
       let range = squashed[high] - squashed[low] + Self.smallestRange
-      var total: Float = 0
-      var weighted: Float = 0
+      // In double: the parts cancel, for a shift of the whole map changes nothing.
+      var total = 0.0
+      var weighted = 0.0
       for n in 0..<N {
-        total += dAlpha[n]
-        weighted += dAlpha[n] * alpha[n]
+        total += Double(dAlpha[n])
+        weighted += Double(dAlpha[n]) * Double(alpha[n])
         dAlpha[n] /= range
       }
-      dAlpha[low] -= (total - weighted) / range
-      dAlpha[high] -= weighted / range
+      dAlpha[low] = Float(Double(dAlpha[low]) - (total - weighted) / Double(range))
+      dAlpha[high] = Float(Double(dAlpha[high]) - weighted / Double(range))
       for n in 0..<N { dAlpha[n] *= memory[at.kept + n] }
     }
     return (dAlpha, memory + at.raw)
