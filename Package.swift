@@ -72,11 +72,16 @@ let package = Package(
     module(
       "Reporting",
       ["Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Evaluation", "CCairo", .product(name: "Mustache", package: "swift-mustache")]),
+    module(
+      "Benchmark",
+      [
+        "Failures", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster", "Dataset", "Training",
+      ]),
     .executableTarget(
       name: "ala",
       dependencies: [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Training", "Evaluation", "Reporting",
+        "Storage", "Images", "Dataset", "Settings", "Training", "Evaluation", "Reporting", "Benchmark",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: processor),

@@ -62,6 +62,12 @@ public final class Inference: @unchecked Sendable {
       memory.base, encoderPlaces, upTo: model.encoder.firstLoRABlock - 1, scratch: scratch.base)
   }
 
+  /// All blocks of the encoder, from the patches: h⁽ᵏ⁾ in its place.
+  public func encodeWholly() {
+    encode()
+    trace.forwardLive(memory.base, encoderPlaces, scratch: scratch.base)
+  }
+
   /// The whole model, from what `input` says is there.
   ///
   /// - Parameter phase: `alpha` gives the model's prediction and map; `ones` leaves α and F unwritten.

@@ -20,6 +20,15 @@ public func openBLASKernel() -> String { String(cString: openblas_get_corename()
 /// OpenBLAS's own description of its version and build.
 public func blasConfiguration() -> String { String(cString: openblas_get_config()) }
 
+/// Y [m, n] = X [m, k]·W, by OpenBLAS whatever else there is; W is [n, k] where transposed, else [k, n]. For measuring.
+public func openBLASProduct(
+  _ isTransposed: Bool, _ y: Floats, _ x: ConstFloats, _ w: ConstFloats, m: Int, n: Int, k: Int
+) {
+  cblas_sgemm(
+    CblasRowMajor, CblasNoTrans, isTransposed ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k), 1, x,
+    blasint(k), w, blasint(isTransposed ? k : n), 0, y, blasint(n))
+}
+
 /// A weight W [n, k] laid out for Y = X·Wᵀ. `update` must run whenever the weight has changed.
 public final class PackedWeight: @unchecked Sendable {
   public let n: Int

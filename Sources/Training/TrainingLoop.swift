@@ -30,16 +30,16 @@ public struct TrainingOptions: Sendable {
 }
 
 /// Completes lane sums with the other ranks'.
-final class ClusterExchange: LaneExchange {
+public final class ClusterExchange: LaneExchange {
   private let cluster: Cluster
   private let plans: [LanePlan]
 
-  init(_ cluster: Cluster, lanes: Int) {
+  public init(_ cluster: Cluster, lanes: Int) {
     self.cluster = cluster
     plans = (0..<cluster.size).map { LanePlan(batch: 0, lanes: lanes, world: cluster.size, rank: $0) }
   }
 
-  func gather(_ table: LaneTable) {
+  public func gather(_ table: LaneTable) {
     guard cluster.size > 1 else { return }
     cluster.allGather(
       table.base, counts: plans.map { Int32($0.ownLanes.count * table.width) },
@@ -214,7 +214,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
 }
 
 /// The largest memory that a rank has held, in MiB.
-func peakMemory(_ cluster: Cluster) -> Int {
+public func peakMemory(_ cluster: Cluster) -> Int {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   return cluster.maximum(usage.ru_maxrss / 1024)

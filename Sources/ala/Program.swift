@@ -103,6 +103,6 @@ struct Ala: ParsableCommand {
     version: Program.versionText,
     subcommands: [
       SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
-      ReportCommand.self, InspectCommand.self, ExportCommand.self,
+      ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self,
     ])
 }

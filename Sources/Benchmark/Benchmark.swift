@@ -1,0 +1,192 @@
+import AttentionLattice
+import Cluster
+import Encoder
+import Failures
+import Foundation
+import Layers
+import Randomness
+import Tensor
+import Training
+
+/// `ala bench`: the parts of the system at ViT-B/16 size, 224 pixels and 200 classes, on random weights.
+
+public enum BenchmarkWork: String, CaseIterable, Sendable {
+  /// The frozen encoder, all blocks.
+  case encode
+  /// A step of an `alpha` or a `ones` epoch from cached features, update included.
+  case trainOdd = "train-odd"
+  case trainEven = "train-even"
+  /// The same from pixels.
+  case liveOdd = "live-odd"
+  case liveEven = "live-even"
+  /// The whole model's inference, as insertion and deletion use it.
+  case perturb
+
+  var phase: Phase? {
+    switch self {
+    case .encode, .perturb: nil
+    case .trainOdd, .liveOdd: .alpha
+    case .trainEven, .liveEven: .ones
+    }
+  }
+
+  var isLive: Bool { self == .liveOdd || self == .liveEven }
+}
+
+/// What a benchmark has measured; over all ranks where there are several.
+public struct BenchmarkResult: Codable, Sendable {
+  public let work: String
+  public let dtype: String
+  public let world: Int
+  public let threads: Int
+  /// The global batch.
+  public let batch: Int
+  /// Of the fastest of the repeats.
+  public let samplesPerSecond: Double
+  /// The largest of a rank.
+  public let peakRSS: Int
+  /// What OpenBLAS alone reaches on the work's own product shapes, on as many threads at once, in this process.
+  public let gemmGFLOPS: Double
+  /// samplesPerSecond over what that rate would allow for the work's products; above 1 where ours are faster.
+  public let roof: Double
+  public let gflopPerSample: Double
+  public let products: String
+
+  enum CodingKeys: String, CodingKey {
+    case work, dtype, world, threads, batch, roof, products
+    case samplesPerSecond = "samples_per_s"
+    case peakRSS = "peak_rss_mib"
+    case gemmGFLOPS = "gemm_gflops"
+    case gflopPerSample = "gflop_per_sample"
+  }
+}
+
+public func benchmark(
+  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, cluster: Cluster
+) throws -> BenchmarkResult {
+  useOneThreadPerProduct()
+  let team = ThreadTeam(threads: threads)
+  let model = try RandomEncoder.with(cluster) { path in
+    let options = ModelOptions(encoder: EncoderOptions(weights: path, imageSide: 224), classes: 200)
+    let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
+      try cluster.sharedMemory($0, fill: $1)
+    }
+    return try cluster.agree {
+      try LatticeModel(options, training: work.phase != nil, share: cluster.size > 1 ? share : nil)
+    }
+  }
+  model.parameters.initialise(seed: 0)
+  let products: ProductCount
+  let step: () -> Void
+  if let phase = work.phase {
+    products = model.trainingProducts(phase, isLive: work.isLive)
+    step = trainingStep(model, phase, isLive: work.isLive, batch: batch, team: team, cluster: cluster)
+  } else {
+    products = work == .encode ? model.encoderProducts(whole: true) : model.inferenceProducts()
+    step = inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
+  }
+  step()
+  var best = Double.infinity
+  for _ in 0..<repeats {
+    cluster.barrier()
+    let start = DispatchTime.now().uptimeNanoseconds
+    for _ in 0..<steps { step() }
+    cluster.barrier()
+    best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(steps))
+  }
+  let peak = peakMemory(cluster)
+  cluster.barrier()
+  let rate = openBLASRate(products, team: team) * Double(cluster.size)
+  let samples = Double(batch) / best
+  return BenchmarkResult(
+    work: work.rawValue, dtype: "float32", world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
+    peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
+    products: productKernel())
+}
+
+private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
+  var stream = RandomStream(seed: seed, name: "bench")
+  for index in 0..<count { values[index] = Float(stream.bits()) / Float(UInt32.max) * 3 - 1.5 }
+}
+
+private func trainingStep(
+  _ model: LatticeModel, _ phase: Phase, isLive: Bool, batch: Int, team: ThreadTeam, cluster: Cluster
+) -> () -> Void {
+  let encoder = model.encoder
+  let plan = LanePlan(batch: batch, lanes: model.options.lanes, world: cluster.size, rank: cluster.rank)
+  let pass = TrainingPass(
+    model, plan: plan, team: team, exchange: ClusterExchange(cluster, lanes: model.options.lanes))
+  let optimizer = Optimizer(model.parameters, team: team, weightDecay: 1e-4, clip: 0.01)
+  let range = model.trainedRange(phase)
+  pass.begin(batch: batch)
+  for index in 0..<pass.ownPositions.count {
+    fill(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
+    guard !isLive else { continue }
+    fill(pass.tail(index), encoder.tokens * encoder.width, seed: UInt64(index) + 1)
+    for layer in model.frozenFusedLayers where layer != encoder.firstLoRABlock - 1 {
+      fill(pass.feature(layer, index), encoder.patchCount * encoder.width, seed: UInt64(layer))
+    }
+  }
+  var number = 0
+  return {
+    number += 1
+    pass.begin(batch: batch)
+    for index in 0..<pass.ownPositions.count {
+      pass.set(index, label: (number + index) % 200, input: isLive ? .pixels : .features)
+    }
+    _ = pass.run(phase, seed: 0, step: number)
+    cluster.sumByTree(model.parameters.gradients.base + range.lowerBound, count: range.count)
+    optimizer.step(phase.trainedGroups, learningRate: 1e-4, norm: optimizer.gradientNorm(range))
+    pass.commitStatistics(phase)
+  }
+}
+
+private func inferenceStep(
+  _ model: LatticeModel, _ work: BenchmarkWork, batch: Int, team: ThreadTeam, cluster: Cluster
+) -> () -> Void {
+  let inferences = (0..<team.threadCount).map { _ in Inference(model) }
+  let count = model.encoder.patchCount * model.encoder.patchValues
+  let views = (0..<batch).map { _ in Buffer(count) }
+  for (index, view) in views.enumerated() { fill(view.base, count, seed: UInt64(index)) }
+  let own = (cluster.rank * batch / cluster.size)..<((cluster.rank + 1) * batch / cluster.size)
+  return {
+    team.run(own.count) { task, thread in
+      let inference = inferences[thread]
+      copy(inference.patches, views[own.lowerBound + task].base, count)
+      if work == .encode {
+        inference.encodeWholly()
+      } else {
+        inference.run()
+        _ = inference.probabilities()
+      }
+    }
+  }
+}
+
+/// The rate that OpenBLAS reaches on all of the products' shapes together, every thread running its own, in GFLOP/s.
+private func openBLASRate(_ products: ProductCount, team: ThreadTeam) -> Double {
+  let tries = 5
+  var seconds = 0.0
+  for (shape, count) in products.counts {
+    let operands = (0..<team.threadCount).map { _ in
+      (Buffer(shape.m * shape.k), Buffer(shape.n * shape.k), Buffer(shape.m * shape.n))
+    }
+    for (x, w, _) in operands {
+      fill(x.base, x.count, seed: 1)
+      fill(w.base, w.count, seed: 2)
+    }
+    // Small products are repeated, so that starting the threads does not count.
+    let repeats = max(1, Int(2e8 / shape.flop))
+    var best = Double.infinity
+    for _ in 0..<tries {
+      let start = DispatchTime.now().uptimeNanoseconds
+      team.run(team.threadCount) { task, _ in
+        let (x, w, y) = operands[task]
+        for _ in 0..<repeats { openBLASProduct(shape.form == .forward, y.base, x.base, w.base, m: shape.m, n: shape.n, k: shape.k) }
+      }
+      best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(repeats))
+    }
+    seconds += best * Double(count)
+  }
+  return products.flop / 1e9 * Double(team.threadCount) / seconds
+}

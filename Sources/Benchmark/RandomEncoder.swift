@@ -1,0 +1,47 @@
+import Cluster
+import Dataset
+import Encoder
+import Failures
+import Foundation
+import Randomness
+
+/// A ViT-B/16 with random weights in open_clip's names, in a temporary file.
+enum RandomEncoder {
+  /// Writes the file on each machine and hands it to `body`; it is gone when `body` returns.
+  static func with<Value>(_ cluster: Cluster, _ body: (String) throws -> Value) throws -> Value {
+    let path = "\(NSTemporaryDirectory())/ala-bench-\(getppid())-vit-b16.safetensors"
+    try cluster.agree { if cluster.localRank == 0 { try write(to: path) } }
+    defer {
+      cluster.barrier()
+      if cluster.localRank == 0 { unlink(path) }
+    }
+    return try body(path)
+  }
+
+  private static func write(to path: String) throws {
+    let (D, p, blocks, tokens) = (768, 16, 12, 197)
+    var tensors: [(name: String, shape: [Int], values: [Float])] = []
+    func add(_ name: String, _ shape: [Int], _ scale: Float, about centre: Float = 0) {
+      var stream = RandomStream(seed: 1, name: name)
+      let factor = 2 * scale / Float(UInt32.max)
+      tensors.append((name, shape, (0..<shape.reduce(1, *)).map { _ in Float(stream.bits()) * factor - scale + centre }))
+    }
+    add("visual.conv1.weight", [D, 3, p, p], 0.05)
+    add("visual.class_embedding", [D], 0.5)
+    add("visual.positional_embedding", [tokens, D], 0.2)
+    for (part, centre) in [("weight", Float(1)), ("bias", 0)] { add("visual.ln_pre.\(part)", [D], 0.1, about: centre) }
+    for block in 0..<blocks {
+      let stem = "visual.transformer.resblocks.\(block)"
+      for norm in ["ln_1", "ln_2"] {
+        for (part, centre) in [("weight", Float(1)), ("bias", 0)] { add("\(stem).\(norm).\(part)", [D], 0.1, about: centre) }
+      }
+      for (name, outputs, inputs) in [
+        ("attn.in_proj_", 3 * D, D), ("attn.out_proj.", D, D), ("mlp.c_fc.", 4 * D, D), ("mlp.c_proj.", D, 4 * D),
+      ] {
+        add("\(stem).\(name)weight", [outputs, inputs], 1 / Float(inputs).squareRoot())
+        add("\(stem).\(name)bias", [outputs], 0.02)
+      }
+    }
+    try writeSafetensors(tensors, to: path)
+  }
+}
