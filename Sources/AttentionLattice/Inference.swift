@@ -14,13 +14,11 @@ public final class Inference: @unchecked Sendable {
   private let attentionPlaces: AttentionBranch.Places
   private let perceptionPlaces: PerceptionBranch.Places
 
-  /// Memory for one image; each thread has its own. Weights that change later must be packed anew
-  /// (`ParameterStore.updatePacked`).
+  /// Memory for one image; each thread has its own.
   ///
   /// - Parameter keepsSideLayers: gives each side layer's input a place of its own, for looking at them.
   public init(_ model: LatticeModel, keepsSideLayers: Bool = false) {
     self.model = model
-    model.parameters.updatePacked()
     let trace = EncoderTrace(model)
     self.trace = trace
     let D = model.encoder.width

@@ -145,7 +145,6 @@ public final class TrainingPass: @unchecked Sendable {
   /// - Parameters:
   ///   - step: the global step, from 1, which dropout draws depend on.
   public func run(_ phase: Phase, seed: UInt64, step: Int) -> Outcome {
-    model.parameters.updatePacked(phase.trainedGroups, team: team)
     let g = model.encoder.grid
     let N = g * g
     let rows = plan.batch * N

@@ -74,11 +74,6 @@ final class EncoderWeights: @unchecked Sendable {
     }
   }
 
-  /// Gives back the memory of mapped pages that have been read; they are read again when used.
-  func forgetPages(_ handles: [Handle]) {
-    for handle in handles where handle.convertedOffset == nil { file.forgetPages(of: handle.tensor) }
-  }
-
   struct Handle {
     fileprivate let weights: EncoderWeights
     let tensor: SafetensorsFile.Tensor

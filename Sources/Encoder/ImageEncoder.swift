@@ -66,7 +66,6 @@ public final class ImageEncoder: @unchecked Sendable {
 
   private let weights: EncoderWeights
   private let patchWeight: ConstFloats
-  private let packedPatchWeight: PackedWeight?
   private let patchBias: ConstFloats?
   /// [1 + N, D]: positions, with the class token added to row 0.
   private let positions: Buffer
@@ -168,16 +167,13 @@ public final class ImageEncoder: @unchecked Sendable {
     let normBefore = try hasNormBefore ? Self.requestNorm(weights, spelling.normBefore, D) : nil
     let requests = try (0..<depth).map { try BlockRequest(weights, spelling, index: $0, width: D) }
 
-    let share = share ?? { count, fill in
-      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
-      try fill(memory)
-      return UnsafeRawBufferPointer(memory)
-    }
-    try weights.load(share: share)
-    let matrices = [PackedMatrix(patchWeight, outputs: D, inputs: 3 * patch * patch)] + requests.flatMap(\.matrices)
-    let packed = try PackedMatrix.pack(matrices, share: share)
-    weights.forgetPages(matrices.map(\.handle))
-    packedPatchWeight = packed.first ?? nil
+    try weights.load(
+      share: share ?? { count, fill in
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
+        try fill(memory)
+        return UnsafeRawBufferPointer(memory)
+      })
+
     self.patchWeight = patchWeight.values
     self.patchBias = patchBias?.values
     self.fileGrid = fileGrid
@@ -197,11 +193,9 @@ public final class ImageEncoder: @unchecked Sendable {
       }
     }
     let heads = heads
-    let matricesOfBlock = BlockRequest.names.count
     blocks = requests.enumerated().map { index, request in
-      let first = 1 + index * matricesOfBlock
-      return request.makeBlock(
-        eps: eps, heads: heads, activation: activation, packed: Array(packed[first..<(first + matricesOfBlock)]),
+      request.makeBlock(
+        eps: eps, heads: heads, activation: activation,
         lora: options.loraBlocks.contains(index + 1) ? (options, store, index + 1) : nil)
     }
   }
@@ -215,7 +209,6 @@ public final class ImageEncoder: @unchecked Sendable {
   /// One block's tensors, before their values are there.
   private struct BlockRequest {
     typealias Map = (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle, row: Int, outputs: Int, inputs: Int)
-    static let names = ["q", "k", "v", "out", "fc1", "fc2"]
     let width: Int
     let norm1: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)
     let norm2: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)
@@ -254,14 +247,8 @@ public final class ImageEncoder: @unchecked Sendable {
       return (weight, try weights.request("\(name).bias", [outputs]), 0, outputs, inputs)
     }
 
-    /// In the order of `names`.
-    var matrices: [PackedMatrix] {
-      Self.names.compactMap { maps[$0] }.map { PackedMatrix($0.weight, row: $0.row, outputs: $0.outputs, inputs: $0.inputs) }
-    }
-
-    /// - Parameter packed: `matrices`, packed.
     func makeBlock(
-      eps: Float, heads: Int, activation: Activation, packed: [PackedWeight?], lora: (EncoderOptions, ParameterStore, Int)?
+      eps: Float, heads: Int, activation: Activation, lora: (EncoderOptions, ParameterStore, Int)?
     ) -> TransformerBlock {
       func norm(_ handles: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)) -> LayerNorm {
         LayerNorm(
@@ -280,7 +267,6 @@ public final class ImageEncoder: @unchecked Sendable {
         }
         return Linear(
           inputs: map.inputs, outputs: map.outputs, weight: .frozen(map.weight.values + map.row * map.inputs),
-          packed: Self.names.firstIndex(of: name).flatMap { packed[$0] },
           bias: .frozen(map.bias.values + map.row), lora: update)
       }
       return TransformerBlock(
@@ -326,7 +312,7 @@ public final class ImageEncoder: @unchecked Sendable {
     if let patchBias {
       for token in 1..<tokens { accumulate(h0 + token * width, patchBias, width) }
     }
-    multiplyTransposed(h0 + width, patches, patchWeight, packed: packedPatchWeight, m: patchCount, n: width, k: patchValues, beta: 1)
+    multiplyTransposed(h0 + width, patches, patchWeight, m: patchCount, n: width, k: patchValues, beta: 1)
     normBefore?.forward(h0, h0, mean: nil, inverse: nil, rows: tokens)
   }
 }

@@ -45,7 +45,7 @@ public struct Convolution: Sendable {
     }
     if let bias { repeatRow(y, bias.values, rows: g * g, columns: outputs) }
     multiplyTransposed(
-      y, source, weight.values, packed: weight.packed, m: g * g, n: outputs, k: gathered, beta: bias == nil ? 0 : 1)
+      y, source, weight.values, m: g * g, n: outputs, k: gathered, beta: bias == nil ? 0 : 1)
   }
 
   /// The gradient of `forward`; dx [g·g, inputs] is overwritten, or left out where nil.

@@ -38,13 +38,8 @@ public struct Linear: @unchecked Sendable {
   public let weight: Source
   public let bias: Source?
   public let lora: LoRA?
-  private let frozenPacked: PackedWeight?
 
-  /// - Parameter packed: a frozen weight, packed.
-  public init(
-    inputs: Int, outputs: Int, weight: Source, packed: PackedWeight? = nil, bias: Source?, lora: LoRA? = nil
-  ) {
-    frozenPacked = packed
+  public init(inputs: Int, outputs: Int, weight: Source, bias: Source?, lora: LoRA? = nil) {
     self.inputs = inputs
     self.outputs = outputs
     self.weight = weight
@@ -61,11 +56,6 @@ public struct Linear: @unchecked Sendable {
       inputs: inputs, outputs: outputs,
       weight: .trained(store.declare("\(name).weight", [outputs, inputs], group: group, weight)),
       bias: bias.map { .trained(store.declare("\(name).bias", [outputs], group: group, $0)) })
-  }
-
-  private var packed: PackedWeight? {
-    if case .trained(let parameter) = weight { return parameter.packed }
-    return frozenPacked
   }
 
   /// Whether a backward pass needs the map's input.
@@ -85,11 +75,11 @@ public struct Linear: @unchecked Sendable {
   public func forward(_ y: Floats, _ x: ConstFloats, low: Floats?, rows: Int, strideY: Int? = nil) {
     if let bias { repeatRow(y, bias.values, rows: rows, columns: outputs, stride: strideY) }
     multiplyTransposed(
-      y, x, weight.values, packed: packed, m: rows, n: outputs, k: inputs, strideY: strideY, beta: bias == nil ? 0 : 1)
+      y, x, weight.values, m: rows, n: outputs, k: inputs, strideY: strideY, beta: bias == nil ? 0 : 1)
     if let lora, let low {
-      multiplyTransposed(low, x, lora.a.values, packed: lora.a.packed, m: rows, n: lora.rank, k: inputs)
+      multiplyTransposed(low, x, lora.a.values, m: rows, n: lora.rank, k: inputs)
       multiplyTransposed(
-        y, low, lora.b.values, packed: lora.b.packed, m: rows, n: outputs, k: lora.rank, strideY: strideY, scale: lora.scale, beta: 1)
+        y, low, lora.b.values, m: rows, n: outputs, k: lora.rank, strideY: strideY, scale: lora.scale, beta: 1)
     }
   }
 

@@ -43,13 +43,10 @@ public struct Parameter: @unchecked Sendable {
   /// Whether weight decay applies: two or more dimensions and no position embedding (model.md 6).
   public let isDecayed: Bool
   public let offset: Int
-  let index: Int
   unowned(unsafe) let store: ParameterStore
 
   public var count: Int { shape.reduce(1, *) }
   public var values: Floats { store.values.base + offset }
-  /// A matrix [shape[0], rest], packed for products with its transpose; as of the last `updatePacked`.
-  var packed: PackedWeight? { store.packed[index] }
   public var range: Range<Int> { offset..<(offset + count) }
 }
 
@@ -78,8 +75,6 @@ public final class ParameterStore: @unchecked Sendable {
   public private(set) var firstMoments = Buffer(0)
   public private(set) var secondMoments = Buffer(0)
   public private(set) var statisticValues = Buffer(0)
-  /// In the order of `parameters`; nil for what is no matrix.
-  private(set) var packed: [PackedWeight?] = []
   /// Each tensor's own count of updates, in the order of `parameters`.
   public var steps: [Int] = []
 
@@ -92,7 +87,7 @@ public final class ParameterStore: @unchecked Sendable {
     precondition(group.rawValue >= (parameters.last?.group.rawValue ?? 0), "groups are declared in memory order")
     let parameter = Parameter(
       name: name, shape: shape, group: group, initialiser: initialiser, memoryOrder: memoryOrder,
-      isDecayed: shape.count >= 2 && !isPosition, offset: count, index: parameters.count, store: self)
+      isDecayed: shape.count >= 2 && !isPosition, offset: count, store: self)
     parameters.append(parameter)
     count += parameter.count
     return parameter
@@ -118,20 +113,6 @@ public final class ParameterStore: @unchecked Sendable {
       secondMoments = Buffer(count)
     }
     steps = Array(repeating: 0, count: parameters.count)
-    packed = parameters.map { parameter in
-      guard parameter.isDecayed else { return nil }
-      return PackedWeight(parameter.values, n: parameter.shape[0], k: parameter.count / parameter.shape[0])
-    }
-  }
-
-  /// Packs the groups' matrices as they are now: before any forward pass whose weights have changed.
-  public func updatePacked(_ groups: Set<ParameterGroup> = Set(ParameterGroup.allCases), team: ThreadTeam? = nil) {
-    let own = parameters.filter { groups.contains($0.group) }.compactMap(\.packed)
-    if let team {
-      team.run(own.count) { index, _ in own[index].update() }
-    } else {
-      own.forEach { $0.update() }
-    }
   }
 
   /// Gives every tensor its start. Each draws from its own stream, `init/<name>`, in the file's element order, so

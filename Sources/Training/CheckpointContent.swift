@@ -38,7 +38,7 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
       "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
   }
   let fingerprint =
-    "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(productKernel())),\"cpu\":\(quoted(processorName())),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
+    "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(processorName())),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
   return Checkpoint(
     model: modelTensors(store), firstMoments: moments(store.firstMoments), secondMoments: moments(store.secondMoments),
     steps: steps,

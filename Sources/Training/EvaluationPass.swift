@@ -84,7 +84,6 @@ public struct EvaluationPass {
     signals: SignalWatch? = nil
   ) throws -> [ImageOutcome] {
     let cluster = experiment.cluster
-    experiment.model.parameters.updatePacked(team: experiment.team)
     let known = journal?.known ?? [:]
     let open = ids.filter { known[$0] == nil }
     let own = Array(open[(cluster.rank * open.count / cluster.size)..<((cluster.rank + 1) * open.count / cluster.size)])

@@ -161,7 +161,7 @@ private func identity(_ experiment: Experiment, _ context: EvaluationContext) ->
   let settings = context.settings.filter { !["split", "subset", "run_dir", "data_root", "iou_rule"].contains($0.key) }
   return [
     "\(settings.sorted { $0.key < $1.key })", context.modelSHA256, experiment.encoderSHA256, experiment.dataset.digest,
-    "\(Experiment.options(experiment.configuration, classes: experiment.dataset.classes.count))", productKernel(),
+    "\(Experiment.options(experiment.configuration, classes: experiment.dataset.classes.count))", blasKernel(),
   ].joined(separator: "\n")
 }
 

@@ -241,7 +241,7 @@ private func describe(_ experiment: Experiment, _ source: SampleSource, _ log: R
       + "\(experiment.dataset.classes.count) classes; \(source.isCached ? "from the cache" : "live")")
   log.info(
     "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
-      + "\(experiment.configuration.training.lanes) lanes; products by \(productKernel())")
+      + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
 }
 
 /// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
@@ -311,9 +311,9 @@ private func checkFits(
       "\(path): was trained \(theirs), this would go on \(mode), which changes the result (cache.dir, cache.views, cache.dtype, cache.layers)"
     )
   }
-  let kernel = "\"blas_kernel\":\"\(productKernel())\""
+  let kernel = "\"blas_kernel\":\"\(blasKernel())\""
   if let fingerprint = checkpoint.text("fingerprint"), !fingerprint.contains(kernel) {
-    log.warning("\(path): was written with other products than \(productKernel())'s: bits may differ from one run to the other")
+    log.warning("\(path): was written with another BLAS kernel than \(blasKernel()): bits may differ from one run to the other")
   }
 }
 

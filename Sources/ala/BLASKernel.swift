@@ -9,7 +9,7 @@ enum BLASKernel {
 
   /// Returns where the kernel is right already or has been chosen by the user; else does not return.
   static func choose() {
-    guard getenv(variable) == nil, openBLASKernel() == fallback, let better else { return }
+    guard getenv(variable) == nil, blasKernel() == fallback, let better else { return }
     setenv(variable, better, 1)
     var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) }
     arguments.append(nil)
