@@ -98,7 +98,7 @@ let package = Package(
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Evaluation", "Images", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Randomness"]),
+    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -13,6 +13,8 @@ struct EncoderTrace: Sendable {
   let frozenFused: [Int]
   /// Layers from m on that are fused.
   let trainedFused: [Int]
+  /// Whether a backward pass follows.
+  let isTraining: Bool
   let frozenBlock: TransformerBlock.Places
   let liveBlocks: [TransformerBlock.Places]
 
@@ -31,46 +33,41 @@ struct EncoderTrace: Sendable {
     let featureGradients: [Int: Int]
   }
 
-  init(_ model: LatticeModel) {
+  init(_ model: LatticeModel, isTraining: Bool) {
+    self.isTraining = isTraining
     encoder = model.encoder
     frozenFused = model.frozenFusedLayers
     trainedFused = model.trainedFusedLayers
     let blocks = model.encoder.blocks
     let tokens = model.encoder.tokens
-    frozenBlock = blocks[0].places(tokens: tokens)
-    liveBlocks = blocks.dropFirst(model.encoder.firstLoRABlock - 1).map { $0.places(tokens: tokens) }
+    frozenBlock = blocks[0].places(tokens: tokens, keeping: .nothing)
+    liveBlocks = blocks.dropFirst(model.encoder.firstLoRABlock - 1).map {
+      $0.places(tokens: tokens, keeping: isTraining ? ($0.isTrained ? .inputs : .passage) : .nothing)
+    }
   }
 
   private var size: Int { encoder.tokens * encoder.width }
 
-  func places(_ layout: inout Layout, keepsAll: Bool) -> Places {
+  func places(_ layout: inout Layout) -> Places {
     let last = encoder.firstLoRABlock - 1
     var features: [Int: Int] = [:]
     for layer in frozenFused where layer != last { features[layer] = layout.take(size) }
     let tail = layout.take(size)
-    var shared: Int?
-    let saved = liveBlocks.map { places in
-      if keepsAll { return layout.take(places.savedCount) }
-      let offset = shared ?? layout.take(liveBlocks.map(\.savedCount).max() ?? 0)
-      shared = offset
-      return offset
-    }
+    let saved = liveBlocks.map { layout.take($0.savedCount) }
     var featureGradients: [Int: Int] = [:]
-    if keepsAll {
+    if isTraining {
       for layer in trainedFused { featureGradients[layer] = layout.take(size) }
     }
     return Places(
       patches: layout.take(encoder.patchCount * encoder.patchValues), features: features, tail: tail,
       outputs: liveBlocks.map { _ in layout.take(size) }, saved: saved,
-      gradient: layout.take(keepsAll ? size : 0), featureGradients: featureGradients)
+      gradient: layout.take(isTraining ? size : 0), featureGradients: featureGradients)
   }
 
   /// The floats of scratch that a thread needs.
   var scratchCount: Int {
-    let live = encoder.blocks.dropFirst(encoder.firstLoRABlock - 1)
-    let backward = live.map { $0.backwardScratchCount(tokens: encoder.tokens) }.max() ?? 0
-    let forward = frozenBlock.savedCount + frozenBlock.scratchCount
-    return max(backward, forward, liveBlocks.map(\.scratchCount).max() ?? 0) + 64
+    let live = liveBlocks.map { max($0.scratchCount, isTraining ? $0.backwardScratchCount : 0) }.max() ?? 0
+    return max(frozenBlock.scratchCount, live)
   }
 
   /// h⁽ⁱ⁾ [1 + N, D], after `forwardFrozen` or a cached row has been read, and `forwardLive`.
@@ -91,15 +88,14 @@ struct EncoderTrace: Sendable {
   ///
   /// - Parameter upTo: the last layer wanted; m − 1, or less where the tail is already there.
   func forwardFrozen(_ memory: Floats, _ at: Places, upTo last: Int, scratch: Floats) {
-    let saved = scratch
-    let blockScratch = scratch + frozenBlock.savedCount
     // While only fused layers are wanted the tail's place holds a cached value that must stay.
     let isWhole = last == encoder.firstLoRABlock - 1
     let h = isWhole ? memory + at.tail : memory + at.gradient
     encoder.embed(h, patches: memory + at.patches)
     for layer in 0...last {
       if layer > 0 {
-        encoder.blocks[layer - 1].forward(h, h, saved: saved, scratch: blockScratch, frozenBlock)
+        // A frozen block keeps nothing.
+        encoder.blocks[layer - 1].forward(h, h, saved: h, scratch: scratch, frozenBlock)
       }
       if let offset = at.features[layer] { copy(memory + offset, h, size) }
     }

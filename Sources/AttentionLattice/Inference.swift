@@ -19,18 +19,18 @@ public final class Inference: @unchecked Sendable {
   /// - Parameter keepsSideLayers: gives each side layer's input a place of its own, for looking at them.
   public init(_ model: LatticeModel, keepsSideLayers: Bool = false) {
     self.model = model
-    let trace = EncoderTrace(model)
+    let trace = EncoderTrace(model, isTraining: false)
     self.trace = trace
     let D = model.encoder.width
     var layout = Layout()
-    encoderPlaces = trace.places(&layout, keepsAll: false)
-    sidePlaces = model.side.places(&layout, encoderWidth: D, keepsAll: keepsSideLayers)
+    encoderPlaces = trace.places(&layout)
+    sidePlaces = model.side.places(&layout, encoderWidth: D, keeping: .nothing, keepsInputs: keepsSideLayers)
     attentionPlaces = model.attention.places(&layout)
     perceptionPlaces = model.perception.places(&layout)
     memory = Buffer(layout.count)
     scratch = Buffer(
       64 + max(
-        trace.scratchCount, model.side.scratchCount(encoderWidth: D), model.attention.scratchCount,
+        trace.scratchCount, model.side.scratchCount(encoderWidth: D, sidePlaces), model.attention.scratchCount,
         model.perception.scratchCount))
   }
 
@@ -102,7 +102,7 @@ public final class Inference: @unchecked Sendable {
   public func probabilities() -> [Float] {
     var p = [Float](repeating: 0, count: model.options.classes)
     p.withUnsafeMutableBufferPointer { target in
-      if let base = target.baseAddress { softmaxRows(base, logits, rows: 1, columns: target.count) }
+      if let base = target.baseAddress { softmax(base, logits, target.count) }
     }
     return p
   }

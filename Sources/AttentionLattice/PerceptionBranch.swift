@@ -70,8 +70,6 @@ public struct PerceptionBranch: Sendable {
     let normed: Int
     let mean: Int
     let inverse: Int
-    /// h⁽ᵏ⁾ ⊙ α [N, D].
-    let u: Int
     /// By stage: before its norm and after ReLU [g·g, c]; pooled [h·h, c]; the maxima's places, as bytes.
     let convolved: [Int]
     let activated: [Int]
@@ -93,7 +91,7 @@ public struct PerceptionBranch: Sendable {
     let hasNorm = inputNorm != nil
     return Places(
       normed: layout.take(hasNorm ? N * width : 0), mean: layout.take(hasNorm ? N : 0),
-      inverse: layout.take(hasNorm ? N : 0), u: layout.take(N * width),
+      inverse: layout.take(hasNorm ? N : 0),
       convolved: stages.map { layout.take($0.grid * $0.grid * $0.channels) },
       activated: stages.map { layout.take($0.grid * $0.grid * $0.channels) },
       pooled: stages.map { layout.take($0.pooledGrid * $0.pooledGrid * $0.channels) },
@@ -125,12 +123,7 @@ public struct PerceptionBranch: Sendable {
 
   /// Stage 1's convolution of x ⊙ α, before its norm; α nil stands for 1.
   func forwardFirst(_ memory: Floats, _ at: Places, input x: ConstFloats, alpha: ConstFloats?, scratch: Floats) -> Floats {
-    var u = x
-    if let alpha {
-      scaleRows(memory + at.u, x, alpha, rows: grid * grid, columns: width)
-      u = ConstFloats(memory + at.u)
-    }
-    stages[0].convolution.forward(memory + at.convolved[0], u, grid: grid, scratch: scratch)
+    stages[0].convolution.forward(memory + at.convolved[0], x, factors: alpha, grid: grid, scratch: scratch)
     return memory + at.convolved[0]
   }
 
@@ -230,8 +223,7 @@ public struct PerceptionBranch: Sendable {
     let needsInput = dh != nil || dAlpha != nil
     let du = scratch + stage.convolution.scratchCount(grid: grid)
     stage.convolution.backward(
-      needsInput ? du : nil, d, alpha == nil ? x : ConstFloats(memory + at.u), grid: grid, slot: slot,
-      scratch: scratch)
+      needsInput ? du : nil, d, x, factors: alpha, grid: grid, slot: slot, scratch: scratch)
     guard needsInput else { return }
     if let alpha, let dAlpha {
       scaleRowsBackward(du, dAlpha, du, x, alpha, rows: N, columns: width)

@@ -71,7 +71,6 @@ public struct SideBranch: Sendable {
   struct Places: Sendable {
     /// The input of layer i at index i − 1, and h_SBN last: each [N, d].
     let inputs: [Int]
-    let fused: [Int]
     let means: [Int]
     let inverses: [Int]
     let layers: [Int]
@@ -81,31 +80,52 @@ public struct SideBranch: Sendable {
     let positionGradient: Int
   }
 
-  /// - Parameter keepsAll: false where no backward pass follows; then layers share one place.
-  func places(_ layout: inout Layout, encoderWidth D: Int, keepsAll: Bool) -> Places {
-    let block = layers[0].places(tokens: patches)
+  /// - Parameters:
+  ///   - keeping: what the layers keep: `.inputs` where a backward pass follows, else `.nothing`.
+  ///   - keepsInputs: whether each layer's input has a place of its own.
+  func places(
+    _ layout: inout Layout, encoderWidth D: Int, keeping: TransformerBlock.Keeping, keepsInputs: Bool
+  ) -> Places {
+    let block = layers[0].places(tokens: patches, keeping: keeping)
     let size = patches * width
-    var shared: Int?
-    func layer() -> Int {
-      if keepsAll { return layout.take(block.savedCount) }
-      if shared == nil { shared = layout.take(block.savedCount) }
-      return shared ?? 0
-    }
-    let inputs = keepsAll
+    let inputs = keepsInputs
       ? (0...layers.count).map { _ in layout.take(size) }
       : [Int](repeating: layout.take(size), count: layers.count + 1)
+    let isTraining = keeping != .nothing
     return Places(
-      inputs: inputs, fused: fusions.map { _ in layout.take(patches * D) },
-      means: fusions.map { _ in layout.take(patches) }, inverses: fusions.map { _ in layout.take(patches) },
-      layers: layers.map { _ in layer() }, block: block, gradient: layout.take(keepsAll ? size : 0),
-      positionGradient: layout.take(keepsAll ? size : 0))
+      inputs: inputs, means: fusions.map { _ in layout.take(patches) },
+      inverses: fusions.map { _ in layout.take(patches) }, layers: layers.map { _ in layout.take(block.savedCount) },
+      block: block, gradient: layout.take(isTraining ? size : 0), positionGradient: layout.take(isTraining ? size : 0))
   }
 
   /// The floats of scratch that a thread needs.
-  func scratchCount(encoderWidth D: Int) -> Int {
-    let block = layers[0].places(tokens: patches)
-    return max(block.scratchCount, layers[0].backwardScratchCount(tokens: patches))
-      + 2 * (patches * D + 16) + max(patches * width, D) + 32
+  func scratchCount(encoderWidth D: Int, _ at: Places) -> Int {
+    var fusion = Layout()
+    _ = FusionScratch(&fusion, self, encoderWidth: D)
+    return max(at.block.scratchCount, at.block.backwardScratchCount, fusion.count)
+  }
+
+  /// Where a fused layer's normed tokens lie in scratch, their gradient, what they add to a layer's input, a gradient
+  /// that nobody wants, and a row.
+  private struct FusionScratch {
+    let normed: Int
+    let dNormed: Int
+    let added: Int
+    let unused: Int
+    let row: Int
+
+    init(_ layout: inout Layout, _ side: SideBranch, encoderWidth D: Int) {
+      normed = layout.take(side.patches * D)
+      dNormed = layout.take(side.patches * D)
+      added = layout.take(side.patches * side.width)
+      unused = layout.take(side.patches * D)
+      row = layout.take(D)
+    }
+  }
+
+  private func fusionScratch(encoderWidth D: Int) -> FusionScratch {
+    var layout = Layout()
+    return FusionScratch(&layout, self, encoderWidth: D)
   }
 
   /// h_SBN [N, d], at the last of `inputs`, from the image's patches and the encoder's features.
@@ -115,17 +135,17 @@ public struct SideBranch: Sendable {
     _ memory: Floats, _ at: Places, patches x: ConstFloats, feature: (Int) -> ConstFloats, scratch: Floats
   ) {
     let size = patches * width
+    let own = fusionScratch(encoderWidth: fusions.first?.norm.width ?? 0)
     patch.forward(memory + at.inputs[0], x, low: nil, rows: patches)
     for index in layers.indices {
       let v = memory + at.inputs[index]
       accumulate(v, position.values, size)
       if index < fusions.count {
-        let fused = memory + at.fused[index]
         fusions[index].norm.forward(
-          fused, feature(fusions[index].layer), mean: memory + at.means[index],
+          scratch + own.normed, feature(fusions[index].layer), mean: memory + at.means[index],
           inverse: memory + at.inverses[index], rows: patches)
-        fusions[index].linear.forward(scratch, fused, low: nil, rows: patches)
-        accumulate(v, scratch, size)
+        fusions[index].linear.forward(scratch + own.added, scratch + own.normed, low: nil, rows: patches)
+        accumulate(v, scratch + own.added, size)
       }
       layers[index].forward(memory + at.inputs[index + 1], v, saved: memory + at.layers[index], scratch: scratch, at.block)
     }
@@ -145,14 +165,14 @@ public struct SideBranch: Sendable {
       needsInput: true, at.block)
     if index < fusions.count {
       let fusion = fusions[index]
-      let dFused = scratch
-      let unused = scratch + (patches * D + 16)
-      let row = unused + (patches * D + 16)
+      let own = fusionScratch(encoderWidth: D)
+      let (mean, inverse, h) = (memory + at.means[index], memory + at.inverses[index], feature(fusion.layer))
+      fusion.norm.forwardAgain(scratch + own.normed, h, mean: mean, inverse: inverse, rows: patches)
       fusion.linear.backward(
-        dFused, d, memory + at.fused[index], low: nil, slot: slot, scratch: nil, rows: patches)
+        scratch + own.dNormed, d, scratch + own.normed, low: nil, slot: slot, scratch: nil, rows: patches)
       fusion.norm.backward(
-        featureGradient(fusion.layer) ?? unused, dFused, feature(fusion.layer), mean: memory + at.means[index],
-        inverse: memory + at.inverses[index], slot: slot, scratch: row, rows: patches)
+        featureGradient(fusion.layer) ?? scratch + own.unused, scratch + own.dNormed, h, mean: mean, inverse: inverse,
+        slot: slot, scratch: scratch + own.row, rows: patches)
     }
     accumulate(memory + at.positionGradient, d, patches * width)
   }

@@ -68,12 +68,12 @@ public final class TrainingPass: @unchecked Sendable {
     self.team = team
     self.exchange = exchange
     self.plan = plan
-    let trace = EncoderTrace(model)
+    let trace = EncoderTrace(model, isTraining: true)
     self.trace = trace
     let D = model.encoder.width
     var layout = Layout()
-    encoderPlaces = trace.places(&layout, keepsAll: true)
-    sidePlaces = model.side.places(&layout, encoderWidth: D, keepsAll: true)
+    encoderPlaces = trace.places(&layout)
+    sidePlaces = model.side.places(&layout, encoderWidth: D, keeping: .inputs, keepsInputs: true)
     attentionPlaces = model.attention.places(&layout)
     perceptionPlaces = model.perception.places(&layout)
     memoryCount = layout.count
@@ -82,7 +82,7 @@ public final class TrainingPass: @unchecked Sendable {
     }.max() ?? 0
     memory = Buffer(max(capacity, 1) * memoryCount)
     let scratchCount = [
-      trace.scratchCount, model.side.scratchCount(encoderWidth: D), model.attention.scratchCount,
+      trace.scratchCount, model.side.scratchCount(encoderWidth: D, sidePlaces), model.attention.scratchCount,
       model.perception.scratchCount,
     ].max() ?? 0
     scratch = (0..<team.threadCount).map { _ in Buffer(scratchCount + 64) }

@@ -6,7 +6,7 @@ import Foundation
 import Randomness
 
 /// A ViT-B/16 with random weights in open_clip's names, in a temporary file.
-enum RandomEncoder {
+public enum RandomEncoder {
   /// Writes the file on each machine and hands it to `body`; it is gone when `body` returns.
   static func with<Value>(_ cluster: Cluster, _ body: (String) throws -> Value) throws -> Value {
     let path = "\(NSTemporaryDirectory())/ala-bench-\(getppid())-vit-b16.safetensors"
@@ -18,13 +18,12 @@ enum RandomEncoder {
     return try body(path)
   }
 
-  private static func write(to path: String) throws {
+  /// Writes the file: [out, in] weights uniform in ±1/√in, norms about 1.
+  public static func write(to path: String) throws {
     let (D, p, blocks, tokens) = (768, 16, 12, 197)
-    var tensors: [(name: String, shape: [Int], values: [Float])] = []
+    var tensors: [(name: String, shape: [Int], scale: Float, centre: Float)] = []
     func add(_ name: String, _ shape: [Int], _ scale: Float, about centre: Float = 0) {
-      var stream = RandomStream(seed: 1, name: name)
-      let factor = 2 * scale / Float(UInt32.max)
-      tensors.append((name, shape, (0..<shape.reduce(1, *)).map { _ in Float(stream.bits()) * factor - scale + centre }))
+      tensors.append((name, shape, scale, centre))
     }
     add("visual.conv1.weight", [D, 3, p, p], 0.05)
     add("visual.class_embedding", [D], 0.5)
@@ -42,6 +41,11 @@ enum RandomEncoder {
         add("\(stem).\(name)bias", [outputs], 0.02)
       }
     }
-    try writeSafetensors(tensors, to: path)
+    try writeSafetensors(tensors.map { ($0.name, $0.shape) }, to: path) { index in
+      let (name, shape, scale, centre) = tensors[index]
+      var stream = RandomStream(seed: 1, name: name)
+      let factor = 2 * scale / Float(UInt32.max)
+      return (0..<shape.reduce(1, *)).map { _ in Float(stream.bits()) * factor - scale + centre }
+    }
   }
 }

@@ -10,11 +10,21 @@ import Foundation
 public func writeSafetensors(
   _ tensors: [(name: String, shape: [Int], values: [Float])], metadata: [String: String] = [:], to path: String
 ) throws {
+  try writeSafetensors(tensors.map { ($0.name, $0.shape) }, metadata: metadata, to: path) { tensors[$0].values }
+}
+
+/// The same of tensors that are made one at a time, so that they need never be in memory together.
+///
+/// - Parameter values: of the tensor with the given index.
+public func writeSafetensors(
+  _ tensors: [(name: String, shape: [Int])], metadata: [String: String] = [:], to path: String,
+  values: (Int) throws -> [Float]
+) throws {
   var entries: [String: Any] = [:]
   if !metadata.isEmpty { entries["__metadata__"] = metadata }
   var offset = 0
   for tensor in tensors {
-    let bytes = tensor.values.count * 4
+    let bytes = tensor.shape.reduce(1, *) * 4
     entries[tensor.name] = [
       "dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, offset + bytes],
     ]
@@ -22,12 +32,9 @@ public func writeSafetensors(
   }
   var header = try JSONSerialization.data(withJSONObject: entries, options: [.sortedKeys, .withoutEscapingSlashes])
   while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
-  var file = [UInt8]()
-  file.reserveCapacity(8 + header.count + offset)
-  withUnsafeBytes(of: UInt64(header.count).littleEndian) { file.append(contentsOf: $0) }
-  file.append(contentsOf: header)
-  for tensor in tensors {
-    tensor.values.withUnsafeBytes { file.append(contentsOf: $0) }
+  try writeAtomically(to: path) { write in
+    try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try write($0) }
+    try header.withUnsafeBytes { try write($0) }
+    for index in tensors.indices { try values(index).withUnsafeBytes { try write($0) } }
   }
-  try writeAtomically(file, to: path)
 }

@@ -7,11 +7,16 @@ import Foundation
 ///
 /// - Throws: `Failure` 73 naming the path; the earlier file is left as it was.
 public func writeAtomically(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
+  try writeAtomically(to: path) { try $0(bytes) }
+}
+
+/// The same for a file that is written part by part: `body` hands each to the function that it is given.
+public func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws {
   let temporary = temporaryName(for: path)
   let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else { throw cannotWrite(path) }
   do {
-    try writeFully(bytes, to: descriptor, path: path)
+    try body { try writeFully($0, to: descriptor, path: path) }
     guard fsync(descriptor) == 0 else { throw cannotWrite(path) }
   } catch {
     close(descriptor)

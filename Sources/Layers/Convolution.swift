@@ -30,43 +30,40 @@ public struct Convolution: Sendable {
     .normal((2 / Double(outputs * kernel * kernel)).squareRoot())
   }
 
-  /// Columns of the gathered neighbourhood.
-  private var gathered: Int { kernel * kernel * inputs }
+  /// The floats of scratch that a thread needs, forward or backward: the triples, and their gradient.
+  public func scratchCount(grid g: Int) -> Int { kernel == 3 ? 2 * triplesCount(grid: g) : 0 }
 
-  /// The floats of scratch that a thread needs, forward or backward.
-  public func scratchCount(grid g: Int) -> Int { kernel == 3 ? 2 * (g * g * gathered + 16) : 0 }
+  private func triplesCount(grid g: Int) -> Int { (tripleRows(grid: g) * 3 * inputs + 15) / 16 * 16 }
 
-  /// y [g·g, outputs] of x [g·g, inputs].
-  public func forward(_ y: Floats, _ x: ConstFloats, grid g: Int, scratch: Floats) {
-    var source = x
+  /// y [g·g, outputs] of x [g·g, inputs], each position times its factor where given (kernel 3 only).
+  public func forward(_ y: Floats, _ x: ConstFloats, factors: ConstFloats? = nil, grid g: Int, scratch: Floats) {
     if kernel == 3 {
-      gatherNeighbours(scratch, x, grid: g, channels: inputs, padding: padding)
-      source = ConstFloats(scratch)
+      gatherTriples(scratch, x, factors: factors, grid: g, channels: inputs, padding: padding)
+      convolve(y, scratch, weight: weight.values, grid: g, inputs: inputs, outputs: outputs)
+    } else {
+      precondition(factors == nil)
+      multiplyTransposed(y, x, weight.values, m: g * g, n: outputs, k: inputs)
     }
-    if let bias { repeatRow(y, bias.values, rows: g * g, columns: outputs) }
-    multiplyTransposed(
-      y, source, weight.values, m: g * g, n: outputs, k: gathered, beta: bias == nil ? 0 : 1)
+    if let bias { addRow(y, y, bias.values, rows: g * g, columns: outputs) }
   }
 
-  /// The gradient of `forward`; dx [g·g, inputs] is overwritten, or left out where nil.
+  /// The gradient of `forward` with respect to what is convolved (x times its factors); dx [g·g, inputs] is
+  /// overwritten, or left out where nil.
   public func backward(
-    _ dx: Floats?, _ dy: ConstFloats, _ x: ConstFloats, grid g: Int, slot: GradientSlot, scratch: Floats
+    _ dx: Floats?, _ dy: ConstFloats, _ x: ConstFloats, factors: ConstFloats? = nil, grid g: Int, slot: GradientSlot,
+    scratch: Floats
   ) {
-    var source = x
-    if kernel == 3 {
-      gatherNeighbours(scratch, x, grid: g, channels: inputs, padding: padding)
-      source = ConstFloats(scratch)
-    }
-    multiplyOuter(slot.of(weight), dy, source, m: g * g, n: outputs, k: gathered)
     if let bias { accumulateRows(slot.of(bias), dy, rows: g * g, columns: outputs) }
-    guard let dx else { return }
-    if kernel == 1 {
-      multiply(dx, dy, weight.values, m: g * g, n: outputs, k: gathered)
+    if kernel == 3 {
+      gatherTriples(scratch, x, factors: factors, grid: g, channels: inputs, padding: padding)
+      let dTriples = scratch + triplesCount(grid: g)
+      convolveBackward(
+        dTriples: dx == nil ? nil : dTriples, dWeight: slot.of(weight), dy, scratch, weight: weight.values, grid: g,
+        inputs: inputs, outputs: outputs)
+      if let dx { gatherTriplesBackward(dx, dTriples, grid: g, channels: inputs, padding: padding) }
     } else {
-      let dColumns = scratch + (g * g * gathered + 16)
-      multiply(dColumns, dy, weight.values, m: g * g, n: outputs, k: gathered)
-      clear(dx, g * g * inputs)
-      gatherNeighboursBackward(dx, dColumns, grid: g, channels: inputs, padding: padding)
+      multiplyOuter(slot.of(weight), dy, x, m: g * g, n: outputs, k: inputs)
+      if let dx { multiply(dx, dy, weight.values, m: g * g, n: outputs, k: inputs) }
     }
   }
 }

@@ -29,6 +29,12 @@ public struct LayerNorm: @unchecked Sendable {
       columns: width)
   }
 
+  /// y [rows, width] once more, from the statistics that `forward` has kept.
+  public func forwardAgain(_ y: Floats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, rows: Int) {
+    layerNormApply(
+      y, x, weight: weight?.values, bias: bias?.values, mean: mean, inverse: inverse, rows: rows, columns: width)
+  }
+
   /// dx [rows, width] += the gradient of `forward`; the affine part's gradients are added to the slot.
   ///
   /// - Parameter scratch: [width].

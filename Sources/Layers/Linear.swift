@@ -67,13 +67,22 @@ public struct Linear: @unchecked Sendable {
   /// The floats that LoRA keeps for the backward pass of one row: x Aᵀ.
   public var lowRank: Int { lora?.rank ?? 0 }
 
-  /// y [rows, outputs] = x [rows, inputs]·Wᵀ + b + s·(x Aᵀ) Bᵀ.
+  /// y [rows, outputs] = x [rows, inputs]·Wᵀ + b + s·(x Aᵀ) Bᵀ, and a residual where given. The product is added to
+  /// what stands there already, which costs it nothing.
   ///
   /// - Parameters:
+  ///   - residual: [rows, outputs]; then y has no stride, and there is a bias.
   ///   - low: [rows, rank], written with x Aᵀ; needed where there is LoRA.
   ///   - strideY: between rows of y.
-  public func forward(_ y: Floats, _ x: ConstFloats, low: Floats?, rows: Int, strideY: Int? = nil) {
-    if let bias { repeatRow(y, bias.values, rows: rows, columns: outputs, stride: strideY) }
+  public func forward(
+    _ y: Floats, _ x: ConstFloats, residual: ConstFloats? = nil, low: Floats?, rows: Int, strideY: Int? = nil
+  ) {
+    if let bias, let residual {
+      precondition(strideY == nil)
+      addRow(y, residual, bias.values, rows: rows, columns: outputs)
+    } else if let bias {
+      repeatRow(y, bias.values, rows: rows, columns: outputs, stride: strideY)
+    }
     multiplyTransposed(
       y, x, weight.values, m: rows, n: outputs, k: inputs, strideY: strideY, beta: bias == nil ? 0 : 1)
     if let lora, let low {

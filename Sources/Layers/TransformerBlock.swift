@@ -7,17 +7,19 @@ public enum Activation: String, Sendable {
   case quickgelu
   case gelu
 
+  /// y = f(x); y may be x.
   func forward(_ y: Floats, _ x: ConstFloats, _ count: Int) {
     switch self {
-    case .quickgelu: Tensor.quickGELU(y, x, count)
+    case .quickgelu: quickGELU(y, x, count)
     case .gelu: Tensor.gelu(y, x, count)
     }
   }
 
-  func backward(_ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, _ count: Int) {
+  /// y = f(x), and x becomes f′(x).
+  func forwardAndDerivative(_ y: Floats, _ x: Floats, _ count: Int) {
     switch self {
-    case .quickgelu: quickGELUBackward(dx, dy, x, count)
-    case .gelu: geluBackward(dx, dy, x, count)
+    case .quickgelu: quickGELUAndDerivative(y, x, count)
+    case .gelu: geluAndDerivative(y, x, count)
     }
   }
 }
@@ -57,116 +59,144 @@ public struct TransformerBlock: Sendable {
 
   public var isTrained: Bool { maps.contains { $0.isTrained } }
 
+  /// What a forward pass keeps.
+  public enum Keeping: Sendable {
+    /// Nothing: inference, and frozen blocks below everything trained.
+    case nothing
+    /// What a gradient needs on its way through frozen maps.
+    case passage
+    /// What the gradients of trained maps need, too.
+    case inputs
+  }
+
   /// Where one sample's intermediate values lie: `saved` lives until the backward pass, `scratch` is a thread's.
+  ///
+  /// Normed inputs, attention probabilities and activations are not kept: the backward pass makes them again from
+  /// what is.
   public struct Places: Sendable {
     let tokens: Int
-    let normed1: Int
+    let keeping: Keeping
     let mean1: Int
     let inverse1: Int
     let qkv: Int
-    let probabilities: Int
+    let logSums: Int
     let attended: Int
     let middle: Int
-    let normed2: Int
     let mean2: Int
     let inverse2: Int
     let hidden: Int
-    let activated: Int
     let low: [Int]
-    /// Whether the inputs of linear maps are saved (something is trained) or lie in scratch.
-    let keepsInputs: Bool
     public let savedCount: Int
+    /// In scratch, forward.
+    let normed: Int
+    let square: Int
+    let activated: Int
     public let scratchCount: Int
+    /// In scratch, backward.
+    let dQKV: Int
+    let dHidden: Int
+    let dNormed: Int
+    let again: Int
+    let row: Int
+    let dLow: Int
+    public let backwardScratchCount: Int
   }
 
   /// - Parameter tokens: T, rows of a sample.
-  public func places(tokens T: Int) -> Places {
+  public func places(tokens T: Int, keeping: Keeping) -> Places {
     let D = width
-    let keepsInputs = isTrained
     var saved = Layout()
     var scratch = Layout()
-    func input(_ size: Int) -> Int { keepsInputs ? saved.take(size) : scratch.take(size) }
-    let normed1 = input(T * D)
-    let attended = input(T * D)
-    let normed2 = input(T * D)
-    let activated = input(T * hidden)
-    return Places(
-      tokens: T, normed1: normed1, mean1: saved.take(T), inverse1: saved.take(T), qkv: saved.take(T * 3 * D),
-      probabilities: saved.take(heads * T * T), attended: attended, middle: saved.take(T * D),
-      normed2: normed2, mean2: saved.take(T), inverse2: saved.take(T), hidden: saved.take(T * hidden),
-      activated: activated, low: maps.map { saved.take(T * $0.lowRank) }, keepsInputs: keepsInputs,
-      savedCount: saved.count, scratchCount: scratch.count)
-  }
+    func place(_ size: Int, isKept: Bool) -> Int { isKept ? saved.take(size) : scratch.take(size) }
+    let isBackward = keeping != .nothing
+    let squareCount = attentionScratchCount(tokens: T)
+    let (normed, square) = (scratch.take(T * D), scratch.take(squareCount))
+    let qkv = place(T * 3 * D, isKept: isBackward)
+    let middle = place(T * D, isKept: isBackward)
+    let hidden = place(T * hidden, isKept: isBackward)
+    let activated = isBackward ? scratch.take(T * self.hidden) : hidden
+    // Without a backward pass the normed input is done with when the attended values are made.
+    let attended = keeping == .inputs ? saved.take(T * D) : normed
+    let statistics = (0..<4).map { _ in saved.take(isBackward ? T : 0) }
+    let logSums = saved.take(isBackward ? heads * T : 0)
+    let low = maps.map { place(T * $0.lowRank, isKept: keeping == .inputs) }
 
-  /// The floats of scratch that a thread needs for the backward pass of a sample.
-  public func backwardScratchCount(tokens T: Int) -> Int {
-    let rank = maps.map { $0.lowRank }.max() ?? 0
-    return T * 3 * width + T * hidden + T * width + T * T + width + T * rank + 6 * 16
+    // The gradient of the hidden values is done with when that of q, k, v begins.
+    var backward = Layout()
+    let dHidden = backward.take(max(T * self.hidden, T * 3 * D))
+    return Places(
+      tokens: T, keeping: keeping, mean1: statistics[0], inverse1: statistics[1], qkv: qkv, logSums: logSums,
+      attended: attended, middle: middle, mean2: statistics[2], inverse2: statistics[3], hidden: hidden, low: low,
+      savedCount: saved.count, normed: normed, square: square, activated: activated, scratchCount: scratch.count,
+      dQKV: dHidden, dHidden: dHidden, dNormed: backward.take(T * D),
+      again: backward.take(max(T * self.hidden, T * D, 2 * squareCount)), row: backward.take(D),
+      dLow: backward.take(T * (maps.map { $0.lowRank }.max() ?? 0)), backwardScratchCount: backward.count)
   }
 
   /// y [T, D] of x [T, D]. y may be x where no backward pass follows.
   public func forward(_ y: Floats, _ x: ConstFloats, saved: Floats, scratch: Floats, _ at: Places) {
     let T = at.tokens
     let D = width
-    let inputs = at.keepsInputs ? saved : scratch
-    let (normed1, attended) = (inputs + at.normed1, inputs + at.attended)
-    let (normed2, activated) = (inputs + at.normed2, inputs + at.activated)
-    let (qkv, middle, hiddenValues) = (saved + at.qkv, saved + at.middle, saved + at.hidden)
+    let isBackward = at.keeping != .nothing
+    let kept = isBackward ? saved : scratch
+    let normed = scratch + at.normed
+    let attended = (at.keeping == .inputs ? saved : scratch) + at.attended
+    let low = at.keeping == .inputs ? saved : scratch
+    let (qkv, middle, hiddenValues) = (kept + at.qkv, kept + at.middle, kept + at.hidden)
+    func statistic(_ offset: Int) -> Floats? { isBackward ? saved + offset : nil }
 
-    norm1.forward(normed1, x, mean: saved + at.mean1, inverse: saved + at.inverse1, rows: T)
-    for (index, map) in [q, k, v].enumerated() {
-      map.forward(qkv + index * D, normed1, low: saved + at.low[index], rows: T, strideY: 3 * D)
-    }
+    norm1.forward(normed, x, mean: statistic(at.mean1), inverse: statistic(at.inverse1), rows: T)
+    q.forward(qkv, normed, low: low + at.low[0], rows: T, strideY: 3 * D)
+    k.forward(qkv + D, normed, low: low + at.low[1], rows: T, strideY: 3 * D)
+    v.forward(qkv + 2 * D, normed, low: low + at.low[2], rows: T, strideY: 3 * D)
     attention(
-      attended, probabilities: saved + at.probabilities, qkv, tokens: T, width: D, heads: heads)
-    out.forward(middle, attended, low: saved + at.low[3], rows: T)
-    accumulate(middle, x, T * D)
+      attended, logSums: statistic(at.logSums), qkv, scratch: scratch + at.square, tokens: T, width: D, heads: heads)
+    out.forward(middle, attended, residual: x, low: low + at.low[3], rows: T)
 
-    norm2.forward(normed2, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, rows: T)
-    fc1.forward(hiddenValues, normed2, low: saved + at.low[4], rows: T)
-    activation.forward(activated, hiddenValues, T * hidden)
-    fc2.forward(y, activated, low: saved + at.low[5], rows: T)
-    accumulate(y, middle, T * D)
+    norm2.forward(normed, middle, mean: statistic(at.mean2), inverse: statistic(at.inverse2), rows: T)
+    fc1.forward(hiddenValues, normed, low: low + at.low[4], rows: T)
+    let activated = scratch + at.activated
+    if at.keeping == .passage {
+      activation.forwardAndDerivative(activated, hiddenValues, T * hidden)
+    } else {
+      activation.forward(activated, hiddenValues, T * hidden)
+    }
+    fc2.forward(y, activated, residual: middle, low: low + at.low[5], rows: T)
   }
 
   /// The gradient of `forward`: d [T, D] is the gradient of y on entry and of x on return (unchanged in meaning
-  /// where `needsInput` is false: then only the weights' gradients are made).
+  /// where `needsInput` is false: then only the weights' gradients are made). Uses `saved` up.
   public func backward(
     _ d: Floats, _ x: ConstFloats, saved: Floats, scratch: Floats, slot: GradientSlot, needsInput: Bool,
     _ at: Places
   ) {
     let T = at.tokens
     let D = width
-    var layout = Layout()
-    let dQKV = scratch + layout.take(T * 3 * D)
-    let dHidden = scratch + layout.take(T * hidden)
-    let dNormed = scratch + layout.take(T * D)
-    let square = scratch + layout.take(T * T)
-    let row = scratch + layout.take(D)
-    let low = scratch + layout.take(0)
-    // Absent inputs are never read: a map without trained weights uses its weight alone.
-    let inputs = saved
-    let hiddenValues = saved + at.hidden
+    let isTrained = at.keeping == .inputs
+    let (dHidden, dQKV, dNormed) = (scratch + at.dHidden, scratch + at.dQKV, scratch + at.dNormed)
+    let (again, row, dLow) = (scratch + at.again, scratch + at.row, scratch + at.dLow)
+    let (middle, derivative) = (saved + at.middle, saved + at.hidden)
+    let low = ConstFloats(saved)
 
-    fc2.backward(
-      dHidden, d, inputs + at.activated, low: saved + at.low[5], slot: slot, scratch: low, rows: T)
-    activation.backward(dHidden, dHidden, hiddenValues, T * hidden)
-    fc1.backward(
-      dNormed, dHidden, inputs + at.normed2, low: saved + at.low[4], slot: slot, scratch: low, rows: T)
+    if isTrained { activation.forwardAndDerivative(again, derivative, T * hidden) }
+    fc2.backward(dHidden, d, again, low: low + at.low[5], slot: slot, scratch: dLow, rows: T)
+    scale(dHidden, by: derivative, T * hidden)
+    if isTrained { norm2.forwardAgain(again, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, rows: T) }
+    fc1.backward(dNormed, dHidden, again, low: low + at.low[4], slot: slot, scratch: dLow, rows: T)
     norm2.backward(
-      d, dNormed, saved + at.middle, mean: saved + at.mean2, inverse: saved + at.inverse2, slot: slot,
-      scratch: row, rows: T)
+      d, dNormed, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, slot: slot, scratch: row, rows: T)
 
-    out.backward(
-      dNormed, d, inputs + at.attended, low: saved + at.low[3], slot: slot, scratch: low, rows: T)
+    out.backward(dNormed, d, saved + at.attended, low: low + at.low[3], slot: slot, scratch: dLow, rows: T)
     attentionBackward(
-      dQKV, dNormed, probabilities: saved + at.probabilities, saved + at.qkv, scratch: square, tokens: T,
-      width: D, heads: heads)
-    for (index, map) in [q, k, v].enumerated() {
-      map.backward(
-        needsInput ? dNormed : nil, adding: index > 0, dQKV + index * D, inputs + at.normed1,
-        low: saved + at.low[index], slot: slot, scratch: low, rows: T, strideDY: 3 * D)
-    }
+      dQKV, dNormed, logSums: saved + at.logSums, saved + at.qkv, scratch: again, tokens: T, width: D, heads: heads)
+    if isTrained { norm1.forwardAgain(again, x, mean: saved + at.mean1, inverse: saved + at.inverse1, rows: T) }
+    let dInput = needsInput ? dNormed : nil
+    q.backward(dInput, dQKV, again, low: low + at.low[0], slot: slot, scratch: dLow, rows: T, strideDY: 3 * D)
+    k.backward(
+      dInput, adding: true, dQKV + D, again, low: low + at.low[1], slot: slot, scratch: dLow, rows: T, strideDY: 3 * D)
+    v.backward(
+      dInput, adding: true, dQKV + 2 * D, again, low: low + at.low[2], slot: slot, scratch: dLow, rows: T,
+      strideDY: 3 * D)
     if needsInput {
       norm1.backward(
         d, dNormed, x, mean: saved + at.mean1, inverse: saved + at.inverse1, slot: slot, scratch: row, rows: T)

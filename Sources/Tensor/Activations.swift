@@ -8,13 +8,13 @@ public func gelu(_ y: Floats, _ x: ConstFloats, _ count: Int) {
   }
 }
 
-/// dx = dy·(Φ(x) + x·φ(x)); dx may be dy.
-public func geluBackward(_ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, _ count: Int) {
-  map(dx, dy, x, count) { dy, x in
+/// y = x·Φ(x), and x becomes the derivative Φ(x) + x·φ(x).
+public func geluAndDerivative(_ y: Floats, _ x: Floats, _ count: Int) {
+  map(y, x, count) { x in
     let half = Vector(repeating: 0.5)
     let cumulative = half + half * errorFunction(x * Vector(repeating: 0.707_106_77))
     let density = exponential(x * x * Vector(repeating: -0.5)) * Vector(repeating: 0.398_942_28)
-    return dy * (cumulative + x * density)
+    return (x * cumulative, cumulative + x * density)
   }
 }
 
@@ -23,12 +23,12 @@ public func quickGELU(_ y: Floats, _ x: ConstFloats, _ count: Int) {
   map(y, x, count) { x in x * logistic(x * Vector(repeating: 1.702)) }
 }
 
-/// dx = dy·(σ + 1.702x·σ(1 − σ)), σ = σ(1.702x); dx may be dy.
-public func quickGELUBackward(_ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, _ count: Int) {
-  map(dx, dy, x, count) { dy, x in
+/// y = x·σ(1.702x), and x becomes the derivative σ + 1.702x·σ(1 − σ), σ = σ(1.702x).
+public func quickGELUAndDerivative(_ y: Floats, _ x: Floats, _ count: Int) {
+  map(y, x, count) { x in
     let z = x * Vector(repeating: 1.702)
     let s = logistic(z)
-    return dy * (s + z * s * (Vector(repeating: 1) - s))
+    return (x * s, s + z * s * (Vector(repeating: 1) - s))
   }
 }
 

@@ -1,46 +1,63 @@
 /// Multi-head self-attention of one sample, between the packed q, k, v and the output projection.
 ///
-/// qkv is [T, 3D]: q, then k, then v, each with its heads one after another, head width D/heads.
+/// qkv is [T, 3D]: q, then k, then v, each with its heads one after another, head width D/heads. The attention
+/// probabilities of one head at a time lie in scratch; the backward pass makes them again from what each row's
+/// exponentials add up to, so that [heads, T, T] is never kept.
 
-/// out [T, D] = softmax(q kᵀ/√(D/heads)) v, head by head. `probabilities` [heads, T, T] is kept for the backward pass.
+/// The distance between rows of a square of scores: whole vectors, so that no row has a tail.
+private func squareStride(tokens T: Int) -> Int { (T + vectorWidth - 1) / vectorWidth * vectorWidth }
+
+/// The floats of scratch that `attention` needs; `attentionBackward` needs twice as many.
+public func attentionScratchCount(tokens T: Int) -> Int { T * squareStride(tokens: T) }
+
+/// out [T, D] = softmax(q kᵀ/√(D/heads)) v, head by head.
+///
+/// - Parameters:
+///   - logSums: [heads, T], written with each row's log Σ exp of its scores, for the backward pass; or nil.
+///   - scratch: `attentionScratchCount`.
 public func attention(
-  _ out: Floats, probabilities: Floats, _ qkv: ConstFloats, tokens T: Int, width D: Int, heads: Int
+  _ out: Floats, logSums: Floats?, _ qkv: ConstFloats, scratch: Floats, tokens T: Int, width D: Int, heads: Int
 ) {
   let headWidth = D / heads
   let scale = 1 / Float(headWidth).squareRoot()
+  let stride = squareStride(tokens: T)
   for head in 0..<heads {
     let q = qkv + head * headWidth
-    let p = probabilities + head * T * T
+    let result = out + head * headWidth
     multiplyTransposed(
-      p, q, q + D, m: T, n: T, k: headWidth, strideX: 3 * D, strideW: 3 * D, scale: scale)
-    softmaxRows(p, p, rows: T, columns: T)
-    multiply(
-      out + head * headWidth, p, q + 2 * D, m: T, n: T, k: headWidth, strideDX: D, strideW: 3 * D)
+      scratch, q, q + D, m: T, n: T, k: headWidth, strideY: stride, strideX: 3 * D, strideW: 3 * D, scale: scale)
+    softmaxRows(scratch, logSums: logSums.map { $0 + head * T }, rows: T, columns: T, stride: stride)
+    multiply(result, scratch, q + 2 * D, m: T, n: T, k: headWidth, strideDX: D, strideDY: stride, strideW: 3 * D)
   }
 }
 
 /// The gradient of `attention`: dqkv [T, 3D] is overwritten.
 ///
-/// - Parameter scratch: [T, T].
+/// - Parameter scratch: twice `attentionScratchCount`.
 public func attentionBackward(
-  _ dqkv: Floats, _ dOut: ConstFloats, probabilities: ConstFloats, _ qkv: ConstFloats, scratch: Floats,
-  tokens T: Int, width D: Int, heads: Int
+  _ dqkv: Floats, _ dOut: ConstFloats, logSums: ConstFloats, _ qkv: ConstFloats, scratch: Floats, tokens T: Int,
+  width D: Int, heads: Int
 ) {
   let headWidth = D / heads
   let scale = 1 / Float(headWidth).squareRoot()
+  let stride = squareStride(tokens: T)
+  let p = scratch
+  let dp = scratch + attentionScratchCount(tokens: T)
   for head in 0..<heads {
     let q = qkv + head * headWidth
     let dq = dqkv + head * headWidth
-    let p = probabilities + head * T * T
     let dOutHead = dOut + head * headWidth
-    multiplyOuter(
-      dq + 2 * D, p, dOutHead, m: T, n: T, k: headWidth, strideDW: 3 * D, strideDY: T, strideX: D, beta: 0)
     multiplyTransposed(
-      scratch, dOutHead, q + 2 * D, m: T, n: T, k: headWidth, strideX: D, strideW: 3 * D)
-    softmaxRowsBackward(scratch, scratch, p, rows: T, columns: T)
-    multiply(dq, scratch, q + D, m: T, n: T, k: headWidth, strideDX: 3 * D, strideW: 3 * D, scale: scale)
+      p, q, q + D, m: T, n: T, k: headWidth, strideY: stride, strideX: 3 * D, strideW: 3 * D, scale: scale)
+    multiplyTransposed(
+      dp, dOutHead, q + 2 * D, m: T, n: T, k: headWidth, strideY: stride, strideX: D, strideW: 3 * D)
+    softmaxRowsBackward(dp, p, logSums: logSums + head * T, rows: T, columns: T, stride: stride)
     multiplyOuter(
-      dq + D, scratch, q, m: T, n: T, k: headWidth, strideDW: 3 * D, strideDY: T, strideX: 3 * D, scale: scale,
+      dq + 2 * D, p, dOutHead, m: T, n: T, k: headWidth, strideDW: 3 * D, strideDY: stride, strideX: D, beta: 0)
+    multiply(
+      dq, dp, q + D, m: T, n: T, k: headWidth, strideDX: 3 * D, strideDY: stride, strideW: 3 * D, scale: scale)
+    multiplyOuter(
+      dq + D, dp, q, m: T, n: T, k: headWidth, strideDW: 3 * D, strideDY: stride, strideX: 3 * D, scale: scale,
       beta: 0)
   }
 }

@@ -1,60 +1,83 @@
-/// Convolutions of stride 1 that keep the grid, on token-major maps: [g·g, channels], row-major positions.
+/// 3×3 convolutions of stride 1 that keep the grid, on token-major maps [g·g, channels], row-major positions.
 ///
-/// A k×k convolution is a gather of its k² neighbours (`gatherNeighbours`, [g·g, k·k·C], ordered kernel row,
-/// kernel column, channel) and a matrix product with the weight in the same order, [out, k, k, in].
+/// Of each position only its three neighbours in a row are gathered, for the rows of the grid and one beyond each
+/// end: triples [(g+2)·g, 3·C]. For a row of the kernel the sources of all outputs are then the same triples moved by
+/// g rows, so that the convolution is three products added up, and its buffer a third of the gathered neighbourhood.
 
 /// What stands beyond the border of a map.
 public enum Padding: String, Sendable {
   case zeros
   case replicate
+
+  /// The position in 0..<g that stands for one of −1...g; nil for a zero.
+  fileprivate func source(_ position: Int, grid g: Int) -> Int? {
+    if (0..<g).contains(position) { return position }
+    return self == .zeros ? nil : min(max(position, 0), g - 1)
+  }
 }
 
-/// columns [g·g, 9·C] from x [g·g, C]: the 3×3 neighbourhood of each position.
-public func gatherNeighbours(
-  _ columns: Floats, _ x: ConstFloats, grid g: Int, channels C: Int, padding: Padding
+/// Rows of the triples of a map: (g+2)·g.
+public func tripleRows(grid g: Int) -> Int { (g + 2) * g }
+
+/// triples [(g+2)·g, 3·C] from x [g·g, C], each position times its factor where given (h ⊙ α).
+public func gatherTriples(
+  _ triples: Floats, _ x: ConstFloats, factors: ConstFloats?, grid g: Int, channels C: Int, padding: Padding
 ) {
-  for row in 0..<g {
+  for row in -1...g {
     for column in 0..<g {
-      var target = columns + (row * g + column) * 9 * C
-      for dr in -1...1 {
-        for dc in -1...1 {
-          let r = row + dr
-          let c = column + dc
-          let isInside = r >= 0 && r < g && c >= 0 && c < g
-          if isInside {
-            copy(target, x + (r * g + c) * C, C)
-          } else {
-            switch padding {
-            case .zeros: clear(target, C)
-            case .replicate: copy(target, x + (min(max(r, 0), g - 1) * g + min(max(c, 0), g - 1)) * C, C)
-            }
-          }
-          target += C
+      let target = triples + ((row + 1) * g + column) * 3 * C
+      for tap in 0..<3 {
+        guard let r = padding.source(row, grid: g), let c = padding.source(column + tap - 1, grid: g) else {
+          clear(target + tap * C, C)
+          continue
+        }
+        let source = r * g + c
+        if let factors {
+          scaleRows(target + tap * C, x + source * C, factors + source, rows: 1, columns: C)
+        } else {
+          copy(target + tap * C, x + source * C, C)
         }
       }
     }
   }
 }
 
-/// The gradient of `gatherNeighbours`: dx [g·g, C] += what each neighbourhood hands back.
-public func gatherNeighboursBackward(
-  _ dx: Floats, _ dColumns: ConstFloats, grid g: Int, channels C: Int, padding: Padding
-) {
-  for row in 0..<g {
+/// The gradient of `gatherTriples` without factors: dx [g·g, C] is overwritten.
+public func gatherTriplesBackward(_ dx: Floats, _ dTriples: ConstFloats, grid g: Int, channels C: Int, padding: Padding) {
+  clear(dx, g * g * C)
+  for row in -1...g {
+    guard let r = padding.source(row, grid: g) else { continue }
     for column in 0..<g {
-      var source = dColumns + (row * g + column) * 9 * C
-      for dr in -1...1 {
-        for dc in -1...1 {
-          let r = row + dr
-          let c = column + dc
-          if r >= 0 && r < g && c >= 0 && c < g {
-            accumulate(dx + (r * g + c) * C, source, C)
-          } else if padding == .replicate {
-            accumulate(dx + (min(max(r, 0), g - 1) * g + min(max(c, 0), g - 1)) * C, source, C)
-          }
-          source += C
-        }
+      let source = dTriples + ((row + 1) * g + column) * 3 * C
+      for tap in 0..<3 {
+        guard let c = padding.source(column + tap - 1, grid: g) else { continue }
+        accumulate(dx + (r * g + c) * C, source + tap * C, C)
       }
+    }
+  }
+}
+
+/// y [g·g, out] = the convolution of triples [(g+2)·g, 3·in] by weight [out, 3, 3, in].
+public func convolve(_ y: Floats, _ triples: ConstFloats, weight: ConstFloats, grid g: Int, inputs: Int, outputs: Int) {
+  let k = 3 * inputs
+  for row in 0..<3 {
+    multiplyTransposed(
+      y, triples + row * g * k, weight + row * k, m: g * g, n: outputs, k: k, strideW: 3 * k, beta: row == 0 ? 0 : 1)
+  }
+}
+
+/// The gradients of `convolve`: dWeight [out, 3, 3, in] is added to; dTriples [(g+2)·g, 3·in] is overwritten where
+/// given.
+public func convolveBackward(
+  dTriples: Floats?, dWeight: Floats, _ dy: ConstFloats, _ triples: ConstFloats, weight: ConstFloats, grid g: Int,
+  inputs: Int, outputs: Int
+) {
+  let k = 3 * inputs
+  if let dTriples { clear(dTriples, tripleRows(grid: g) * k) }
+  for row in 0..<3 {
+    multiplyOuter(dWeight + row * k, dy, triples + row * g * k, m: g * g, n: outputs, k: k, strideDW: 3 * k)
+    if let dTriples {
+      multiply(dTriples + row * g * k, dy, weight + row * k, m: g * g, n: outputs, k: k, strideW: 3 * k, beta: 1)
     }
   }
 }

@@ -5,6 +5,11 @@ public func accumulate(_ y: Floats, _ x: ConstFloats, _ count: Int) {
   map(y, y, x, count) { $0 + $1 }
 }
 
+/// y *= x.
+public func scale(_ y: Floats, by x: ConstFloats, _ count: Int) {
+  map(y, y, x, count) { $0 * $1 }
+}
+
 /// y = x.
 public func copy(_ y: Floats, _ x: ConstFloats, _ count: Int) {
   y.update(from: x, count: count)
@@ -15,9 +20,14 @@ public func clear(_ y: Floats, _ count: Int) {
   y.update(repeating: 0, count: count)
 }
 
-/// Fills each of `rows` rows of y with `row` [columns]: a bias, before a product is added to it.
+/// Each of `rows` rows of y = `row` [columns]: a bias, before a product is added to it.
 public func repeatRow(_ y: Floats, _ row: ConstFloats, rows: Int, columns: Int, stride: Int? = nil) {
   for r in 0..<rows { (y + r * (stride ?? columns)).update(from: row, count: columns) }
+}
+
+/// y [rows, columns] = x, with `row` [columns] added to each row: residual and bias, before a product is added.
+public func addRow(_ y: Floats, _ x: ConstFloats, _ row: ConstFloats, rows: Int, columns: Int) {
+  for r in 0..<rows { map(y + r * columns, x + r * columns, row, columns) { $0 + $1 } }
 }
 
 /// sum [columns] += the rows of x [rows, columns], in row order: the gradient of a bias.

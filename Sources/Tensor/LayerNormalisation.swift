@@ -18,22 +18,41 @@ public func layerNorm(
     let scale = 1 / (variance + eps).squareRoot()
     mean?[r] = mu
     inverse?[r] = scale
-    let factor = Vector(repeating: scale)
-    if let weight, let bias {
-      var i = 0
-      while i + vectorWidth <= columns {
-        store(load(bias + i).addingProduct((load(xr + i) - centre) * factor, load(weight + i)), yr + i)
-        i += vectorWidth
-      }
-      if i < columns {
-        let n = columns - i
-        storePart(
-          loadPart(bias + i, n).addingProduct((loadPart(xr + i, n) - centre) * factor, loadPart(weight + i, n)),
-          yr + i, n)
-      }
-    } else {
-      map(yr, xr, columns) { ($0 - centre) * factor }
-    }
+    layerNormRow(yr, xr, weight: weight, bias: bias, mean: mu, inverse: scale, columns: columns)
+  }
+}
+
+/// y of `layerNorm` once more, from the mean and inverse that it has kept.
+public func layerNormApply(
+  _ y: Floats, _ x: ConstFloats, weight: ConstFloats?, bias: ConstFloats?, mean: ConstFloats, inverse: ConstFloats,
+  rows: Int, columns: Int
+) {
+  for r in 0..<rows {
+    layerNormRow(
+      y + r * columns, x + r * columns, weight: weight, bias: bias, mean: mean[r], inverse: inverse[r],
+      columns: columns)
+  }
+}
+
+@inline(__always)
+private func layerNormRow(
+  _ y: Floats, _ x: ConstFloats, weight: ConstFloats?, bias: ConstFloats?, mean: Float, inverse: Float, columns: Int
+) {
+  let centre = Vector(repeating: mean)
+  let factor = Vector(repeating: inverse)
+  guard let weight, let bias else {
+    map(y, x, columns) { ($0 - centre) * factor }
+    return
+  }
+  var i = 0
+  while i + vectorWidth <= columns {
+    store(load(bias + i).addingProduct((load(x + i) - centre) * factor, load(weight + i)), y + i)
+    i += vectorWidth
+  }
+  if i < columns {
+    let n = columns - i
+    storePart(
+      loadPart(bias + i, n).addingProduct((loadPart(x + i, n) - centre) * factor, loadPart(weight + i, n)), y + i, n)
   }
 }
 

@@ -2,43 +2,90 @@ import Foundation
 
 /// Softmax over rows, and the cross-entropy that ends both branches.
 
-/// p [rows, columns] = softmax of x's rows; p may be x.
-public func softmaxRows(_ p: Floats, _ x: ConstFloats, rows: Int, columns: Int) {
+/// The columns of a row's last vector that are part of it; what lies beyond is left out of every sum.
+@inline(__always)
+private func lastColumns(_ columns: Int) -> SIMDMask<SIMD16<Int32>> {
+  let first = (columns - 1) / vectorWidth * vectorWidth
+  return SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) .< Int32(columns - first)
+}
+
+/// x [rows, columns] becomes the softmax of its rows, in place. Rows lie `stride` apart, a multiple of the vector's
+/// width; what stands between `columns` and `stride` is overwritten.
+///
+/// - Parameter logSums: [rows], written with log Σ exp x of each row; or nil.
+public func softmaxRows(_ x: Floats, logSums: Floats?, rows: Int, columns: Int, stride: Int) {
+  precondition(stride % vectorWidth == 0 && stride >= columns)
+  let mask = lastColumns(columns)
+  let lowest = Vector(repeating: -.infinity)
+  let last = (columns - 1) / vectorWidth * vectorWidth
   for r in 0..<rows {
-    let xr = x + r * columns
-    let pr = p + r * columns
-    var largest = -Float.infinity
+    let row = x + r * stride
+    store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
+    var top = load(row + last)
     var i = 0
-    if columns >= vectorWidth {
-      var top = load(xr)
-      i = vectorWidth
-      while i + vectorWidth <= columns {
-        let v = load(xr + i)
-        top = top.replacing(with: v, where: v .> top)
-        i += vectorWidth
-      }
-      for lane in 0..<vectorWidth where top[lane] > largest { largest = top[lane] }
+    while i < last {
+      let v = load(row + i)
+      top = top.replacing(with: v, where: v .> top)
+      i += vectorWidth
     }
-    while i < columns {
-      if xr[i] > largest { largest = xr[i] }
-      i += 1
-    }
+    let largest = top.max()
     let shift = Vector(repeating: largest)
-    map(pr, xr, columns) { exponential($0 - shift) }
-    let total = sum(pr, pr, columns) { p, _ in p }
+    var sums = Vector.zero
+    i = 0
+    while i <= last {
+      let e = exponential(load(row + i) - shift)
+      sums += e
+      store(e, row + i)
+      i += vectorWidth
+    }
+    let total = orderedSum(sums)
+    logSums?[r] = largest + log(total)
     let factor = Vector(repeating: 1 / total)
-    map(pr, pr, columns) { $0 * factor }
+    i = 0
+    while i <= last {
+      store(load(row + i) * factor, row + i)
+      i += vectorWidth
+    }
   }
 }
 
-/// The gradient of `softmaxRows`: dx = p·(dp − Σ p·dp); dx may be dp.
-public func softmaxRowsBackward(_ dx: Floats, _ dp: ConstFloats, _ p: ConstFloats, rows: Int, columns: Int) {
+/// The gradient of `softmaxRows`, in place: `scores` become the probabilities p again, dp becomes p·(dp − Σ p·dp).
+public func softmaxRowsBackward(_ dp: Floats, _ scores: Floats, logSums: ConstFloats, rows: Int, columns: Int, stride: Int) {
+  precondition(stride % vectorWidth == 0 && stride >= columns)
+  let mask = lastColumns(columns)
+  let lowest = Vector(repeating: -.infinity)
+  let last = (columns - 1) / vectorWidth * vectorWidth
   for r in 0..<rows {
-    let pr = p + r * columns
-    let dpr = dp + r * columns
-    let dot = Vector(repeating: sum(pr, dpr, columns) { $0 * $1 })
-    map(dx + r * columns, dpr, pr, columns) { dp, p in p * (dp - dot) }
+    let row = scores + r * stride
+    let dRow = dp + r * stride
+    let shift = Vector(repeating: logSums[r])
+    store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
+    store(load(dRow + last).replacing(with: Vector.zero, where: .!mask), dRow + last)
+    var sums = Vector.zero
+    var i = 0
+    while i <= last {
+      let p = exponential(load(row + i) - shift)
+      store(p, row + i)
+      sums += p * load(dRow + i)
+      i += vectorWidth
+    }
+    let dot = Vector(repeating: orderedSum(sums))
+    i = 0
+    while i <= last {
+      store(load(row + i) * (load(dRow + i) - dot), dRow + i)
+      i += vectorWidth
+    }
   }
+}
+
+/// p [count] = softmax(x); p may be x.
+public func softmax(_ p: Floats, _ x: ConstFloats, _ count: Int) {
+  var largest = -Float.infinity
+  for i in 0..<count { largest = max(largest, x[i]) }
+  let shift = Vector(repeating: largest)
+  map(p, x, count) { exponential($0 - shift) }
+  let factor = Vector(repeating: 1 / sum(p, p, count) { p, _ in p })
+  map(p, p, count) { $0 * factor }
 }
 
 /// −log softmax(logits)[label], in double.
@@ -54,7 +101,7 @@ public func crossEntropy(_ logits: ConstFloats, label: Int, classes: Int) -> Dou
 public func crossEntropyBackward(
   _ dLogits: Floats, _ logits: ConstFloats, label: Int, classes: Int, scale: Float
 ) {
-  softmaxRows(dLogits, logits, rows: 1, columns: classes)
+  softmax(dLogits, logits, classes)
   dLogits[label] -= 1
   for c in 0..<classes { dLogits[c] *= scale }
 }

@@ -45,6 +45,23 @@ func map(_ y: Floats, _ a: ConstFloats, _ b: ConstFloats, _ count: Int, _ f: (Ve
   if i < count { storePart(f(loadPart(a + i, count - i), loadPart(b + i, count - i)), y + i, count - i) }
 }
 
+/// (y[i], x[i]) = f(x[i]): a function beside its derivative, which takes the argument's place.
+@inline(__always)
+func map(_ y: Floats, _ x: Floats, _ count: Int, _ f: (Vector) -> (Vector, Vector)) {
+  var i = 0
+  while i + vectorWidth <= count {
+    let (value, derivative) = f(load(x + i))
+    store(value, y + i)
+    store(derivative, x + i)
+    i += vectorWidth
+  }
+  if i < count {
+    let (value, derivative) = f(loadPart(x + i, count - i))
+    storePart(value, y + i, count - i)
+    storePart(derivative, x + i, count - i)
+  }
+}
+
 /// Σ f(a[i], b[i]) in sixteen interleaved partial sums, added up in index order: the order depends on `count` alone.
 @inline(__always)
 func sum(_ a: ConstFloats, _ b: ConstFloats, _ count: Int, _ f: (Vector, Vector) -> Vector) -> Float {
@@ -54,12 +71,19 @@ func sum(_ a: ConstFloats, _ b: ConstFloats, _ count: Int, _ f: (Vector, Vector)
     total += f(load(a + i), load(b + i))
     i += vectorWidth
   }
-  var result: Float = 0
-  for lane in 0..<vectorWidth { result += total[lane] }
+  var result = orderedSum(total)
   if i < count {
     let part = f(loadPart(a + i, count - i), loadPart(b + i, count - i))
     for lane in 0..<(count - i) { result += part[lane] }
   }
+  return result
+}
+
+/// The sixteen parts of a sum added up in their order.
+@inline(__always)
+func orderedSum(_ parts: Vector) -> Float {
+  var result: Float = 0
+  for lane in 0..<vectorWidth { result += parts[lane] }
   return result
 }
 

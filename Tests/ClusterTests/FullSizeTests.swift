@@ -1,44 +1,12 @@
-import Dataset
+import Benchmark
 import Foundation
-import Randomness
 import TestSupport
 import Testing
-
-/// A ViT-B/16 with random weights, in open_clip's names.
-private func writeViTB16(to path: String) throws {
-  let (D, p, blocks) = (768, 16, 12)
-  var tensors: [(name: String, shape: [Int], values: [Float])] = []
-  func add(_ name: String, _ shape: [Int], _ scale: Float, shift: Float = 0) {
-    var stream = RandomStream(seed: 1, name: name)
-    let factor = scale * 2 / Float(UInt32.max)
-    let values = (0..<shape.reduce(1, *)).map { _ in Float(stream.bits()) * factor - scale + shift }
-    tensors.append((name, shape, values))
-  }
-  add("visual.conv1.weight", [D, 3, p, p], 0.05)
-  add("visual.class_embedding", [D], 0.5)
-  add("visual.positional_embedding", [197, D], 0.2)
-  add("visual.ln_pre.weight", [D], 0.1, shift: 1)
-  add("visual.ln_pre.bias", [D], 0.1)
-  for block in 0..<blocks {
-    let stem = "visual.transformer.resblocks.\(block)"
-    for norm in ["ln_1", "ln_2"] {
-      add("\(stem).\(norm).weight", [D], 0.1, shift: 1)
-      add("\(stem).\(norm).bias", [D], 0.1)
-    }
-    for (name, outputs, inputs) in [
-      ("attn.in_proj_", 3 * D, D), ("attn.out_proj.", D, D), ("mlp.c_fc.", 4 * D, D), ("mlp.c_proj.", D, 4 * D),
-    ] {
-      add("\(stem).\(name)weight", [outputs, inputs], 1 / Float(inputs).squareRoot())
-      add("\(stem).\(name)bias", [outputs], 0.02)
-    }
-  }
-  try writeSafetensors(tensors, to: path)
-}
 
 @Test func tenStepsAtFullSizeRunOnTwoRanksInOddAndEvenEpochs() throws {
   let folder = try TemporaryFolder()
   let program = builtProgram("ala")
-  try writeViTB16(to: "\(folder.path)/vit-b16.safetensors")
+  try RandomEncoder.write(to: "\(folder.path)/vit-b16.safetensors")
   #expect(
     try run(
       program, ["synth", "--out", "\(folder.path)/data", "--classes", "200", "--images-per-class", "2", "--size", "224"]

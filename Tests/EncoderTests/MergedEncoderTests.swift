@@ -37,7 +37,7 @@ func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String
     let h = Buffer(encoder.tokens * encoder.width)
     encoder.embed(h.base, patches: patches.base)
     return [Array(UnsafeBufferPointer(start: h.base, count: h.count))] + encoder.blocks.map { block in
-      let places = block.places(tokens: encoder.tokens)
+      let places = block.places(tokens: encoder.tokens, keeping: .nothing)
       let (saved, scratch) = (Buffer(places.savedCount), Buffer(places.scratchCount))
       block.forward(h.base, h.base, saved: saved.base, scratch: scratch.base, places)
       return Array(UnsafeBufferPointer(start: h.base, count: h.count))

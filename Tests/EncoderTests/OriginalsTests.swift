@@ -43,7 +43,7 @@ private struct Case {
     encoder.embed(h.base, patches: patches.base)
     try body(0, Array(UnsafeBufferPointer(start: h.base, count: h.count)))
     for (index, block) in encoder.blocks.enumerated() {
-      let places = block.places(tokens: encoder.tokens)
+      let places = block.places(tokens: encoder.tokens, keeping: .nothing)
       let (saved, scratch) = (Buffer(places.savedCount), Buffer(places.scratchCount))
       block.forward(h.base, h.base, saved: saved.base, scratch: scratch.base, places)
       try body(index + 1, Array(UnsafeBufferPointer(start: h.base, count: h.count)))

@@ -23,16 +23,18 @@ private let tolerance = 2e-5
 @Test(arguments: [1, 15, 16, 17, 100]) func pointwiseGradientsAgreeWithFiniteDifferences(count: Int) {
   let x = values(count, seed: 1).map { $0 * 4 }
   let dy = values(count, seed: 2)
-  typealias Kernel = (Floats, ConstFloats, ConstFloats, Int) -> Void
+  typealias Kernel = (Floats, Floats, Int) -> Void
   let cases: [(String, Kernel, (Double) -> Double)] = [
-    ("gelu", { geluBackward($0, $1, $2, $3) }, { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }),
-    ("quickgelu", { quickGELUBackward($0, $1, $2, $3) }, { $0 / (1 + exp(-1.702 * $0)) }),
+    ("gelu", { geluAndDerivative($0, $1, $2) }, { $0 * 0.5 * (1 + erf($0 / 2.0.squareRoot())) }),
+    ("quickgelu", { quickGELUAndDerivative($0, $1, $2) }, { $0 / (1 + exp(-1.702 * $0)) }),
   ]
   for (name, kernel, f) in cases {
-    let found = with([dy, x, dy]) { p -> [Float] in
-      kernel(p[2], p[0], p[1], count)
-      return array(p[2], count)
+    let (y, found) = with([x, x, dy]) { p -> ([Float], [Float]) in
+      kernel(p[0], p[1], count)
+      scale(p[2], by: p[1], count)
+      return (array(p[0], count), array(p[2], count))
     }
+    #expect(difference(y, doubles(x).map(f)) < tolerance, "\(name)")
     let expected = finiteDifferences(doubles(x), doubles(dy)) { $0.map(f) }
     #expect(difference(found, expected) < tolerance, "\(name)")
   }
@@ -70,16 +72,16 @@ private let tolerance = 2e-5
   #expect(difference(found[2], finiteDifferences(B, DY) { f(X, W, $0) }) < tolerance)
 }
 
-@Test(arguments: [(5, 2, 3), (17, 1, 8), (3, 3, 1)]) func attentionGradientsAgreeWithFiniteDifferences(
+@Test(arguments: [(5, 2, 3), (17, 1, 8), (3, 3, 1), (16, 2, 4), (32, 1, 5)]) func attentionGradientsAgreeWithFiniteDifferences(
   shape: (Int, Int, Int)
 ) {
   let (T, heads, headWidth) = shape
   let D = heads * headWidth
   let (qkv, dy) = (values(T * 3 * D, seed: 7), values(T * D, seed: 8))
-  let room = [Float](repeating: 0, count: heads * T * T + T * 3 * D)
+  let room = [Float](repeating: .nan, count: 2 * attentionScratchCount(tokens: T) + heads * T + T * 3 * D)
   let found = with([qkv, dy, room, room, room, room]) { p -> [Float] in
-    attention(p[2], probabilities: p[3], p[0], tokens: T, width: D, heads: heads)
-    attentionBackward(p[4], p[1], probabilities: p[3], p[0], scratch: p[5], tokens: T, width: D, heads: heads)
+    attention(p[2], logSums: p[3], p[0], scratch: p[5], tokens: T, width: D, heads: heads)
+    attentionBackward(p[4], p[1], logSums: p[3], p[0], scratch: p[5], tokens: T, width: D, heads: heads)
     return array(p[4], T * 3 * D)
   }
   let expected = finiteDifferences(doubles(qkv), doubles(dy)) { x in

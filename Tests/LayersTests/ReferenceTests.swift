@@ -27,15 +27,17 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
 @Test func pointwiseFunctionsAgreeWithPyTorch() throws {
   let f = try fixture.get()
   for (name, forward, backward) in [
-    ("gelu", gelu as (Floats, ConstFloats, Int) -> Void, geluBackward as (Floats, ConstFloats, ConstFloats, Int) -> Void),
-    ("quickgelu", quickGELU, quickGELUBackward),
+    ("gelu", gelu as (Floats, ConstFloats, Int) -> Void, geluAndDerivative as (Floats, Floats, Int) -> Void),
+    ("quickgelu", quickGELU, quickGELUAndDerivative),
   ] {
     let (x, dy) = (try buffer("\(name)/x", f), try buffer("\(name)/dy", f))
     let y = Buffer(x.count)
     forward(y.base, x.base, x.count)
     try expect(y, "\(name)/y", f)
-    backward(y.base, dy.base, x.base, x.count)
-    try expect(y, "\(name)/d_x", f)
+    backward(y.base, x.base, x.count)
+    try expect(y, "\(name)/y", f)
+    scale(dy.base, by: x.base, x.count)
+    try expect(dy, "\(name)/d_x", f)
   }
   let (x, dy) = (try buffer("sigmoid/x", f), try buffer("sigmoid/dy", f))
   let y = Buffer(x.count)
@@ -68,11 +70,13 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   let f = try fixture.get()
   let (qkv, dy) = (try buffer("attention/qkv", f), try buffer("attention/dy", f))
   let (T, D, heads) = (11, 21, 3)
-  let (y, p, dqkv, scratch) = (Buffer(T * D), Buffer(heads * T * T), Buffer(T * 3 * D), Buffer(T * T))
-  attention(y.base, probabilities: p.base, qkv.base, tokens: T, width: D, heads: heads)
+  let (y, p, dqkv, scratch) = (
+    Buffer(T * D), Buffer(heads * T), Buffer(T * 3 * D), Buffer(2 * attentionScratchCount(tokens: T))
+  )
+  attention(y.base, logSums: p.base, qkv.base, scratch: scratch.base, tokens: T, width: D, heads: heads)
   try expect(y, "attention/y", f)
   attentionBackward(
-    dqkv.base, dy.base, probabilities: p.base, qkv.base, scratch: scratch.base, tokens: T, width: D, heads: heads)
+    dqkv.base, dy.base, logSums: p.base, qkv.base, scratch: scratch.base, tokens: T, width: D, heads: heads)
   try expect(dqkv, "attention/d_qkv", f)
 }
 
