@@ -56,14 +56,16 @@ public final class Inference: @unchecked Sendable {
 
   /// The frozen part of the encoder, from the patches: the fused layers below m and h⁽ᵐ⁻¹⁾.
   public func encode() {
-    trace.forwardFrozen(
-      memory.base, encoderPlaces, upTo: model.encoder.firstLoRABlock - 1, scratch: scratch.base)
+    Profile.of(.frozenBlocks) {
+      trace.forwardFrozen(
+        memory.base, encoderPlaces, upTo: model.encoder.firstLoRABlock - 1, scratch: scratch.base)
+    }
   }
 
   /// All blocks of the encoder, from the patches: h⁽ᵏ⁾ in its place.
   public func encodeWholly() {
     encode()
-    trace.forwardLive(memory.base, encoderPlaces, scratch: scratch.base)
+    Profile.of(.trainedBlocks) { trace.forwardLive(memory.base, encoderPlaces, scratch: scratch.base) }
   }
 
   /// The whole model, from what `input` says is there.
@@ -77,15 +79,21 @@ public final class Inference: @unchecked Sendable {
     case .tail: completeFeatures()
     case .features: break
     }
-    trace.forwardLive(m, at, scratch: scratch.base)
+    Profile.of(.trainedBlocks) { trace.forwardLive(m, at, scratch: scratch.base) }
     let h = ConstFloats(trace.patchTokens(model.encoder.depth, m, at))
     if phase.usesAttention {
-      model.side.forward(
-        m, sidePlaces, patches: patches, feature: { ConstFloats(self.feature($0)) }, scratch: scratch.base)
-      model.attention.infer(m, attentionPlaces, hSBN: hSBN, scratch: scratch.base)
+      Profile.of(.sideBranch) {
+        model.side.forward(
+          m, sidePlaces, patches: patches, feature: { ConstFloats(self.feature($0)) }, scratch: scratch.base)
+      }
+      Profile.of(.attentionBranch) {
+        model.attention.infer(m, attentionPlaces, hSBN: hSBN, scratch: scratch.base)
+      }
     }
-    model.perception.infer(
-      m, perceptionPlaces, h: h, alpha: phase.usesAttention ? alpha : nil, scratch: scratch.base)
+    Profile.of(.perceptionBranch) {
+      model.perception.infer(
+        m, perceptionPlaces, h: h, alpha: phase.usesAttention ? alpha : nil, scratch: scratch.base)
+    }
   }
 
   /// The fused layers below a tail that is already there. The tail is put aside, for the encoder runs in its place.

@@ -17,6 +17,7 @@ public final class LatticeModel: @unchecked Sendable {
   public let frozenFusedLayers: [Int]
   /// The fused layers at or above it, into which gradients flow.
   public let trainedFusedLayers: [Int]
+  private let trainedRanges: [Phase: Range<Int>]
 
   /// Maps the encoder and makes the arenas; tensors are not yet initialised.
   ///
@@ -40,6 +41,8 @@ public final class LatticeModel: @unchecked Sendable {
     attention = AttentionBranch(
       store, options.attention, grid: g, width: options.side.width, classes: C, lanes: options.lanes)
     store.allocate(training: training)
+    trainedRanges = Dictionary(
+      uniqueKeysWithValues: Phase.allCases.map { ($0, store.range(of: $0.trainedGroups)) })
     let fused = Set(options.side.fusion)
     let firstTrained = encoder.firstLoRABlock
     frozenFusedLayers = fused.filter { $0 < firstTrained }.sorted()
@@ -74,8 +77,8 @@ public final class LatticeModel: @unchecked Sendable {
   }
 
   /// The number of values that a phase trains.
-  public func trainedCount(_ phase: Phase) -> Int { parameters.range(of: phase.trainedGroups).count }
+  public func trainedCount(_ phase: Phase) -> Int { trainedRange(phase).count }
 
   /// The arena range of what a phase trains.
-  public func trainedRange(_ phase: Phase) -> Range<Int> { parameters.range(of: phase.trainedGroups) }
+  public func trainedRange(_ phase: Phase) -> Range<Int> { trainedRanges[phase] ?? 0..<0 }
 }

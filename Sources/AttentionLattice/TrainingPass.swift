@@ -20,6 +20,12 @@ public final class TrainingPass: @unchecked Sendable {
   private let scratch: [Buffer]
   private let slots: [Buffer]
   private let losses: LaneTable
+  /// The arena range of each encoder block's updates; empty where LoRA leaves it alone.
+  private let blockSegments: [Range<Int>]
+  /// The most values of a range that `run` hands to `onSummed`.
+  public let largestSegment: Int
+  /// The last frozen fused layer that has a place of its own.
+  private let lastFeature: Int?
 
   private let encoderPlaces: EncoderTrace.Places
   private let sidePlaces: SideBranch.Places
@@ -86,9 +92,12 @@ public final class TrainingPass: @unchecked Sendable {
       model.perception.scratchCount,
     ].max() ?? 0
     scratch = (0..<team.threadCount).map { _ in Buffer(scratchCount + 64) }
+    blockSegments = model.encoder.blocks.map(Self.segment)
+    lastFeature = encoderPlaces.features.keys.max()
     let segments = [model.perception.segment, model.attention.segment, model.side.rootSegment] + model.side.layerSegments
-      + model.encoder.blocks.map { Self.segment($0) }
+      + blockSegments
     let largest = segments.map(\.count).max() ?? 0
+    largestSegment = largest
     slots = plan.ownLanes.map { _ in Buffer(largest) }
     losses = LaneTable(lanes: plan.lanes, width: 3)
   }
@@ -144,7 +153,11 @@ public final class TrainingPass: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - step: the global step, from 1, which dropout draws depend on.
-  public func run(_ phase: Phase, seed: UInt64, step: Int) -> Outcome {
+  ///   - onSummed: called with each range of the gradient arena as soon as it is final for this rank; together the
+  ///     ranges are what the phase trains, in an order that the phase alone decides.
+  public func run(
+    _ phase: Phase, seed: UInt64, step: Int, onSummed: (Range<Int>) -> Void = { _ in }
+  ) -> Outcome {
     let g = model.encoder.grid
     let N = g * g
     let rows = plan.batch * N
@@ -164,27 +177,31 @@ public final class TrainingPass: @unchecked Sendable {
     // Encoder, side branch and the attention branch's stem.
     func encode(_ sample: Sample, _ m: Floats, _ scratch: Floats) {
       switch sample.input {
-      case .pixels: trace.forwardFrozen(m, eAt, upTo: first - 1, scratch: scratch)
+      case .pixels: Profile.of(.frozenBlocks) { trace.forwardFrozen(m, eAt, upTo: first - 1, scratch: scratch) }
       case .tail where usesAttention:
-        if let last = eAt.features.keys.max() { trace.forwardFrozen(m, eAt, upTo: last, scratch: scratch) }
+        if let last = lastFeature {
+          Profile.of(.frozenBlocks) { trace.forwardFrozen(m, eAt, upTo: last, scratch: scratch) }
+        }
       case .tail, .features: break
       }
-      trace.forwardLive(m, eAt, scratch: scratch)
+      Profile.of(.trainedBlocks) { trace.forwardLive(m, eAt, scratch: scratch) }
     }
     if usesAttention {
-      forward(attention.stemNorm, rows: rows) { sample, m, scratch in
+      forward(.attentionBranch, attention.stemNorm, rows: rows) { sample, m, scratch in
         encode(sample, m, scratch)
-        side.forward(
-          m, sAt, patches: m + eAt.patches,
-          feature: { ConstFloats(self.trace.patchTokens($0, m, eAt)) }, scratch: scratch)
+        Profile.of(.sideBranch) {
+          side.forward(
+            m, sAt, patches: m + eAt.patches,
+            feature: { ConstFloats(self.trace.patchTokens($0, m, eAt)) }, scratch: scratch)
+        }
         return attention.forwardStem(m, aAt, hSBN: hSBN(m), scratch: scratch)
       }
-      forward(attention.mapsNorm, rows: rows) { _, m, scratch in attention.forwardMaps(m, aAt, scratch: scratch) }
-      forward(attention.alphaNorm, rows: rows) { _, m, scratch in attention.forwardAlpha(m, aAt, scratch: scratch) }
+      forward(.attentionBranch, attention.mapsNorm, rows: rows) { _, m, scratch in attention.forwardMaps(m, aAt, scratch: scratch) }
+      forward(.attentionBranch, attention.alphaNorm, rows: rows) { _, m, scratch in attention.forwardAlpha(m, aAt, scratch: scratch) }
     }
-    forward(perception.stages[0].norm, rows: rows) { sample, m, scratch in
+    forward(.perceptionBranch, perception.stages[0].norm, rows: rows) { sample, m, scratch in
       if usesAttention {
-        attention.finishAlpha(m, aAt, draw: draw("attention.dropout", sample))
+        Profile.of(.attentionBranch) { attention.finishAlpha(m, aAt, draw: draw("attention.dropout", sample)) }
       } else {
         encode(sample, m, scratch)
       }
@@ -193,12 +210,12 @@ public final class TrainingPass: @unchecked Sendable {
     }
     for index in 1..<max(perception.stages.count, 1) {
       let stage = perception.stages[index]
-      forward(stage.norm, rows: plan.batch * stage.grid * stage.grid) { _, m, scratch in
+      forward(.perceptionBranch, stage.norm, rows: plan.batch * stage.grid * stage.grid) { _, m, scratch in
         perception.forwardStage(index, m, pAt, scratch: scratch)
       }
     }
     losses.clear()
-    region { sample, m, _ in
+    region(.perceptionBranch) { sample, m, _ in
       perception.forwardLogits(m, pAt, draw: draw("perception.dropout", sample))
       self.addLoss(sample, m, usesAttention: usesAttention)
     }
@@ -207,66 +224,65 @@ public final class TrainingPass: @unchecked Sendable {
     // Perception branch.
     zeroSlots(perception.segment)
     let last = perception.stages.count - 1
-    backward(perception.stages[last].norm, perception.segment, rows: plan.batch * stageCells(last)) { _, m, slot, scratch in
+    backward(.perceptionBranch, perception.stages[last].norm, perception.segment, rows: plan.batch * stageCells(last)) { _, m, slot, scratch in
       perception.backwardLogits(m, pAt, slot: slot, scratch: scratch)
     }
     for index in stride(from: last, to: 0, by: -1) {
       backward(
-        perception.stages[index - 1].norm, perception.segment, rows: plan.batch * stageCells(index - 1)
+        .perceptionBranch, perception.stages[index - 1].norm, perception.segment, rows: plan.batch * stageCells(index - 1)
       ) { _, m, slot, scratch in
         perception.backwardStage(index, m, pAt, slot: slot, scratch: scratch)
       }
     }
     let trainsEncoder = first <= model.encoder.depth
-    let lastPiece: (Sample, Floats, GradientSlot, Floats) -> Void = { _, m, slot, scratch in
+    region(.perceptionBranch, perception.segment) { _, m, slot, scratch in
       let dh = m + eAt.gradient
       if trainsEncoder { clear(dh, (N + 1) * D) }
       perception.backwardFirst(
         trainsEncoder ? dh + D : nil, dAlpha: usesAttention ? m + aAt.dAlpha : nil, m, pAt, h: hidden(m),
         alpha: alpha(m), slot: slot, scratch: scratch)
     }
-    region(perception.segment, lastPiece)
-    sumLanes(perception.segment)
+    sumLanes(perception.segment, onSummed)
 
     if usesAttention {
       zeroSlots(attention.segment)
-      backward(attention.alphaNorm, attention.segment, rows: rows) { _, m, _, _ in attention.backwardFinish(m, aAt) }
-      backward(attention.mapsNorm, attention.segment, rows: rows) { _, m, slot, scratch in
+      backward(.attentionBranch, attention.alphaNorm, attention.segment, rows: rows) { _, m, _, _ in attention.backwardFinish(m, aAt) }
+      backward(.attentionBranch, attention.mapsNorm, attention.segment, rows: rows) { _, m, slot, scratch in
         attention.backwardAlpha(m, aAt, slot: slot, scratch: scratch)
       }
-      backward(attention.stemNorm, attention.segment, rows: rows) { _, m, slot, scratch in
+      backward(.attentionBranch, attention.stemNorm, attention.segment, rows: rows) { _, m, slot, scratch in
         attention.backwardMaps(m, aAt, slot: slot, scratch: scratch)
       }
-      region(attention.segment) { _, m, slot, scratch in
+      region(.attentionBranch, attention.segment) { _, m, slot, scratch in
         attention.backwardStem(m + sAt.gradient, m, aAt, hSBN: hSBN(m), slot: slot, scratch: scratch)
         clear(m + sAt.positionGradient, N * side.width)
         for offset in eAt.featureGradients.values { clear(m + offset, (N + 1) * D) }
       }
-      sumLanes(attention.segment)
+      sumLanes(attention.segment, onSummed)
       for index in side.layers.indices.reversed() {
         zeroSlots(side.layerSegments[index])
-        region(side.layerSegments[index]) { _, m, slot, scratch in
+        region(.sideBranch, side.layerSegments[index]) { _, m, slot, scratch in
           side.backward(
             layer: index, m, sAt, feature: { ConstFloats(self.trace.patchTokens($0, m, eAt)) },
             featureGradient: { layer in eAt.featureGradients[layer].map { m + $0 + D } }, slot: slot,
             scratch: scratch, encoderWidth: D)
         }
-        sumLanes(side.layerSegments[index])
+        sumLanes(side.layerSegments[index], onSummed)
       }
       zeroSlots(side.rootSegment)
-      region(side.rootSegment) { _, m, slot, _ in
+      region(.sideBranch, side.rootSegment) { _, m, slot, _ in
         side.backwardRoot(m, sAt, patches: m + eAt.patches, slot: slot)
       }
-      sumLanes(side.rootSegment)
+      sumLanes(side.rootSegment, onSummed)
     }
     if trainsEncoder {
       for layer in stride(from: model.encoder.depth, through: first, by: -1) {
-        let segment = Self.segment(model.encoder.blocks[layer - 1])
+        let segment = blockSegments[layer - 1]
         zeroSlots(segment)
-        region(segment) { _, m, slot, scratch in
+        region(.trainedBlocks, segment) { _, m, slot, scratch in
           self.trace.backward(layer: layer, m, eAt, usesFusion: usesAttention, slot: slot, scratch: scratch)
         }
-        sumLanes(segment)
+        sumLanes(segment, onSummed)
       }
     }
     return outcome(usesAttention: usesAttention)
@@ -315,25 +331,33 @@ public final class TrainingPass: @unchecked Sendable {
   // MARK: Regions
 
   /// Runs `body` for every own sample, lanes in parallel, a lane's samples in order.
-  private func region(_ body: (Sample, Floats, Floats) -> Void) {
+  private func region(_ part: ProfiledPart, _ body: (Sample, Floats, Floats) -> Void) {
     team.run(laneSamples.count) { lane, thread in
-      for index in laneSamples[lane] { body(samples[index], base(index), scratch[thread].base) }
+      Profile.of(part) {
+        for index in laneSamples[lane] { body(samples[index], base(index), scratch[thread].base) }
+      }
     }
   }
 
   /// The same with each lane's slot for a segment's gradients.
-  private func region(_ segment: Range<Int>, _ body: (Sample, Floats, GradientSlot, Floats) -> Void) {
+  private func region(
+    _ part: ProfiledPart, _ segment: Range<Int>, _ body: (Sample, Floats, GradientSlot, Floats) -> Void
+  ) {
     team.run(laneSamples.count) { lane, thread in
       let slot = GradientSlot(base: slots[lane].base, origin: segment.lowerBound)
-      for index in laneSamples[lane] { body(samples[index], base(index), slot, scratch[thread].base) }
+      Profile.of(part) {
+        for index in laneSamples[lane] { body(samples[index], base(index), slot, scratch[thread].base) }
+      }
     }
   }
 
   /// A region that ends at a batch norm: `body` returns the norm's input, whose sums are completed. Without a norm
   /// (head `minmax`) it is a plain region.
-  private func forward(_ norm: BatchNorm?, rows: Int, _ body: (Sample, Floats, Floats) -> Floats) {
+  private func forward(
+    _ part: ProfiledPart, _ norm: BatchNorm?, rows: Int, _ body: (Sample, Floats, Floats) -> Floats
+  ) {
     norm?.sums.clear()
-    region { sample, m, scratch in
+    region(part) { sample, m, scratch in
       let x = body(sample, m, scratch)
       norm?.addSums(lane: sample.lane, x, rows: rows / plan.batch)
     }
@@ -343,11 +367,11 @@ public final class TrainingPass: @unchecked Sendable {
   /// A region that ends at a batch norm's backward sums: `body` returns the gradient of the norm's output and the
   /// norm's input.
   private func backward(
-    _ norm: BatchNorm?, _ segment: Range<Int>, rows: Int,
+    _ part: ProfiledPart, _ norm: BatchNorm?, _ segment: Range<Int>, rows: Int,
     _ body: (Sample, Floats, GradientSlot, Floats) -> (dy: Floats, x: Floats)
   ) {
     norm?.sums.clear()
-    region(segment) { sample, m, slot, scratch in
+    region(part, segment) { sample, m, slot, scratch in
       let (dy, x) = body(sample, m, slot, scratch)
       norm?.addBackwardSums(lane: sample.lane, dy, x, rows: rows / plan.batch)
     }
@@ -363,30 +387,31 @@ public final class TrainingPass: @unchecked Sendable {
 
   private func zeroSlots(_ segment: Range<Int>) {
     guard !segment.isEmpty else { return }
-    team.run(slots.count) { lane, _ in clear(slots[lane].base, segment.count) }
+    team.run(slots.count) { lane, _ in Profile.of(.laneSums) { clear(slots[lane].base, segment.count) } }
   }
 
   /// Values that a thread sums at a time.
   private static let chunk = 1 << 15
 
   /// Adds up the lanes' slots by a binary tree over neighbours and puts the sum into the gradient arena.
-  private func sumLanes(_ segment: Range<Int>) {
+  private func sumLanes(_ segment: Range<Int>, _ onSummed: (Range<Int>) -> Void) {
+    guard !segment.isEmpty else { return }
     let target = model.parameters.gradients.base + segment.lowerBound
-    guard !slots.isEmpty else {
-      clear(target, segment.count)
-      return
-    }
     team.run((segment.count + Self.chunk - 1) / Self.chunk) { chunk, _ in
       let start = chunk * Self.chunk
       let count = min(Self.chunk, segment.count - start)
-      var distance = 1
-      while distance < slots.count {
-        for lane in stride(from: 0, to: slots.count - distance, by: 2 * distance) {
-          accumulate(slots[lane].base + start, slots[lane + distance].base + start, count)
+      Profile.of(.laneSums) {
+        guard let first = slots.first else { return clear(target + start, count) }
+        var distance = 1
+        while distance < slots.count {
+          for lane in stride(from: 0, to: slots.count - distance, by: 2 * distance) {
+            accumulate(slots[lane].base + start, slots[lane + distance].base + start, count)
+          }
+          distance *= 2
         }
-        distance *= 2
+        copy(target + start, first.base + start, count)
       }
-      copy(target + start, slots[0].base + start, count)
     }
+    onSummed(segment)
   }
 }

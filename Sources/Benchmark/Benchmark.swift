@@ -51,18 +51,25 @@ public struct BenchmarkResult: Codable, Sendable {
   public let roof: Double
   public let gflopPerSample: Double
   public let products: String
+  /// What a step's sums of gradients over ranks take, and how much of it the step waits: medians, in milliseconds.
+  public let gradientMilliseconds: Double?
+  public let gradientWaitMilliseconds: Double?
+  /// Of rank 0, where asked for.
+  public let profile: ProfileReport?
 
   enum CodingKeys: String, CodingKey {
-    case work, dtype, world, threads, batch, roof, products
+    case work, dtype, world, threads, batch, roof, products, profile
     case samplesPerSecond = "samples_per_s"
     case peakRSS = "peak_rss_mib"
     case gemmGFLOPS = "gemm_gflops"
     case gflopPerSample = "gflop_per_sample"
+    case gradientMilliseconds = "gradient_ms"
+    case gradientWaitMilliseconds = "gradient_wait_ms"
   }
 }
 
 public func benchmark(
-  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, cluster: Cluster
+  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, isProfiled: Bool, cluster: Cluster
 ) throws -> BenchmarkResult {
   useOneThreadPerProduct()
   let team = ThreadTeam(threads: threads)
@@ -78,15 +85,17 @@ public func benchmark(
   model.parameters.initialise(seed: 0)
   let products: ProductCount
   let step: () -> Void
+  let costs = GradientCosts()
   if let phase = work.phase {
     products = model.trainingProducts(phase, isLive: work.isLive)
-    step = trainingStep(model, phase, isLive: work.isLive, batch: batch, team: team, cluster: cluster)
+    step = trainingStep(model, phase, isLive: work.isLive, batch: batch, team: team, cluster: cluster, costs: costs)
   } else {
     products = work == .encode ? model.encoderProducts(whole: true) : model.inferenceProducts()
     step = inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
   }
   step()
   var best = Double.infinity
+  if isProfiled { Profile.begin() }
   for _ in 0..<repeats {
     cluster.barrier()
     let start = DispatchTime.now().uptimeNanoseconds
@@ -94,6 +103,7 @@ public func benchmark(
     cluster.barrier()
     best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(steps))
   }
+  let profile = isProfiled ? Profile.end(threads: threads) : nil
   let peak = peakMemory(cluster)
   cluster.barrier()
   let rate = openBLASRate(products, team: team) * Double(cluster.size)
@@ -101,7 +111,19 @@ public func benchmark(
   return BenchmarkResult(
     work: work.rawValue, dtype: "float32", world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
     peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
-    products: "OpenBLAS \(blasKernel())")
+    products: "OpenBLAS \(blasKernel())", gradientMilliseconds: costs.median(\.milliseconds),
+    gradientWaitMilliseconds: costs.median(\.waitMilliseconds), profile: profile)
+}
+
+/// What the steps' sums over ranks have cost.
+private final class GradientCosts {
+  private var costs: [GradientReducer.Cost] = []
+
+  func add(_ cost: GradientReducer.Cost) { costs.append(cost) }
+
+  func median(_ value: (GradientReducer.Cost) -> Double) -> Double? {
+    costs.isEmpty ? nil : costs.map(value).sorted()[costs.count / 2]
+  }
 }
 
 private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
@@ -110,14 +132,13 @@ private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
 }
 
 private func trainingStep(
-  _ model: LatticeModel, _ phase: Phase, isLive: Bool, batch: Int, team: ThreadTeam, cluster: Cluster
+  _ model: LatticeModel, _ phase: Phase, isLive: Bool, batch: Int, team: ThreadTeam, cluster: Cluster,
+  costs: GradientCosts
 ) -> () -> Void {
   let encoder = model.encoder
-  let plan = LanePlan(batch: batch, lanes: model.options.lanes, world: cluster.size, rank: cluster.rank)
-  let pass = TrainingPass(
-    model, plan: plan, team: team, exchange: ClusterExchange(cluster, lanes: model.options.lanes))
-  let optimizer = Optimizer(model.parameters, team: team, weightDecay: 1e-4, clip: 0.01)
-  let range = model.trainedRange(phase)
+  let step = TrainingStep(
+    model, batch: batch, team: team, cluster: cluster, weightDecay: 1e-4, clip: 0.01, seed: 0)
+  let pass = step.pass
   pass.begin(batch: batch)
   for index in 0..<pass.ownPositions.count {
     fill(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
@@ -134,10 +155,7 @@ private func trainingStep(
     for index in 0..<pass.ownPositions.count {
       pass.set(index, label: (number + index) % 200, input: isLive ? .pixels : .features)
     }
-    _ = pass.run(phase, seed: 0, step: number)
-    cluster.sumByTree(model.parameters.gradients.base + range.lowerBound, count: range.count)
-    optimizer.step(phase.trainedGroups, learningRate: 1e-4, norm: optimizer.gradientNorm(range))
-    pass.commitStatistics(phase)
+    costs.add(step.run(phase, number: number, learningRate: 1e-4).gradientCost)
   }
 }
 

@@ -3,7 +3,7 @@ import Failures
 import Foundation
 
 /// The processes of a run: MPI under `mpirun`, or this process alone. Every collective here is called by all ranks,
-/// in the same order, from one thread.
+/// in the same order, from the main thread.
 public final class Cluster: @unchecked Sendable {
   public let rank: Int
   public let size: Int
@@ -12,9 +12,10 @@ public final class Cluster: @unchecked Sendable {
   public let localSize: Int
   public let host: String
 
-  /// Bytes that this rank has sent: gradients, and all else.
-  public private(set) var gradientBytesSent = 0
+  /// Bytes that this rank has sent, but for gradients.
   public private(set) var otherBytesSent = 0
+  /// Whether MPI may be called from another thread beside the main one.
+  let allowsThreads: Bool
 
   /// What `share` has last thrown: a failure that every rank knows of.
   public internal(set) var agreedFailure: Failure?
@@ -22,8 +23,6 @@ public final class Cluster: @unchecked Sendable {
   private let usesMPI: Bool
   private let world: MPI_Comm?
   private let node: MPI_Comm?
-  private var scratch: UnsafeMutablePointer<Float>?
-  private var scratchCount = 0
 
   /// What launchers set in the environment of the processes they start.
   private static let launcherMarks = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"]
@@ -39,13 +38,15 @@ public final class Cluster: @unchecked Sendable {
       usesMPI = false
       (rank, size, localRank, localSize) = (0, 1, 0, 1)
       (world, node) = (nil, nil)
+      allowsThreads = false
       return
     }
     var provided: Int32 = 0
-    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == 0 else {
+    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided) == 0 else {
       throw Failure.unavailable("MPI cannot start on \(host)")
     }
     usesMPI = true
+    allowsThreads = provided >= Int32(MPI_THREAD_MULTIPLE)
     let world = ala_mpi_comm_world()
     var node: MPI_Comm?
     var values: (Int32, Int32, Int32, Int32) = (0, 1, 0, 1)
@@ -58,8 +59,6 @@ public final class Cluster: @unchecked Sendable {
     self.node = node
     (rank, size, localRank, localSize) = (Int(values.0), Int(values.1), Int(values.2), Int(values.3))
   }
-
-  deinit { scratch?.deallocate() }
 
   public var isRoot: Bool { rank == 0 }
 
@@ -76,6 +75,14 @@ public final class Cluster: @unchecked Sendable {
   /// Ends every rank at once: for a fault that the others cannot be told of otherwise.
   public func abort(_ code: ExitCode) {
     if usesMPI { MPI_Abort(world, code.rawValue) }
+  }
+
+  /// A communicator of its own over all ranks, so that another thread's messages never meet the main one's.
+  func duplicate() -> MPI_Comm? {
+    guard size > 1 else { return nil }
+    var copy: MPI_Comm?
+    MPI_Comm_dup(world, &copy)
+    return copy
   }
 
   // MARK: Collectives
@@ -158,89 +165,6 @@ public final class Cluster: @unchecked Sendable {
     MPI_Allgatherv(
       ala_mpi_in_place(), 0, ala_mpi_double(), table, counts, displacements, ala_mpi_double(), world)
     otherBytesSent += Int(counts[rank]) * 8
-  }
-
-  // MARK: Gradient sums
-
-  /// Sums `values` over all ranks, with the same bits on all of them.
-  ///
-  /// For a power of two the sum is the binary tree that pairs neighbours first, ((r0 + r1) + (r2 + r3)): a
-  /// reduce-scatter by recursive halving, then an all-gather by recursive doubling. Otherwise the ranks beyond the
-  /// largest power of two first hand their values to a partner, and get the sum back at the end: one fixed order,
-  /// too, but not that of another world size.
-  public func sumByTree(_ values: UnsafeMutablePointer<Float>, count: Int) {
-    guard size > 1, count > 0 else { return }
-    if scratchCount < count {
-      scratch?.deallocate()
-      scratch = .allocate(capacity: count)
-      scratchCount = count
-    }
-    guard let scratch else { return }
-    var power = 1
-    while power * 2 <= size { power *= 2 }
-    let extra = size - power
-    if rank >= power {
-      send(values, count, to: rank - power)
-      receive(values, count, from: rank - power)
-      return
-    }
-    if rank < extra {
-      receive(scratch, count, from: rank + power)
-      for i in 0..<count { values[i] += scratch[i] }
-    }
-    reduceAndGather(values, scratch, count: count, power: power)
-    if rank < extra { send(values, count, to: rank + power) }
-  }
-
-  private func reduceAndGather(
-    _ values: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>, count: Int, power: Int
-  ) {
-    var start = 0
-    var length = count
-    var halves: [(start: Int, length: Int)] = []
-    var distance = 1
-    while distance < power {
-      let partner = rank ^ distance
-      let lower = length / 2
-      halves.append((start, length))
-      let keepsLower = rank & distance == 0
-      let keep = keepsLower ? (start, lower) : (start + lower, length - lower)
-      let give = keepsLower ? (start + lower, length - lower) : (start, lower)
-      exchange(values + give.0, give.1, scratch, keep.1, with: partner)
-      let kept = values + keep.0
-      for i in 0..<keep.1 { kept[i] += scratch[i] }
-      (start, length) = keep
-      distance *= 2
-    }
-    while distance > 1 {
-      distance /= 2
-      let partner = rank ^ distance
-      let whole = halves.removeLast()
-      let lower = whole.length / 2
-      let hasLower = rank & distance == 0
-      let other = hasLower ? (whole.start + lower, whole.length - lower) : (whole.start, lower)
-      exchange(values + start, length, values + other.0, other.1, with: partner)
-      (start, length) = whole
-    }
-  }
-
-  private func exchange(
-    _ sent: UnsafeMutablePointer<Float>, _ sentCount: Int, _ received: UnsafeMutablePointer<Float>, _ count: Int,
-    with partner: Int
-  ) {
-    MPI_Sendrecv(
-      sent, Int32(sentCount), ala_mpi_float(), Int32(partner), 1, received, Int32(count), ala_mpi_float(),
-      Int32(partner), 1, world, ala_mpi_status_ignore())
-    gradientBytesSent += sentCount * 4
-  }
-
-  private func send(_ values: UnsafeMutablePointer<Float>, _ count: Int, to partner: Int) {
-    MPI_Send(values, Int32(count), ala_mpi_float(), Int32(partner), 2, world)
-    gradientBytesSent += count * 4
-  }
-
-  private func receive(_ values: UnsafeMutablePointer<Float>, _ count: Int, from partner: Int) {
-    MPI_Recv(values, Int32(count), ala_mpi_float(), Int32(partner), 2, world, ala_mpi_status_ignore())
   }
 
   /// "Open MPI v4.1.4": for `--version` and fingerprints.

@@ -5,22 +5,24 @@
 
 /// sums [2·channels] += Σ x, then Σ x², over the rows of x [rows, channels].
 public func batchNormSums(_ sums: UnsafeMutablePointer<Double>, _ x: ConstFloats, rows: Int, channels: Int) {
-  for r in 0..<rows {
-    let xr = x + r * channels
-    var c = 0
-    while c + 8 <= channels {
-      let v = SIMD8<Double>(UnsafeRawPointer(xr + c).loadUnaligned(as: SIMD8<Float>.self))
-      let s = UnsafeMutableRawPointer(sums + c)
-      let q = UnsafeMutableRawPointer(sums + channels + c)
-      s.storeBytes(of: s.loadUnaligned(as: SIMD8<Double>.self) + v, as: SIMD8<Double>.self)
-      q.storeBytes(of: q.loadUnaligned(as: SIMD8<Double>.self) + v * v, as: SIMD8<Double>.self)
-      c += 8
-    }
-    while c < channels {
-      let v = Double(xr[c])
-      sums[c] += v
-      sums[channels + c] += v * v
-      c += 1
+  profiled(.batchNorm) {
+    for r in 0..<rows {
+      let xr = x + r * channels
+      var c = 0
+      while c + 8 <= channels {
+        let v = SIMD8<Double>(UnsafeRawPointer(xr + c).loadUnaligned(as: SIMD8<Float>.self))
+        let s = UnsafeMutableRawPointer(sums + c)
+        let q = UnsafeMutableRawPointer(sums + channels + c)
+        s.storeBytes(of: s.loadUnaligned(as: SIMD8<Double>.self) + v, as: SIMD8<Double>.self)
+        q.storeBytes(of: q.loadUnaligned(as: SIMD8<Double>.self) + v * v, as: SIMD8<Double>.self)
+        c += 8
+      }
+      while c < channels {
+        let v = Double(xr[c])
+        sums[c] += v
+        sums[channels + c] += v * v
+        c += 1
+      }
     }
   }
 }
@@ -30,22 +32,24 @@ public func batchNormApply(
   _ y: Floats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, weight: ConstFloats, bias: ConstFloats,
   relu: Bool, rows: Int, channels: Int
 ) {
-  for r in 0..<rows {
-    let xr = x + r * channels
-    let yr = y + r * channels
-    var c = 0
-    while c < channels {
-      let n = min(vectorWidth, channels - c)
-      let isWhole = n == vectorWidth
-      let v = isWhole ? load(xr + c) : loadPart(xr + c, n)
-      let m = isWhole ? load(mean + c) : loadPart(mean + c, n)
-      let s = isWhole ? load(inverse + c) : loadPart(inverse + c, n)
-      let w = isWhole ? load(weight + c) : loadPart(weight + c, n)
-      let b = isWhole ? load(bias + c) : loadPart(bias + c, n)
-      var result = b.addingProduct((v - m) * s, w)
-      if relu { result = result.replacing(with: Vector.zero, where: result .< Vector.zero) }
-      if isWhole { store(result, yr + c) } else { storePart(result, yr + c, n) }
-      c += vectorWidth
+  profiled(.batchNorm) {
+    for r in 0..<rows {
+      let xr = x + r * channels
+      let yr = y + r * channels
+      var c = 0
+      while c < channels {
+        let n = min(vectorWidth, channels - c)
+        let isWhole = n == vectorWidth
+        let v = isWhole ? load(xr + c) : loadPart(xr + c, n)
+        let m = isWhole ? load(mean + c) : loadPart(mean + c, n)
+        let s = isWhole ? load(inverse + c) : loadPart(inverse + c, n)
+        let w = isWhole ? load(weight + c) : loadPart(weight + c, n)
+        let b = isWhole ? load(bias + c) : loadPart(bias + c, n)
+        var result = b.addingProduct((v - m) * s, w)
+        if relu { result = result.replacing(with: Vector.zero, where: result .< Vector.zero) }
+        if isWhole { store(result, yr + c) } else { storePart(result, yr + c, n) }
+        c += vectorWidth
+      }
     }
   }
 }
@@ -55,13 +59,15 @@ public func batchNormBackwardSums(
   _ sums: UnsafeMutablePointer<Double>, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats,
   inverse: ConstFloats, rows: Int, channels: Int
 ) {
-  for r in 0..<rows {
-    let xr = x + r * channels
-    let dyr = dy + r * channels
-    for c in 0..<channels {
-      let g = Double(dyr[c])
-      sums[c] += g
-      sums[channels + c] += g * Double((xr[c] - mean[c]) * inverse[c])
+  profiled(.batchNorm) {
+    for r in 0..<rows {
+      let xr = x + r * channels
+      let dyr = dy + r * channels
+      for c in 0..<channels {
+        let g = Double(dyr[c])
+        sums[c] += g
+        sums[channels + c] += g * Double((xr[c] - mean[c]) * inverse[c])
+      }
     }
   }
 }
@@ -74,13 +80,15 @@ public func batchNormBackwardApply(
   _ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats,
   weight: ConstFloats, meanDY: ConstFloats, meanDYX: ConstFloats, rows: Int, channels: Int
 ) {
-  for r in 0..<rows {
-    let xr = x + r * channels
-    let dyr = dy + r * channels
-    let dxr = dx + r * channels
-    for c in 0..<channels {
-      let normalised = (xr[c] - mean[c]) * inverse[c]
-      dxr[c] = weight[c] * inverse[c] * (dyr[c] - meanDY[c] - normalised * meanDYX[c])
+  profiled(.batchNorm) {
+    for r in 0..<rows {
+      let xr = x + r * channels
+      let dyr = dy + r * channels
+      let dxr = dx + r * channels
+      for c in 0..<channels {
+        let normalised = (xr[c] - mean[c]) * inverse[c]
+        dxr[c] = weight[c] * inverse[c] * (dyr[c] - meanDY[c] - normalised * meanDYX[c])
+      }
     }
   }
 }

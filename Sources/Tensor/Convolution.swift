@@ -23,19 +23,21 @@ public func tripleRows(grid g: Int) -> Int { (g + 2) * g }
 public func gatherTriples(
   _ triples: Floats, _ x: ConstFloats, factors: ConstFloats?, grid g: Int, channels C: Int, padding: Padding
 ) {
-  for row in -1...g {
-    for column in 0..<g {
-      let target = triples + ((row + 1) * g + column) * 3 * C
-      for tap in 0..<3 {
-        guard let r = padding.source(row, grid: g), let c = padding.source(column + tap - 1, grid: g) else {
-          clear(target + tap * C, C)
-          continue
-        }
-        let source = r * g + c
-        if let factors {
-          scaleRows(target + tap * C, x + source * C, factors + source, rows: 1, columns: C)
-        } else {
-          copy(target + tap * C, x + source * C, C)
+  profiled(.gather) {
+    for row in -1...g {
+      for column in 0..<g {
+        let target = triples + ((row + 1) * g + column) * 3 * C
+        for tap in 0..<3 {
+          guard let r = padding.source(row, grid: g), let c = padding.source(column + tap - 1, grid: g) else {
+            clear(target + tap * C, C)
+            continue
+          }
+          let source = r * g + c
+          if let factors {
+            scaleRows(target + tap * C, x + source * C, factors + source, rows: 1, columns: C)
+          } else {
+            copy(target + tap * C, x + source * C, C)
+          }
         }
       }
     }
@@ -44,14 +46,16 @@ public func gatherTriples(
 
 /// The gradient of `gatherTriples` without factors: dx [g·g, C] is overwritten.
 public func gatherTriplesBackward(_ dx: Floats, _ dTriples: ConstFloats, grid g: Int, channels C: Int, padding: Padding) {
-  clear(dx, g * g * C)
-  for row in -1...g {
-    guard let r = padding.source(row, grid: g) else { continue }
-    for column in 0..<g {
-      let source = dTriples + ((row + 1) * g + column) * 3 * C
-      for tap in 0..<3 {
-        guard let c = padding.source(column + tap - 1, grid: g) else { continue }
-        accumulate(dx + (r * g + c) * C, source + tap * C, C)
+  profiled(.gather) {
+    clear(dx, g * g * C)
+    for row in -1...g {
+      guard let r = padding.source(row, grid: g) else { continue }
+      for column in 0..<g {
+        let source = dTriples + ((row + 1) * g + column) * 3 * C
+        for tap in 0..<3 {
+          guard let c = padding.source(column + tap - 1, grid: g) else { continue }
+          accumulate(dx + (r * g + c) * C, source + tap * C, C)
+        }
       }
     }
   }

@@ -2,44 +2,60 @@
 
 /// y += x.
 public func accumulate(_ y: Floats, _ x: ConstFloats, _ count: Int) {
-  map(y, y, x, count) { $0 + $1 }
+  profiled(.elementwise) {
+    map(y, y, x, count) { $0 + $1 }
+  }
 }
 
 /// y *= x.
 public func scale(_ y: Floats, by x: ConstFloats, _ count: Int) {
-  map(y, y, x, count) { $0 * $1 }
+  profiled(.elementwise) {
+    map(y, y, x, count) { $0 * $1 }
+  }
 }
 
 /// y = x.
 public func copy(_ y: Floats, _ x: ConstFloats, _ count: Int) {
-  y.update(from: x, count: count)
+  profiled(.elementwise) {
+    y.update(from: x, count: count)
+  }
 }
 
 /// y = 0.
 public func clear(_ y: Floats, _ count: Int) {
-  y.update(repeating: 0, count: count)
+  profiled(.elementwise) {
+    y.update(repeating: 0, count: count)
+  }
 }
 
 /// Each of `rows` rows of y = `row` [columns]: a bias, before a product is added to it.
 public func repeatRow(_ y: Floats, _ row: ConstFloats, rows: Int, columns: Int, stride: Int? = nil) {
-  for r in 0..<rows { (y + r * (stride ?? columns)).update(from: row, count: columns) }
+  profiled(.elementwise) {
+    for r in 0..<rows { (y + r * (stride ?? columns)).update(from: row, count: columns) }
+  }
 }
 
 /// y [rows, columns] = x, with `row` [columns] added to each row: residual and bias, before a product is added.
 public func addRow(_ y: Floats, _ x: ConstFloats, _ row: ConstFloats, rows: Int, columns: Int) {
-  for r in 0..<rows { map(y + r * columns, x + r * columns, row, columns) { $0 + $1 } }
+  profiled(.elementwise) {
+    for r in 0..<rows { map(y + r * columns, x + r * columns, row, columns) { $0 + $1 } }
+  }
 }
 
 /// sum [columns] += the rows of x [rows, columns], in row order: the gradient of a bias.
 public func accumulateRows(_ sum: Floats, _ x: ConstFloats, rows: Int, columns: Int, stride: Int? = nil) {
-  for r in 0..<rows { accumulate(sum, x + r * (stride ?? columns), columns) }
+  profiled(.elementwise) {
+    for r in 0..<rows { accumulate(sum, x + r * (stride ?? columns), columns) }
+  }
 }
 
 /// y [rows, columns] = x [rows, columns], each row times its own factor: h ⊙ α, α broadcast over channels.
 public func scaleRows(_ y: Floats, _ x: ConstFloats, _ factors: ConstFloats, rows: Int, columns: Int) {
-  for r in 0..<rows {
-    let factor = Vector(repeating: factors[r])
-    map(y + r * columns, x + r * columns, columns) { $0 * factor }
+  profiled(.elementwise) {
+    for r in 0..<rows {
+      let factor = Vector(repeating: factors[r])
+      map(y + r * columns, x + r * columns, columns) { $0 * factor }
+    }
   }
 }
 
@@ -48,14 +64,20 @@ public func scaleRowsBackward(
   _ dx: Floats, _ dFactors: Floats, _ dy: ConstFloats, _ x: ConstFloats, _ factors: ConstFloats,
   rows: Int, columns: Int
 ) {
-  for r in 0..<rows {
-    dFactors[r] = sum(dy + r * columns, x + r * columns, columns) { $0 * $1 }
+  profiled(.elementwise) {
+    for r in 0..<rows {
+      dFactors[r] = sum(dy + r * columns, x + r * columns, columns) { $0 * $1 }
+    }
+    scaleRows(dx, dy, factors, rows: rows, columns: columns)
   }
-  scaleRows(dx, dy, factors, rows: rows, columns: columns)
 }
 
 /// Σ x², in double, in index order: a share of the gradient's norm.
 public func sumOfSquares(_ x: ConstFloats, _ count: Int) -> Double {
+  profiled(.optimizer) { squares(x, count) }
+}
+
+private func squares(_ x: ConstFloats, _ count: Int) -> Double {
   var partial = SIMD8<Double>.zero
   var i = 0
   while i + 8 <= count {

@@ -9,16 +9,18 @@ public func layerNorm(
   _ y: Floats, _ x: ConstFloats, weight: ConstFloats?, bias: ConstFloats?, eps: Float,
   mean: Floats?, inverse: Floats?, rows: Int, columns: Int
 ) {
-  for r in 0..<rows {
-    let xr = x + r * columns
-    let yr = y + r * columns
-    let mu = sum(xr, xr, columns) { x, _ in x } / Float(columns)
-    let centre = Vector(repeating: mu)
-    let variance = sum(xr, xr, columns) { x, _ in (x - centre) * (x - centre) } / Float(columns)
-    let scale = 1 / (variance + eps).squareRoot()
-    mean?[r] = mu
-    inverse?[r] = scale
-    layerNormRow(yr, xr, weight: weight, bias: bias, mean: mu, inverse: scale, columns: columns)
+  profiled(.norm) {
+    for r in 0..<rows {
+      let xr = x + r * columns
+      let yr = y + r * columns
+      let mu = sum(xr, xr, columns) { x, _ in x } / Float(columns)
+      let centre = Vector(repeating: mu)
+      let variance = sum(xr, xr, columns) { x, _ in (x - centre) * (x - centre) } / Float(columns)
+      let scale = 1 / (variance + eps).squareRoot()
+      mean?[r] = mu
+      inverse?[r] = scale
+      layerNormRow(yr, xr, weight: weight, bias: bias, mean: mu, inverse: scale, columns: columns)
+    }
   }
 }
 
@@ -27,10 +29,12 @@ public func layerNormApply(
   _ y: Floats, _ x: ConstFloats, weight: ConstFloats?, bias: ConstFloats?, mean: ConstFloats, inverse: ConstFloats,
   rows: Int, columns: Int
 ) {
-  for r in 0..<rows {
-    layerNormRow(
-      y + r * columns, x + r * columns, weight: weight, bias: bias, mean: mean[r], inverse: inverse[r],
-      columns: columns)
+  profiled(.norm) {
+    for r in 0..<rows {
+      layerNormRow(
+        y + r * columns, x + r * columns, weight: weight, bias: bias, mean: mean[r], inverse: inverse[r],
+        columns: columns)
+    }
   }
 }
 
@@ -64,26 +68,28 @@ public func layerNormBackward(
   _ dx: Floats, dWeight: Floats?, dBias: Floats?, _ dy: ConstFloats, _ x: ConstFloats, weight: ConstFloats?,
   mean: ConstFloats, inverse: ConstFloats, scratch: Floats, rows: Int, columns: Int
 ) {
-  let n = Float(columns)
-  for r in 0..<rows {
-    let xr = x + r * columns
-    let dyr = dy + r * columns
-    let dxr = dx + r * columns
-    let centre = Vector(repeating: mean[r])
-    let factor = Vector(repeating: inverse[r])
-    if let dWeight, let dBias {
-      accumulate(dBias, dyr, columns)
-      map(scratch, dyr, xr, columns) { dy, x in dy * (x - centre) * factor }
-      accumulate(dWeight, scratch, columns)
+  profiled(.norm) {
+    let n = Float(columns)
+    for r in 0..<rows {
+      let xr = x + r * columns
+      let dyr = dy + r * columns
+      let dxr = dx + r * columns
+      let centre = Vector(repeating: mean[r])
+      let factor = Vector(repeating: inverse[r])
+      if let dWeight, let dBias {
+        accumulate(dBias, dyr, columns)
+        map(scratch, dyr, xr, columns) { dy, x in dy * (x - centre) * factor }
+        accumulate(dWeight, scratch, columns)
+      }
+      if let weight {
+        map(scratch, dyr, weight, columns) { $0 * $1 }
+      } else {
+        copy(scratch, dyr, columns)
+      }
+      let s1 = Vector(repeating: sum(scratch, scratch, columns) { g, _ in g } / n)
+      let s2 = Vector(repeating: sum(scratch, xr, columns) { g, x in g * (x - centre) * factor } / n)
+      map(scratch, scratch, xr, columns) { g, x in factor * (g - s1 - (x - centre) * factor * s2) }
+      accumulate(dxr, scratch, columns)
     }
-    if let weight {
-      map(scratch, dyr, weight, columns) { $0 * $1 }
-    } else {
-      copy(scratch, dyr, columns)
-    }
-    let s1 = Vector(repeating: sum(scratch, scratch, columns) { g, _ in g } / n)
-    let s2 = Vector(repeating: sum(scratch, xr, columns) { g, x in g * (x - centre) * factor } / n)
-    map(scratch, scratch, xr, columns) { g, x in factor * (g - s1 - (x - centre) * factor * s2) }
-    accumulate(dxr, scratch, columns)
   }
 }

@@ -16,10 +16,12 @@ public func multiplyTransposed(
   _ y: Floats, _ x: ConstFloats, _ w: ConstFloats, m: Int, n: Int, k: Int,
   strideY: Int? = nil, strideX: Int? = nil, strideW: Int? = nil, scale: Float = 1, beta: Float = 0
 ) {
-  guard m > 0, n > 0 else { return }
-  cblas_sgemm(
-    CblasRowMajor, CblasNoTrans, CblasTrans, blasint(m), blasint(n), blasint(k), scale,
-    x, blasint(strideX ?? k), w, blasint(strideW ?? k), beta, y, blasint(strideY ?? n))
+  profiled(.product) {
+    guard m > 0, n > 0 else { return }
+    cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, CblasTrans, blasint(m), blasint(n), blasint(k), scale,
+      x, blasint(strideX ?? k), w, blasint(strideW ?? k), beta, y, blasint(strideY ?? n))
+  }
 }
 
 /// dX [m, k] = scale·dY [m, n]·W (W [n, k]) + beta·dX: the gradient that a linear map hands on.
@@ -27,10 +29,12 @@ public func multiply(
   _ dx: Floats, _ dy: ConstFloats, _ w: ConstFloats, m: Int, n: Int, k: Int,
   strideDX: Int? = nil, strideDY: Int? = nil, strideW: Int? = nil, scale: Float = 1, beta: Float = 0
 ) {
-  guard m > 0, k > 0 else { return }
-  cblas_sgemm(
-    CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(k), blasint(n), scale,
-    dy, blasint(strideDY ?? n), w, blasint(strideW ?? k), beta, dx, blasint(strideDX ?? k))
+  profiled(.product) {
+    guard m > 0, k > 0 else { return }
+    cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(k), blasint(n), scale,
+      dy, blasint(strideDY ?? n), w, blasint(strideW ?? k), beta, dx, blasint(strideDX ?? k))
+  }
 }
 
 /// dW [n, k] = scale·dYᵀ (dY [m, n])·X [m, k] + beta·dW: the gradient of a linear map's weight.
@@ -38,8 +42,10 @@ public func multiplyOuter(
   _ dw: Floats, _ dy: ConstFloats, _ x: ConstFloats, m: Int, n: Int, k: Int,
   strideDW: Int? = nil, strideDY: Int? = nil, strideX: Int? = nil, scale: Float = 1, beta: Float = 1
 ) {
-  guard n > 0, k > 0 else { return }
-  cblas_sgemm(
-    CblasRowMajor, CblasTrans, CblasNoTrans, blasint(n), blasint(k), blasint(m), scale,
-    dy, blasint(strideDY ?? n), x, blasint(strideX ?? k), beta, dw, blasint(strideDW ?? k))
+  profiled(.product) {
+    guard n > 0, k > 0 else { return }
+    cblas_sgemm(
+      CblasRowMajor, CblasTrans, CblasNoTrans, blasint(n), blasint(k), blasint(m), scale,
+      dy, blasint(strideDY ?? n), x, blasint(strideX ?? k), beta, dw, blasint(strideDW ?? k))
+  }
 }

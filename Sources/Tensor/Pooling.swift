@@ -3,20 +3,22 @@
 /// y [h·h, C] = the maxima of 2×2 cells of x [g·g, C], h = ⌊g/2⌋. `winners` [h·h, C] keeps each maximum's place
 /// (0…3; the first in row-major order among equals).
 public func maxPool(_ y: Floats, winners: UnsafeMutablePointer<UInt8>?, _ x: ConstFloats, grid g: Int, channels C: Int) {
-  let h = g / 2
-  for row in 0..<h {
-    for column in 0..<h {
-      let target = (row * h + column) * C
-      let corner = x + (2 * row * g + 2 * column) * C
-      for c in 0..<C {
-        var best = corner[c]
-        var place: UInt8 = 0
-        let others = (corner[C + c], corner[g * C + c], corner[(g + 1) * C + c])
-        if others.0 > best { best = others.0; place = 1 }
-        if others.1 > best { best = others.1; place = 2 }
-        if others.2 > best { best = others.2; place = 3 }
-        y[target + c] = best
-        winners?[target + c] = place
+  profiled(.pooling) {
+    let h = g / 2
+    for row in 0..<h {
+      for column in 0..<h {
+        let target = (row * h + column) * C
+        let corner = x + (2 * row * g + 2 * column) * C
+        for c in 0..<C {
+          var best = corner[c]
+          var place: UInt8 = 0
+          let others = (corner[C + c], corner[g * C + c], corner[(g + 1) * C + c])
+          if others.0 > best { best = others.0; place = 1 }
+          if others.1 > best { best = others.1; place = 2 }
+          if others.2 > best { best = others.2; place = 3 }
+          y[target + c] = best
+          winners?[target + c] = place
+        }
       }
     }
   }
@@ -26,14 +28,16 @@ public func maxPool(_ y: Floats, winners: UnsafeMutablePointer<UInt8>?, _ x: Con
 public func maxPoolBackward(
   _ dx: Floats, _ dy: ConstFloats, winners: UnsafePointer<UInt8>, grid g: Int, channels C: Int
 ) {
-  clear(dx, g * g * C)
-  let h = g / 2
-  for row in 0..<h {
-    for column in 0..<h {
-      let source = (row * h + column) * C
-      for c in 0..<C {
-        let place = Int(winners[source + c])
-        dx[((2 * row + place / 2) * g + 2 * column + place % 2) * C + c] = dy[source + c]
+  profiled(.pooling) {
+    clear(dx, g * g * C)
+    let h = g / 2
+    for row in 0..<h {
+      for column in 0..<h {
+        let source = (row * h + column) * C
+        for c in 0..<C {
+          let place = Int(winners[source + c])
+          dx[((2 * row + place / 2) * g + 2 * column + place % 2) * C + c] = dy[source + c]
+        }
       }
     }
   }
@@ -41,22 +45,26 @@ public func maxPoolBackward(
 
 /// y [C] = the mean over the rows of x [rows, C].
 public func globalAveragePool(_ y: Floats, _ x: ConstFloats, rows: Int, channels C: Int) {
-  clear(y, C)
-  accumulateRows(y, x, rows: rows, columns: C)
-  let factor = Vector(repeating: 1 / Float(rows))
-  map(y, y, C) { $0 * factor }
+  profiled(.pooling) {
+    clear(y, C)
+    accumulateRows(y, x, rows: rows, columns: C)
+    let factor = Vector(repeating: 1 / Float(rows))
+    map(y, y, C) { $0 * factor }
+  }
 }
 
 /// The gradient of `globalAveragePool`: dx [rows, C] = dy/rows, or is added to.
 public func globalAveragePoolBackward(
   _ dx: Floats, _ dy: ConstFloats, rows: Int, channels C: Int, adding: Bool = false
 ) {
-  let factor = Vector(repeating: 1 / Float(rows))
-  for r in 0..<rows {
-    if adding {
-      map(dx + r * C, dx + r * C, dy, C) { $0 + $1 * factor }
-    } else {
-      map(dx + r * C, dy, C) { $0 * factor }
+  profiled(.pooling) {
+    let factor = Vector(repeating: 1 / Float(rows))
+    for r in 0..<rows {
+      if adding {
+        map(dx + r * C, dx + r * C, dy, C) { $0 + $1 * factor }
+      } else {
+        map(dx + r * C, dy, C) { $0 * factor }
+      }
     }
   }
 }

@@ -14,66 +14,70 @@ private func lastColumns(_ columns: Int) -> SIMDMask<SIMD16<Int32>> {
 ///
 /// - Parameter logSums: [rows], written with log Σ exp x of each row; or nil.
 public func softmaxRows(_ x: Floats, logSums: Floats?, rows: Int, columns: Int, stride: Int) {
-  precondition(stride % vectorWidth == 0 && stride >= columns)
-  let mask = lastColumns(columns)
-  let lowest = Vector(repeating: -.infinity)
-  let last = (columns - 1) / vectorWidth * vectorWidth
-  for r in 0..<rows {
-    let row = x + r * stride
-    store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
-    var top = load(row + last)
-    var i = 0
-    while i < last {
-      let v = load(row + i)
-      top = top.replacing(with: v, where: v .> top)
-      i += vectorWidth
-    }
-    let largest = top.max()
-    let shift = Vector(repeating: largest)
-    var sums = Vector.zero
-    i = 0
-    while i <= last {
-      let e = exponential(load(row + i) - shift)
-      sums += e
-      store(e, row + i)
-      i += vectorWidth
-    }
-    let total = orderedSum(sums)
-    logSums?[r] = largest + log(total)
-    let factor = Vector(repeating: 1 / total)
-    i = 0
-    while i <= last {
-      store(load(row + i) * factor, row + i)
-      i += vectorWidth
+  profiled(.softmax) {
+    precondition(stride % vectorWidth == 0 && stride >= columns)
+    let mask = lastColumns(columns)
+    let lowest = Vector(repeating: -.infinity)
+    let last = (columns - 1) / vectorWidth * vectorWidth
+    for r in 0..<rows {
+      let row = x + r * stride
+      store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
+      var top = load(row + last)
+      var i = 0
+      while i < last {
+        let v = load(row + i)
+        top = top.replacing(with: v, where: v .> top)
+        i += vectorWidth
+      }
+      let largest = top.max()
+      let shift = Vector(repeating: largest)
+      var sums = Vector.zero
+      i = 0
+      while i <= last {
+        let e = exponential(load(row + i) - shift)
+        sums += e
+        store(e, row + i)
+        i += vectorWidth
+      }
+      let total = orderedSum(sums)
+      logSums?[r] = largest + log(total)
+      let factor = Vector(repeating: 1 / total)
+      i = 0
+      while i <= last {
+        store(load(row + i) * factor, row + i)
+        i += vectorWidth
+      }
     }
   }
 }
 
 /// The gradient of `softmaxRows`, in place: `scores` become the probabilities p again, dp becomes p·(dp − Σ p·dp).
 public func softmaxRowsBackward(_ dp: Floats, _ scores: Floats, logSums: ConstFloats, rows: Int, columns: Int, stride: Int) {
-  precondition(stride % vectorWidth == 0 && stride >= columns)
-  let mask = lastColumns(columns)
-  let lowest = Vector(repeating: -.infinity)
-  let last = (columns - 1) / vectorWidth * vectorWidth
-  for r in 0..<rows {
-    let row = scores + r * stride
-    let dRow = dp + r * stride
-    let shift = Vector(repeating: logSums[r])
-    store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
-    store(load(dRow + last).replacing(with: Vector.zero, where: .!mask), dRow + last)
-    var sums = Vector.zero
-    var i = 0
-    while i <= last {
-      let p = exponential(load(row + i) - shift)
-      store(p, row + i)
-      sums += p * load(dRow + i)
-      i += vectorWidth
-    }
-    let dot = Vector(repeating: orderedSum(sums))
-    i = 0
-    while i <= last {
-      store(load(row + i) * (load(dRow + i) - dot), dRow + i)
-      i += vectorWidth
+  profiled(.softmax) {
+    precondition(stride % vectorWidth == 0 && stride >= columns)
+    let mask = lastColumns(columns)
+    let lowest = Vector(repeating: -.infinity)
+    let last = (columns - 1) / vectorWidth * vectorWidth
+    for r in 0..<rows {
+      let row = scores + r * stride
+      let dRow = dp + r * stride
+      let shift = Vector(repeating: logSums[r])
+      store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
+      store(load(dRow + last).replacing(with: Vector.zero, where: .!mask), dRow + last)
+      var sums = Vector.zero
+      var i = 0
+      while i <= last {
+        let p = exponential(load(row + i) - shift)
+        store(p, row + i)
+        sums += p * load(dRow + i)
+        i += vectorWidth
+      }
+      let dot = Vector(repeating: orderedSum(sums))
+      i = 0
+      while i <= last {
+        store(load(row + i) * (load(dRow + i) - dot), dRow + i)
+        i += vectorWidth
+      }
     }
   }
 }

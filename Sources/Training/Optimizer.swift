@@ -12,43 +12,51 @@ public final class Optimizer: @unchecked Sendable {
 
   /// Values that a thread treats at a time; the norm's order of summation depends on it, not on the threads.
   private static let chunk = 1 << 15
+  /// Elements of each tensor.
+  private let counts: [Int]
+  /// The chunks' shares of a norm.
+  private let partial: UnsafeMutablePointer<Double>
 
   public init(_ store: ParameterStore, team: ThreadTeam, weightDecay: Double, clip: Double) {
     self.store = store
     self.team = team
     self.weightDecay = weightDecay
     self.clip = clip
+    counts = store.parameters.map(\.count)
+    partial = .allocate(capacity: store.count / Self.chunk + 1)
   }
+
+  deinit { partial.deallocate() }
 
   /// The L2 norm of the gradients in a range of the arena, in double.
   public func gradientNorm(_ range: Range<Int>) -> Double {
     let chunks = (range.count + Self.chunk - 1) / Self.chunk
-    let partial = UnsafeMutablePointer<Double>.allocate(capacity: max(chunks, 1))
-    defer { partial.deallocate() }
     let base = store.gradients.base + range.lowerBound
     team.run(chunks) { chunk, _ in
       let start = chunk * Self.chunk
-      partial[chunk] = sumOfSquares(base + start, min(Self.chunk, range.count - start))
+      Profile.of(.update) { partial[chunk] = sumOfSquares(base + start, min(Self.chunk, range.count - start)) }
     }
     var total = 0.0
     for chunk in 0..<chunks { total += partial[chunk] }
     return total.squareRoot()
   }
 
-  /// One update of every tensor of the groups; other tensors' values, moments and counts stay as they are.
-  public func step(_ groups: Set<ParameterGroup>, learningRate: Double, norm: Double) {
+  /// One update of every tensor of a range of the arena; other tensors' values, moments and counts stay as they are.
+  public func step(_ range: Range<Int>, learningRate: Double, norm: Double) {
     let factor = clip > 0 && norm > clip ? Float(clip / (norm + 1e-6)) : 1
-    for (index, parameter) in store.parameters.enumerated() where groups.contains(parameter.group) {
+    for (index, parameter) in store.parameters.enumerated() where range.contains(parameter.offset) {
       store.steps[index] += 1
       let step = AdamWStep(
         learningRate: learningRate, weightDecay: parameter.isDecayed ? weightDecay : 0, step: store.steps[index],
         gradientScale: factor)
-      let count = parameter.count
+      let count = counts[index]
       team.run((count + Self.chunk - 1) / Self.chunk) { chunk, _ in
         let start = parameter.offset + chunk * Self.chunk
-        adamW(
-          store.values.base + start, store.firstMoments.base + start, store.secondMoments.base + start,
-          store.gradients.base + start, min(Self.chunk, count - chunk * Self.chunk), step)
+        Profile.of(.update) {
+          adamW(
+            store.values.base + start, store.firstMoments.base + start, store.secondMoments.base + start,
+            store.gradients.base + start, min(Self.chunk, count - chunk * Self.chunk), step)
+        }
       }
     }
   }

@@ -23,28 +23,12 @@ public struct TrainingOptions: Sendable {
   /// A file with `/model`, whose weights the run starts from.
   public var initialWeights: String?
   public var stopAfterSteps: Int?
+  /// Tells at the end where the time went.
+  public var isProfiled = false
   /// The `ala` program, which examines foreign HDF5 files.
   public var program: String
 
   public init(program: String) { self.program = program }
-}
-
-/// Completes lane sums with the other ranks'.
-public final class ClusterExchange: LaneExchange {
-  private let cluster: Cluster
-  private let plans: [LanePlan]
-
-  public init(_ cluster: Cluster, lanes: Int) {
-    self.cluster = cluster
-    plans = (0..<cluster.size).map { LanePlan(batch: 0, lanes: lanes, world: cluster.size, rank: $0) }
-  }
-
-  public func gather(_ table: LaneTable) {
-    guard cluster.size > 1 else { return }
-    cluster.allGather(
-      table.base, counts: plans.map { Int32($0.ownLanes.count * table.width) },
-      displacements: plans.map { Int32($0.ownLanes.lowerBound * table.width) })
-  }
 }
 
 /// Trains until the last epoch, an early stop, `stopAfterSteps`, or a signal.
@@ -84,21 +68,21 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   }
   describe(experiment, source, log)
 
-  let plan = LanePlan(batch: settings.batch, lanes: settings.lanes, world: cluster.size, rank: cluster.rank)
-  if !plan.isEven && cluster.isRoot {
+  if settings.lanes % cluster.size != 0 && cluster.isRoot {
     log.warning(
       "\(cluster.size) ranks do not divide \(settings.lanes) lanes (training.lanes): results equal those of other world sizes to rounding only"
     )
   }
-  let pass = TrainingPass(
-    model, plan: plan, team: experiment.team, exchange: ClusterExchange(cluster, lanes: settings.lanes))
-  let optimizer = Optimizer(
-    model.parameters, team: experiment.team, weightDecay: settings.weightDecay, clip: settings.clip)
+  let step = TrainingStep(
+    model, batch: settings.batch, team: experiment.team, cluster: cluster, weightDecay: settings.weightDecay,
+    clip: settings.clip, seed: configuration.run.seed)
+  let pass = step.pass
   let validation = EvaluationPass(experiment, source: source)
   let signals = SignalWatch()
   let firstStep = state.step
   var lastCheckpoint = Date()
   let started = Date()
+  if options.isProfiled { Profile.begin() }
 
   func save(isBest: Bool) throws {
     try cluster.onRoot {
@@ -120,6 +104,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     }
     let phase = experiment.phase(epoch: state.epoch)
     let view = experiment.view(epoch: state.epoch, isCached: source.isCached)
+    let flop = model.trainingProducts(phase, isLive: !source.isCached).flop
     let order = epochOrder(experiment.split.train, seed: configuration.run.seed, epoch: state.epoch)
 
     while state.batchInEpoch < stepsPerEpoch {
@@ -129,10 +114,12 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       let first = state.batchInEpoch * settings.batch
       let ids = Array(order[first..<min(first + settings.batch, order.count)])
       pass.begin(batch: ids.count)
-      let failure = load(ids, view: view, into: pass, experiment, source)
+      let failure = Profile.of(.data) { load(ids, view: view, into: pass, experiment, source) }
       let isDue = cluster.isRoot && configuration.checkpoint.everyMinutes > 0
         && Date().timeIntervalSince(lastCheckpoint) > configuration.checkpoint.everyMinutes * 60
-      let call = cluster.maximum((failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isDue ? 1 : 0))
+      let call = Profile.of(.ranks) {
+        cluster.maximum((failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isDue ? 1 : 0))
+      }
       if call >= 4 { try cluster.share(failure) }
       if call >= 2 {
         try save(isBest: false)
@@ -143,22 +130,15 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       if call == 1 { try save(isBest: false) }
 
       // Forward, backward, sum, update.
-      let outcome = pass.run(phase, seed: configuration.run.seed, step: state.step + 1)
-      let range = model.trainedRange(phase)
-      let gradients = model.parameters.gradients.base + range.lowerBound
-      if settings.injectNaNAtStep == state.step + 1 && cluster.isRoot { gradients[0] = .nan }
-      cluster.sumByTree(gradients, count: range.count)
-      let norm = optimizer.gradientNorm(range)
       let rate = experiment.learningRate(step: state.step)
-      if outcome.loss.isFinite && norm.isFinite {
-        optimizer.step(phase.trainedGroups, learningRate: rate, norm: norm)
-        pass.commitStatistics(phase)
-        state.skipped = 0
-      } else {
-        pass.discardStatistics(phase)
-        state.skipped += 1
+      let result = step.run(
+        phase, number: state.step + 1, learningRate: rate,
+        injectsNaN: settings.injectNaNAtStep == state.step + 1 && cluster.isRoot)
+      let outcome = result.outcome
+      state.skipped = result.isUpdated ? 0 : state.skipped + 1
+      if !result.isUpdated {
         log.logger.warning(
-          "step \(state.step + 1): the update is refused: loss \(outcome.loss), gradient norm \(norm)")
+          "step \(state.step + 1): the update is refused: loss \(outcome.loss), gradient norm \(result.norm)")
       }
       state.step += 1
       state.batchInEpoch += 1
@@ -173,8 +153,12 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
           ("event", .text("step")), ("epoch", .integer(state.epoch)), ("step", .integer(state.step)),
           ("phase", .text(phase.rawValue)), ("loss", .number(outcome.loss)),
           ("loss_pb", .number(outcome.perceptionLoss)), ("loss_ab", .number(outcome.attentionLoss)),
-          ("lr", .number(rate)), ("grad_norm", .number(norm)),
-          ("samples_per_s", .number(Double(ids.count) / seconds)), ("gradient_bytes", .integer(range.count * 4)),
+          ("lr", .number(rate)), ("grad_norm", .number(result.norm)),
+          ("samples_per_s", .number(Double(ids.count) / seconds)),
+          ("gflops", .number(flop * Double(ids.count) / seconds / 1e9)),
+          ("gradient_bytes", .integer(model.trainedCount(phase) * 4)),
+          ("gradient_ms", .number(result.gradientCost.milliseconds)),
+          ("gradient_wait_ms", .number(result.gradientCost.waitMilliseconds)),
           ("other_bytes", .integer(cluster.otherBytesSent - otherBytesBefore)),
         ])
       }
@@ -207,6 +191,10 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       try save(isBest: isBest)
     }
     if isStopping() { break }
+  }
+  if options.isProfiled {
+    let table = Profile.end(threads: experiment.team.threadCount).table
+    if cluster.isRoot { log.info("where the time of rank 0 went:\n\(table)") }
   }
   log.info(
     "\(isFinished(state, experiment) ? "finished" : "stopped"): \(state.step) steps, \(state.epoch) epochs, peak memory \(peakMemory(cluster)) MiB a rank"

@@ -31,6 +31,9 @@ struct BenchCommand: ClusterCommand {
   @Flag(help: "Print one JSON object.")
   var json = false
 
+  @Flag(help: "Tell where the time goes, by part of the model and kind of kernel.")
+  var profile = false
+
   func validate() throws {
     guard dtype == "float32" else { throw ValidationError("--dtype \(dtype): expected float32") }
     for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)] where value < 1 {
@@ -41,7 +44,7 @@ struct BenchCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     let threads = threads ?? max(1, Experiment.availableProcessors() / cluster.localSize)
     let result = try benchmark(
-      work, threads: threads, batch: batch, steps: steps, repeats: repeats, cluster: cluster)
+      work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile, cluster: cluster)
     guard cluster.isRoot else { return }
     if json {
       let encoder = JSONEncoder()
@@ -56,6 +59,7 @@ struct BenchCommand: ClusterCommand {
         String(
           format: "products by %@: %.1f GFLOP a sample; OpenBLAS alone reaches %.0f GFLOP/s on their shapes; share of that roof %.2f",
           result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof))
+      if let profile = result.profile { print(profile.table) }
     }
   }
 }

@@ -19,6 +19,9 @@ struct TrainCommand: ClusterCommand {
   @Option(help: "Stop with a checkpoint after this many updates of this call.")
   var stopAfterSteps: Int?
 
+  @Flag(help: "Tell at the end where the time went, by part of the model and kind of kernel.")
+  var profile = false
+
   func validate() throws {
     if let stopAfterSteps, stopAfterSteps < 1 {
       throw ValidationError("--stop-after-steps is \(stopAfterSteps); expected a number from 1")
@@ -39,6 +42,7 @@ struct TrainCommand: ClusterCommand {
     }
     options.initialWeights = initial
     options.stopAfterSteps = stopAfterSteps
+    options.isProfiled = profile
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: true)
     try train(experiment, options, log: log)

@@ -183,7 +183,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     expect("gradient norms of four epochs", of: "\(epoch)", abs(norm - norms[epoch - 1]) / norms[epoch - 1], below: 1e-4)
     let rate = number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), number("power"))
     #expect(abs(rate - rates[epoch - 1]) < 1e-12)
-    optimizer.step(phase.trainedGroups, learningRate: rate, norm: norm)
+    optimizer.step(setup.model.trainedRange(phase), learningRate: rate, norm: norm)
     pass.commitStatistics(phase)
   }
   // Some true gradients are zero (a key's bias; a bias that a norm removes). AdamW enlarges their rounding noise to
@@ -228,7 +228,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   func step(_ phase: Phase, _ number: Int) throws {
     try setup.load(pass)
     _ = pass.run(phase, seed: 0, step: number)
-    optimizer.step(phase.trainedGroups, learningRate: 1e-2, norm: optimizer.gradientNorm(setup.model.trainedRange(phase)))
+    optimizer.step(setup.model.trainedRange(phase), learningRate: 1e-2, norm: optimizer.gradientNorm(setup.model.trainedRange(phase)))
     pass.commitStatistics(phase)
   }
   try step(.alpha, 1)
