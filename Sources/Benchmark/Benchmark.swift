@@ -51,6 +51,8 @@ public struct BenchmarkResult: Codable, Sendable {
   public let roof: Double
   public let gflopPerSample: Double
   public let products: String
+  /// The user has named OpenBLAS's kernel or cache size in the environment.
+  public let isBLASForced: Bool
 
   enum CodingKeys: String, CodingKey {
     case work, dtype, world, threads, batch, roof, products
@@ -58,11 +60,13 @@ public struct BenchmarkResult: Codable, Sendable {
     case peakRSS = "peak_rss_mib"
     case gemmGFLOPS = "gemm_gflops"
     case gflopPerSample = "gflop_per_sample"
+    case isBLASForced = "blas_forced"
   }
 }
 
 public func benchmark(
-  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, cluster: Cluster
+  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, isBLASForced: Bool,
+  cluster: Cluster
 ) throws -> BenchmarkResult {
   useOneThreadPerProduct()
   let team = ThreadTeam(threads: threads)
@@ -101,7 +105,7 @@ public func benchmark(
   return BenchmarkResult(
     work: work.rawValue, dtype: "float32", world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
     peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
-    products: "OpenBLAS \(blasKernel())")
+    products: "OpenBLAS \(blasKernel())", isBLASForced: isBLASForced)
 }
 
 private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
