@@ -46,6 +46,7 @@ let package = Package(
     module("Failures", []),
     module("Files", ["Failures"]),
     module("Randomness", []),
+    module("Machine", []),
     module("Digests", ["Failures", "CCrypto", "CZlib"]),
     module("Tensor", ["COpenBLAS"], settings: kernels),
     module("Layers", ["Tensor", "Randomness"], settings: kernels),
@@ -64,7 +65,7 @@ let package = Package(
       "Training",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Evaluation", "Reporting", "TensorBoard",
+        "Storage", "Images", "Dataset", "Settings", "Evaluation", "Reporting", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module("Evaluation", ["Failures", "Randomness", "Images"]),
@@ -76,11 +77,15 @@ let package = Package(
       [
         "Failures", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster", "Dataset", "Training",
       ]),
+    module(
+      "Diagnosis",
+      ["Failures", "Files", "Digests", "Randomness", "Machine", "Tensor", "Cluster", "Storage"]),
     .executableTarget(
       name: "ala",
       dependencies: [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
         "Storage", "Images", "Dataset", "Settings", "Training", "Evaluation", "Reporting", "Benchmark",
+        "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: processor),
@@ -98,6 +103,7 @@ let package = Package(
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Evaluation", "Images", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
+    tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark"]),
   ],
   swiftLanguageModes: [.v6]

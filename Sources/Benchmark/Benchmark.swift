@@ -51,6 +51,8 @@ public struct BenchmarkResult: Codable, Sendable {
   public let roof: Double
   public let gflopPerSample: Double
   public let products: String
+  /// The user has named OpenBLAS's kernel or cache size in the environment.
+  public let isBLASForced: Bool
   /// What a step's sums of gradients over ranks take, and how much of it the step waits: medians, in milliseconds.
   public let gradientMilliseconds: Double?
   public let gradientWaitMilliseconds: Double?
@@ -65,11 +67,13 @@ public struct BenchmarkResult: Codable, Sendable {
     case gflopPerSample = "gflop_per_sample"
     case gradientMilliseconds = "gradient_ms"
     case gradientWaitMilliseconds = "gradient_wait_ms"
+    case isBLASForced = "blas_forced"
   }
 }
 
 public func benchmark(
-  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, isProfiled: Bool, cluster: Cluster
+  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, isProfiled: Bool, isBLASForced: Bool,
+  cluster: Cluster
 ) throws -> BenchmarkResult {
   useOneThreadPerProduct()
   let team = ThreadTeam(threads: threads)
@@ -111,7 +115,7 @@ public func benchmark(
   return BenchmarkResult(
     work: work.rawValue, dtype: "float32", world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
     peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
-    products: "OpenBLAS \(blasKernel())", gradientMilliseconds: costs.median(\.milliseconds),
+    products: "OpenBLAS \(blasKernel())", isBLASForced: isBLASForced, gradientMilliseconds: costs.median(\.milliseconds),
     gradientWaitMilliseconds: costs.median(\.waitMilliseconds), profile: profile)
 }
 

@@ -122,7 +122,7 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
   /// - Parameters:
   ///   - validThreshold: the index into the curve that is best on the validation split; nil where that has no masks.
   public init(_ records: [ImageRecord], validThreshold: Int?, _ context: EvaluationContext) {
-    accuracy = Self.mean(records.map { $0.label == $0.predicted ? 1 : 0 }) ?? 0
+    accuracy = Self.mean(records.map { $0.isRight ? 1 : 0 }) ?? 0
     meanIoU = Self.meanIoU(records, validThreshold: validThreshold)
     iouCurve = Self.meanCurve(records)
     self.validThreshold = validThreshold.map { Double(curveThresholds[$0]) }
@@ -141,7 +141,9 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
     insertionCurve = Curve(records.compactMap(\.insertionCurve), at: context.fractions)
     deletionCurve = Curve(records.compactMap(\.deletionCurve), at: context.fractions)
     counts = Counts(records)
-    leftOut = Self.leftOut(counts, hasThreshold: validThreshold != nil, perturbs: context.fractions != nil)
+    leftOut = Self.leftOut(
+      counts, withoutBox: records.count { $0.isFinite && $0.boxCurve == nil }, hasThreshold: validThreshold != nil,
+      perturbs: context.fractions != nil)
     controls = context.controls
     settings = context.settings
     modelSHA256 = context.modelSHA256
@@ -150,9 +152,17 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
     side = context.side
   }
 
-  private static func leftOut(_ counts: Counts, hasThreshold: Bool, perturbs: Bool) -> [String] {
+  /// What a reader must know of the numbers: what is left out, and what is counted as 0.
+  public var notes: [String] {
+    leftOut.map { "left out: \($0)" }
+      + (counts.maskEmpty > 0
+        ? ["counted as 0: the IoU of \(Self.images(counts.maskEmpty)): the mask has no foreground in the view"] : [])
+  }
+
+  private static func images(_ count: Int) -> String { count == 1 ? "1 image" : "\(count) images" }
+
+  private static func leftOut(_ counts: Counts, withoutBox: Int, hasThreshold: Bool, perturbs: Bool) -> [String] {
     var reasons: [String] = []
-    func images(_ count: Int) -> String { count == 1 ? "1 image" : "\(count) images" }
     if counts.withMask == 0 {
       reasons.append("mean IoU and PxAP: no image has a mask that can be used")
     } else {
@@ -162,7 +172,11 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
     if counts.maskWrongSize > 0 {
       reasons.append("mean IoU and PxAP of \(images(counts.maskWrongSize)): the mask is of another size than its image")
     }
-    if counts.withBox == 0 { reasons.append("MaxBoxAcc and MaxBoxAccV2: no image has a box in its view") }
+    if withoutBox == counts.images {
+      reasons.append("MaxBoxAcc and MaxBoxAccV2: no image has a box in its view")
+    } else if withoutBox > 0 {
+      reasons.append("MaxBoxAcc and MaxBoxAccV2 of \(images(withoutBox)): no box in the view")
+    }
     if counts.notFinite > 0 {
       reasons.append("every metric on maps of \(images(counts.notFinite)): values that are not finite")
     }
@@ -216,7 +230,7 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
     for record in records {
       let valid = validThreshold.flatMap { index in record.iouCurve.map { $0[index] } } ?? record.iouMeanStd
       let cells = [
-        "\(record.imageID)", "\(record.label)", "\(record.predicted)",
+        "\(record.imageID)", "\(record.label)", record.probability.isFinite ? "\(record.predicted)" : "",
         cell(record.probability.isFinite ? record.probability : nil), cell(record.iouHalf), cell(record.iouMeanStd),
         cell(valid), cell(record.boxCurve?.max()), record.isPointing.map { $0 ? "1" : "0" } ?? "",
         cell(record.insertion), cell(record.deletion), cell(record.id), record.maskState.rawValue, subset,

@@ -43,6 +43,9 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   public var insertion: Double?
   public var deletion: Double?
 
+  /// A prediction of probabilities that are not finite is none, and wrong.
+  public var isRight: Bool { label == predicted && probability.isFinite }
+
   /// Insertion − deletion.
   public var id: Double? { insertion.flatMap { insertion in deletion.map { insertion - $0 } } }
 

@@ -27,12 +27,13 @@ public func renderReport(_ paths: [String]) throws -> String {
       throw Failure.missingInput("\(path): is neither a run (metrics.jsonl) nor an evaluation (summary.json)")
     }
   }
+  methods = distinctlyNamed(methods)
   let examples = try ReportExamples(methods)
   let context: [String: Any?] = [
     "title": runs.isEmpty ? methods.map(\.name).joined(separator: ", ") : runs.map(\.name).joined(separator: ", "),
     "runCount": "\(runs.count) run\(runs.count == 1 ? "" : "s"), \(methods.count) evaluation\(methods.count == 1 ? "" : "s")",
     "date": ISO8601DateFormatter().string(from: Date()),
-    "notes": methods.flatMap { name, folder in folder.summary.leftOut.map { "\(name): left out: \($0)" } },
+    "notes": methods.flatMap { name, folder in folder.summary.notes.map { "\(name): \($0)" } },
     "figures": ReportTable.figures(methods),
     "curves": try charts(evaluationCharts(methods)).map { ["charts": $0] },
     "training": try ReportTable.training(runs).map { table in
@@ -65,8 +66,25 @@ private func shortNames(_ paths: [String]) -> [String] {
   }
 }
 
+/// Evaluations that would share a name, each with its folder's beside it.
+private func distinctlyNamed(
+  _ methods: [(name: String, folder: EvaluationFolder)]
+) -> [(name: String, folder: EvaluationFolder)] {
+  methods.map { name, folder in
+    let isShared = methods.count { $0.name == name } > 1
+    return (isShared ? "\(name) (\((folder.path as NSString).lastPathComponent))" : name, folder)
+  }
+}
+
 private func evaluationCharts(_ methods: [(name: String, folder: EvaluationFolder)]) -> [Chart] {
-  let caption = methods.first.map { "\($0.folder.summary.counts.images) images" } ?? ""
+  // Evaluations of one page may be of different images, or of samples of them.
+  var sizes: [String] = []
+  for (_, folder) in methods {
+    let subset = folder.summary.settings["subset"] ?? ""
+    let size = subset.isEmpty ? "\(folder.summary.counts.images) images" : subset
+    if !sizes.contains(size) { sizes.append(size) }
+  }
+  let caption = sizes.joined(separator: " | ")
   var result: [Chart] = []
   let curves = methods.compactMap { name, folder in folder.summary.iouCurve.map { (name: name, curve: $0) } }
   if !curves.isEmpty { result.append(EvaluationCharts.iou(curves, caption: caption)) }

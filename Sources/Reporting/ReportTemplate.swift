@@ -37,9 +37,14 @@ let reportTemplate = """
   .note { background: #fff7e6; border-left: 4px solid #e69f00; padding: 8px 12px; margin: 10px 0; }
   .bar { display: flex; align-items: center; gap: 8px; font-size: 12px; color: var(--soft); margin: 6px 0 0; }
   .bar img { height: 12px; width: 220px; }
-  @media (max-width: 480px) { main { padding: 12px; } figure img { width: 42vw; } }
+  @media (max-width: 560px) {
+    main { padding: 12px; } figure img { width: 42vw; }
+    td.number, th.number { white-space: normal; overflow-wrap: anywhere; } td:first-child { min-width: 7em; }
+  }
   @media print {
-    body { font-size: 11px; } main { max-width: none; padding: 0; } h2 { break-after: avoid; }
+    body, table { font-size: 11px; } .scroll { overflow: visible; }
+    td.number, th.number { white-space: normal; overflow-wrap: anywhere; }
+    main { max-width: none; padding: 0; } h2 { break-after: avoid; }
     .charts { grid-template-columns: 1fr 1fr; } .charts img { border: 0; break-inside: avoid; }
     .examples { grid-template-columns: 1fr 1fr; } figure img { width: 110px; } details { display: none; }
   }

@@ -372,6 +372,12 @@ public final class HDF5File {
     }
   }
 
+  /// Whether calls from several threads at once would be safe; ours never are.
+  public static var isThreadSafe: Bool {
+    var answer: hbool_t = false
+    return H5is_library_threadsafe(&answer) >= 0 && answer
+  }
+
   /// "1.10.8".
   public static func libraryVersion() -> String {
     var version: (UInt32, UInt32, UInt32) = (0, 0, 0)

@@ -11,6 +11,15 @@ public func blasKernel() -> String { String(cString: openblas_get_corename()) }
 /// OpenBLAS's own description of its version and build.
 public func blasConfiguration() -> String { String(cString: openblas_get_config()) }
 
+/// How OpenBLAS was built; a sequential one may lack the locks that calls from several threads need.
+public func blasThreading() -> String {
+  switch openblas_get_parallel() {
+  case 0: "sequential"
+  case 1: "with threads"
+  default: "with OpenMP"
+  }
+}
+
 /// Y [m, n] = scale·X [m, k]·Wᵀ (W [n, k]) + beta·Y: the forward product of a linear map.
 public func multiplyTransposed(
   _ y: Floats, _ x: ConstFloats, _ w: ConstFloats, m: Int, n: Int, k: Int,

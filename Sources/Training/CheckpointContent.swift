@@ -5,6 +5,7 @@ import Encoder
 import Failures
 import Foundation
 import Layers
+import Machine
 import Settings
 import Storage
 import Tensor
@@ -38,7 +39,7 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
       "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
   }
   let fingerprint =
-    "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(processorName())),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
+    "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
   return Checkpoint(
     model: modelTensors(store), firstMoments: moments(store.firstMoments), secondMoments: moments(store.secondMoments),
     steps: steps,
@@ -58,13 +59,6 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
 private func quoted(_ text: String) -> String {
   let data = try? JSONEncoder().encode(text)
   return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
-}
-
-/// "Intel(R) Xeon(R) Processor".
-public func processorName() -> String {
-  let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-  let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
-  return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
 }
 
 /// The model's tensors in a checkpoint, in an HDF5 file with `/model` alone, or in a plain export of `ala`.

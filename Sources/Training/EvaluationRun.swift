@@ -98,6 +98,9 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   let (ids, subset) = request.choose(all)
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
   if !subset.isEmpty { log.info("a subset: \(subset)") }
+  if let limit = request.limit, subset.isEmpty {
+    log.warning("--limit \(limit) has no effect: split \(request.split) has \(ids.count) images, and all are evaluated")
+  }
   let start = Date()
   var lock: RunLock?
   try cluster.onRoot {
@@ -172,7 +175,7 @@ private func warn(_ records: [ImageRecord], _ summary: EvaluationSummary, _ log:
     + records.filter { !$0.isFinite }.map { "image \($0.imageID): its map or a probability is not finite" }
   for problem in problems.prefix(named) { log.warning(problem) }
   if problems.count > named { log.warning("… and \(problems.count - named) more") }
-  for reason in summary.leftOut { log.info("left out: \(reason)") }
+  for note in summary.notes { log.info(note) }
 }
 
 /// Mean IoU of maps that know nothing of the trained model, on the same images and by the same rules: a centred

@@ -7,6 +7,7 @@ import Failures
 import Foundation
 import Images
 import Layers
+import Machine
 import Settings
 import Storage
 import Tensor
@@ -29,7 +30,7 @@ public final class Experiment: @unchecked Sendable {
     self.configuration = configuration
     self.cluster = cluster
     useOneThreadPerProduct()
-    let threads = configuration.run.threads ?? max(1, Self.availableProcessors() / cluster.localSize)
+    let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
     let team = ThreadTeam(threads: threads)
     self.team = team
     let data = configuration.data
@@ -51,14 +52,6 @@ public final class Experiment: @unchecked Sendable {
       try cluster.sharedMemory($0, fill: $1)
     }
     model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
-  }
-
-  /// Processors that this process may run on: its affinity mask, as the kernel tells it.
-  public static func availableProcessors() -> Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    let mask = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }?.dropFirst(13)
-    let count = mask?.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount } ?? 0
-    return count > 0 ? count : ProcessInfo.processInfo.activeProcessorCount
   }
 
   /// The model that settings describe.

@@ -42,7 +42,7 @@ extension Explanation {
   }
 }
 
-/// Writes `explanations.h5` (`path`, `map` [n, g, g] as produced, `probability` [n, C]) and `predictions.csv`.
+/// Writes `explanations.h5` (`map` [n, g, g] as produced, `probability` [n, C]; attributes `images` and `classes`) and `predictions.csv`.
 public func writeExplanations(
   _ done: [(explanation: Explanation, name: String)], classNames: [String], to folder: String
 ) throws {

@@ -17,7 +17,7 @@ func validate(
   let ious = outcomes.compactMap(\.record.iouMeanStd)
   let result = TrainingState.Best(
     epoch: state.epoch, step: state.step,
-    accuracy: outcomes.reduce(0) { $0 + ($1.record.label == $1.record.predicted ? 1 : 0) } / n,
+    accuracy: outcomes.reduce(0) { $0 + ($1.record.isRight ? 1 : 0) } / n,
     loss: outcomes.reduce(0) { $0 + $1.loss } / n,
     iou: ious.isEmpty ? nil : ious.reduce(0, +) / Double(ious.count))
   let isBest = state.isBetter(result, select: experiment.configuration.training.select)

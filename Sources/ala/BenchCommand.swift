@@ -2,7 +2,7 @@ import ArgumentParser
 import Benchmark
 import Cluster
 import Foundation
-import Training
+import Machine
 
 struct BenchCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -42,9 +42,10 @@ struct BenchCommand: ClusterCommand {
   }
 
   func run(on cluster: Cluster) throws {
-    let threads = threads ?? max(1, Experiment.availableProcessors() / cluster.localSize)
+    let threads = threads ?? max(1, Processor.available() / cluster.localSize)
     let result = try benchmark(
-      work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile, cluster: cluster)
+      work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile,
+      isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
     guard cluster.isRoot else { return }
     if json {
       let encoder = JSONEncoder()
@@ -59,6 +60,7 @@ struct BenchCommand: ClusterCommand {
         String(
           format: "products by %@: %.1f GFLOP a sample; OpenBLAS alone reaches %.0f GFLOP/s on their shapes; share of that roof %.2f",
           result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof))
+      print("BLAS \(BLASKernel.choice.description)")
       if let profile = result.profile { print(profile.table) }
     }
   }

@@ -38,6 +38,9 @@ struct ExplainCommand: ClusterCommand {
     guard top > 0 else { throw ValidationError("--top is \(top); expected a number from 1") }
   }
 
+  /// Unreadable images that the last message names.
+  private static let mostNamed = 10
+
   private var share: Float? { Float(threshold).flatMap { (0...1).contains($0) ? $0 : nil } }
 
   func run(on cluster: Cluster) throws {
@@ -67,8 +70,9 @@ struct ExplainCommand: ClusterCommand {
       try writeExplanations(done, classNames: explainer.classNames, to: out)
       print("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(out)")
       if let first = failures.first {
-        let rest = failures.count > 1 ? " (and \(failures.count - 1) more)" : ""
-        throw Failure(first.code, "\(first.message)\(rest)")
+        let named = failures.prefix(Self.mostNamed).map(\.message).joined(separator: "; ")
+        let rest = failures.count > Self.mostNamed ? " (and \(failures.count - Self.mostNamed) more)" : ""
+        throw Failure(first.code, named + rest)
       }
     }
   }

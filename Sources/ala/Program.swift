@@ -2,6 +2,7 @@ import ArgumentParser
 import Cluster
 import Failures
 import Foundation
+import Machine
 import Storage
 import Tensor
 
@@ -67,21 +68,28 @@ enum Program {
 
   /// The program is built for x86-64-v3; an older processor gets a sentence instead of an illegal instruction.
   private static func checkProcessor() throws {
-    let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-    guard let flags = text.split(separator: "\n").first(where: { $0.hasPrefix("flags") })?.split(separator: " ") else {
-      return
-    }
-    let missing = ["avx2", "fma", "f16c", "bmi2"].filter { flag in !flags.contains { $0 == flag } }
+    let missing = Processor.current.missing
     guard missing.isEmpty else {
       throw Failure.unavailable(
         "this processor lacks \(missing.joined(separator: ", ")); ala is built for x86-64-v3 (AVX2 and FMA)")
     }
   }
 
+  /// The compiler's, by its own word: a program cannot ask for more.
+  static var swiftVersion: String {
+    #if compiler(>=6.4)
+      "6.4 or later"
+    #elseif compiler(>=6.3)
+      "6.3"
+    #else
+      "6.1 or 6.2"
+    #endif
+  }
+
   static var versionText: String {
     """
     ala \(version)
-    Swift 6.3
+    Swift \(swiftVersion)
     MPI \(Cluster.libraryVersion())
     BLAS \(blasConfiguration())
     HDF5 \(HDF5File.libraryVersion())
@@ -103,6 +111,6 @@ struct Ala: ParsableCommand {
     version: Program.versionText,
     subcommands: [
       SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
-      ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self,
+      ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self, DoctorCommand.self,
     ])
 }

@@ -38,8 +38,10 @@ import Testing
   #expect(try describeHDF5("\(root)/out/explanations.h5").contains { $0.hasPrefix("/map") && $0.contains("[10, ") })
 
   try Data("not an image".utf8).write(to: URL(fileURLWithPath: "\(root)/pictures/002.Synthetic_002/broken.jpg"))
+  try Data("neither".utf8).write(to: URL(fileURLWithPath: "\(root)/pictures/002.Synthetic_002/other.png"))
   let broken = try run(program, ["explain", "\(root)/pictures/002.Synthetic_002"] + checkpoint)
-  #expect(broken.code == 65 && broken.errors.contains("broken.jpg") && broken.output.contains("8 images explained"))
+  #expect(broken.code == 65 && broken.errors.contains("broken.jpg") && broken.errors.contains("other.png"))
+  #expect(broken.output.contains("8 images explained"))
   #expect(try run(program, ["explain", "\(root)/nowhere.png"] + checkpoint).code == 66)
   #expect(try run(program, ["explain", first, "--threshold", "2"] + checkpoint).code == 64)
 }

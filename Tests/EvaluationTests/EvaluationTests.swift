@@ -129,8 +129,16 @@ import Testing
   for word in ["another size", "not finite", "no mask", "steps is 0", "box"] {
     #expect(summary.leftOut.contains { $0.contains(word) }, "\(word)")
   }
+  #expect(summary.accuracy == 0.5, "a prediction of NaN is none")
+  #expect(summary.notes.contains { $0.hasPrefix("counted as 0") && $0.contains("1 image") })
+  var boxed = good
+  boxed.measure([0, 0, 1, 1], side: 2, mask: nil, box: Box(x0: 0, y0: 1, x1: 2, y1: 2))
+  let half = EvaluationSummary([good, boxed, broken], validThreshold: nil, EvaluationContext())
+  #expect(half.leftOut.contains("MaxBoxAcc and MaxBoxAccV2 of 1 image: no box in the view"))
+  let lost = EvaluationSummary([broken], validThreshold: nil, EvaluationContext())
+  #expect(!lost.leftOut.contains { $0.contains("box in") })
   let csv = EvaluationSummary.csv([broken], validThreshold: nil, subset: "1 of 4 images; seed 0")
-  #expect(csv.hasSuffix("\n4,1,1,,,,,,,,,,absent,1 of 4 images; seed 0\n"))
+  #expect(csv.hasSuffix("\n4,1,,,,,,,,,,,absent,1 of 4 images; seed 0\n"))
   let json = String(decoding: try JSONEncoder().encode(summary), as: UTF8.self)
   #expect(json.contains("\"insertion\":null") && json.contains("\"max_box_acc\":null"))
 }

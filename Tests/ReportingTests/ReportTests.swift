@@ -54,6 +54,13 @@ private struct Folders {
   #expect(page.contains("2 runs") && page.contains("Where the runs differ") && page.contains("run.seed"))
 }
 
+@Test func evaluationsOfOneRunAreToldApart() throws {
+  let folders = try Folders()
+  try FileManager.default.copyItem(atPath: "\(folders.root)/test", toPath: "\(folders.root)/again")
+  let page = try renderReport(["\(folders.root)/run"])
+  #expect(page.contains("2 evaluations") && page.contains("ala, test (test)") && page.contains("ala, test (again)"))
+}
+
 @Test func namesAreEscaped() throws {
   let folders = try Folders(className: "<img src=x onerror=alert(1)>\"&")
   try folders.write("run/config.yaml", "run:\n  dir: \"<b>&\"\n")

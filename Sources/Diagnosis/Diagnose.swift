@@ -1,0 +1,95 @@
+import Cluster
+import Foundation
+import Machine
+import Storage
+import Tensor
+
+/// `ala doctor`: looks at the machine of every rank, tries what runs rely on, and says what to do.
+
+public struct DiagnosisOptions: Sendable {
+  /// Where runs would write.
+  public var folder: String
+  /// Threads of this rank; nil for its share of the processors.
+  public var threads: Int?
+  public var environment: [String: String]
+  public var blas: BLASChoice
+  /// This program's file.
+  public var program: String
+  /// What the self-test tries.
+  public var product: Product
+
+  public init(
+    folder: String, threads: Int? = nil, environment: [String: String], blas: BLASChoice, program: String,
+    product: @escaping Product = modelProduct
+  ) {
+    self.folder = folder
+    self.threads = threads
+    self.environment = environment
+    self.blas = blas
+    self.program = program
+    self.product = product
+  }
+}
+
+/// Every rank checks; every rank gets the whole diagnosis. Only files named `.ala-doctor-…` are made in the folder,
+/// and removed.
+public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws -> Diagnosis {
+  useOneThreadPerProduct()
+  let processor = Processor.current
+  let threads = options.threads ?? max(1, Processor.available() / cluster.localSize)
+  let ranks = ClusterChecks(cluster: cluster, environment: options.environment)
+  var findings = [ranks.checkMPI()]
+  if cluster.size > 1 { findings.append(ranks.checkLikeness(program: options.program, kernel: options.blas.kernel)) }
+  findings.append(checkHDF5Library(options.environment))
+  findings.append(checkProcessor(processor))
+  // One rank a host measures, while the others wait; a kernel beyond the processor would end this process.
+  if cluster.localRank == 0 {
+    findings.append(
+      checkBLAS(options.blas, rate: productRate, unforced: { UnforcedRate.measure(probe: options.program, environment: options.environment) }))
+  }
+  cluster.barrier()
+  if !options.blas.isTooNew {
+    // Two threads at least, or nothing can meet.
+    findings.append(checkProducts(testProducts(options.product, threads: max(2, threads))))
+    findings.append(checkRows(rowDependence(options.product)))
+  }
+  findings += hostFindings(threads: threads, cluster)
+  let folder = FolderChecks(options.folder, rank: cluster.rank).run()
+  findings += folder
+  if cluster.size > 1 {
+    findings.append(ranks.checkSharing(folder: options.folder, isWritable: folder.count > 1))
+  }
+  let gathered = cluster.allGather(Array(try JSONEncoder().encode(findings)))
+  let hosts = cluster.allGather(Array(cluster.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
+  return Diagnosis(
+    try zip(hosts, gathered).map { ($0, try JSONDecoder().decode([Finding].self, from: Data($1))) })
+}
+
+private func checkHDF5Library(_ environment: [String: String]) -> Finding {
+  let locking = environment["HDF5_USE_FILE_LOCKING"].map { "HDF5_USE_FILE_LOCKING=\($0)" }
+    ?? "file locking as HDF5 does by default (where NFS or Lustre refuses it, set HDF5_USE_FILE_LOCKING=FALSE)"
+  let safety = HDF5File.isThreadSafe ? "thread-safe" : "not thread-safe, which ala does not need"
+  return .ok("hdf5", "HDF5 \(HDF5File.libraryVersion()), \(safety); \(locking)")
+}
+
+/// Findings of the host, by its first rank alone.
+private func hostFindings(threads: Int, _ cluster: Cluster) -> [Finding] {
+  let own = HostShare(host: cluster.host, threads: threads, processors: Processor.affinity())
+  let all = cluster.allGather(Array((try? JSONEncoder().encode(own)) ?? Data()))
+  guard cluster.localRank == 0 else { return [] }
+  let here = all.compactMap { try? JSONDecoder().decode(HostShare.self, from: Data($0)) }.filter { $0.host == cluster.host }
+  let processors = here.reduce(into: Set<Int>()) { $0.formUnion($1.processors) }
+  return [
+    checkThreads(
+      threads: here.map(\.threads), processors: processors.count, online: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+      quota: processorQuota(), isLaunched: cluster.size > 1),
+    checkMemory(HostMemory.read(), ranks: here.count), checkSharedMemory(free: HostMemory.freeSharedMemory()),
+  ]
+}
+
+/// What a rank tells the others of its host.
+private struct HostShare: Codable {
+  let host: String
+  let threads: Int
+  let processors: Set<Int>
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Cluster
+import Diagnosis
+import Failures
+import Foundation
+import Settings
+
+struct DoctorCommand: ClusterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Checks the machine: libraries, processor, BLAS, threads, memory, file system; says what to do.",
+    discussion: "Example: mpirun -np 2 ala doctor --dir runs")
+
+  @Option(help: "A folder on the file system that runs write to.")
+  var dir = "."
+
+  @Option(help: "Threads of each process; by default its share of the processors.")
+  var threads: Int?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run(on cluster: Cluster) throws {
+    let environment = ProcessInfo.processInfo.environment
+    let flags = threads.map { [(path: "run.threads", value: "\($0)")] } ?? []
+    let settings = try cluster.agree { try Configuration.load(file: nil, flags: flags, environment: environment) }
+    let blas = BLASKernel.choice
+    let diagnosis = try diagnose(
+      DiagnosisOptions(
+        folder: dir, threads: settings.run.threads, environment: environment, blas: blas, program: Program.path),
+      on: cluster)
+    if cluster.isRoot {
+      if json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(diagnosis), as: UTF8.self))
+      } else {
+        diagnosis.lines.forEach { print($0) }
+        if diagnosis.sound { print("sound: nothing keeps ala from running here") }
+      }
+      // Before the message on standard error, not after it.
+      fflush(nil)
+    }
+    let problems = diagnosis.problems
+    guard problems.isEmpty else {
+      throw cluster.agreed(
+        .unavailable("\(problems.count) problem\(problems.count == 1 ? "" : "s"): \(problems.joined(separator: "; "))"))
+    }
+  }
+}
