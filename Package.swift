@@ -1,8 +1,12 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// x86-64-v3 (AVX2, FMA, F16C) is the floor that `ala` checks for when it starts.
-let processor: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
+/// The level of x86-64 that our own kernels are built for, which `ala` checks for when it starts: v3 (AVX2, FMA, F16C)
+/// for every processor of the last ten years, or v4 (AVX-512) with ALA_X86_64=v4 in the environment of the build.
+/// OpenBLAS chooses its kernels by itself when it runs.
+let isAVX512 = Context.environment["ALA_X86_64"] == "v4"
+let processor: [SwiftSetting] =
+  [.unsafeFlags(["-Xcc", "-march=x86-64-\(isAVX512 ? "v4" : "v3")"])] + (isAVX512 ? [.define("AVX512")] : [])
 /// Only kernels drop overflow checks and preconditions; nothing that reads a file does.
 let kernels: [SwiftSetting] = processor + [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
 
@@ -95,7 +99,10 @@ let package = Package(
     tests("RandomnessTests", ["Randomness"]),
     tests("LayersTests", ["Tensor", "Layers", "Encoder"], hasFixtures: true),
     tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
-    tests("AttentionLatticeTests", ["AttentionLattice", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    tests(
+      "AttentionLatticeTests",
+      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true),
     tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),

@@ -24,6 +24,8 @@ public final class TrainingPass: @unchecked Sendable {
   private let blockSegments: [Range<Int>]
   /// The most values of a range that `run` hands to `onSummed`.
   public let largestSegment: Int
+  /// Batch norms whose running statistics a phase changes.
+  private let norms: [Phase: [BatchNorm]]
   /// The last frozen fused layer that has a place of its own.
   private let lastFeature: Int?
 
@@ -92,6 +94,7 @@ public final class TrainingPass: @unchecked Sendable {
       model.perception.scratchCount,
     ].max() ?? 0
     scratch = (0..<team.threadCount).map { _ in Buffer(scratchCount + 64) }
+    norms = Dictionary(uniqueKeysWithValues: Phase.allCases.map { ($0, model.norms($0)) })
     blockSegments = model.encoder.blocks.map(Self.segment)
     lastFeature = encoderPlaces.features.keys.max()
     let segments = [model.perception.segment, model.attention.segment, model.side.rootSegment] + model.side.layerSegments
@@ -289,10 +292,10 @@ public final class TrainingPass: @unchecked Sendable {
   }
 
   /// Takes over the norms' new running statistics, once the step's update is made.
-  public func commitStatistics(_ phase: Phase) { model.norms(phase).forEach { $0.commit() } }
+  public func commitStatistics(_ phase: Phase) { for norm in norms[phase] ?? [] { norm.commit() } }
 
   /// Forgets them: the update was refused.
-  public func discardStatistics(_ phase: Phase) { model.norms(phase).forEach { $0.discard() } }
+  public func discardStatistics(_ phase: Phase) { for norm in norms[phase] ?? [] { norm.discard() } }
 
   private func stageCells(_ index: Int) -> Int {
     model.perception.stages[index].grid * model.perception.stages[index].grid

@@ -5,7 +5,7 @@ import Tensor
 /// Processor and BLAS.
 
 package func checkProcessor(_ processor: Processor) -> Finding {
-  let floor = "built for x86-64-v3 (AVX2, FMA, F16C)"
+  let floor = "built for \(Processor.level)"
   guard processor.missing.isEmpty else {
     return .problem(
       "processor", "\(processor.name): lacks \(processor.missing.joined(separator: ", ")); ala is \(floor)",

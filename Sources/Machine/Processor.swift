@@ -8,8 +8,14 @@ public struct Processor: Sendable {
   /// In Linux's spelling: "avx2", "avx512f".
   public let features: Set<String>
 
-  /// What the program is built for: x86-64-v3, as far as our code and OpenBLAS's use it.
-  public static let floor = ["avx2", "fma", "f16c", "bmi2"]
+  /// What the program is built for (`Package.swift`), as far as our code uses it.
+  #if AVX512
+    public static let level = "x86-64-v4 (AVX-512)"
+    public static let floor = ["avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]
+  #else
+    public static let level = "x86-64-v3 (AVX2, FMA, F16C)"
+    public static let floor = ["avx2", "fma", "f16c", "bmi2"]
+  #endif
 
   /// The first processor of a text in the form of `/proc/cpuinfo`; one without a line for it lacks nothing, for then
   /// nothing is known.

@@ -66,12 +66,12 @@ enum Program {
     FileHandle.standardError.write(Data("\(text)\n".utf8))
   }
 
-  /// The program is built for x86-64-v3; an older processor gets a sentence instead of an illegal instruction.
+  /// An older processor than the program is built for gets a sentence instead of an illegal instruction.
   private static func checkProcessor() throws {
     let missing = Processor.current.missing
     guard missing.isEmpty else {
       throw Failure.unavailable(
-        "this processor lacks \(missing.joined(separator: ", ")); ala is built for x86-64-v3 (AVX2 and FMA)")
+        "this processor lacks \(missing.joined(separator: ", ")); ala is built for \(Processor.level)")
     }
   }
 
