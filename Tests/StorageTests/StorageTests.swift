@@ -92,8 +92,10 @@ private func fingerprint(_ encoder: String = "e") -> CacheFingerprint {
 private let rows = (1...7).flatMap { id in (0..<2).map { CacheRow(imageID: id, view: $0) } }
 
 /// Writes rows of this rank's work; the values are the row's own.
-private func fill(_ cache: FeatureCache, rank: Int, world: Int, most: Int = .max) throws {
-  let work = try cache.plan(rows, rank: rank, world: world)
+private func fill(
+  _ cache: FeatureCache, rank: Int, world: Int, wanting wanted: [CacheRow] = rows, most: Int = .max
+) throws {
+  let work = try cache.plan(wanted, rank: rank, world: world)
   let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: cache.rowBytes, alignment: 64)
   defer { payload.deallocate() }
   for (index, key) in work.rows.enumerated().prefix(most) {
@@ -144,6 +146,32 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   #expect(cache.verify(rows, rank: 0, world: 1).isEmpty)
   let lines = try describeHDF5("\(folder.path)/index.h5")
   #expect(lines.contains("/h02  float32  [14, 4, 3]") && lines.contains("progress: 14 of 14 rows are written"))
+}
+
+@Test func aCacheGetsMoreViewsAndItsDamagedRowsAgainAtWhateverWorldSizeItsShardsHave() throws {
+  let folder = try TemporaryFolder()
+  let more = rows + (1...7).map { CacheRow(imageID: $0, view: 2) }
+  for (world, wanted, damages) in [(3, rows, 0), (2, more, 1), (2, more, 1), (2, rows, 0), (3, more, 1)] {
+    let caches = (0..<world).map { _ in FeatureCache(folder: folder.path, fingerprint: fingerprint()) }
+    for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
+    if damages > 0 {
+      // A row of a shard of three, whatever the pass's own world size.
+      let path = "\(folder.path)/shard-00000-of-00003.h5"
+      var bytes = FileManager.default.contents(atPath: path) ?? Data()
+      let place = bytes.range(of: Data(repeating: 2, count: 48))?.lowerBound ?? 0
+      bytes[place + 1] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: path))
+      for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
+      _ = try caches[0].recheck(rank: 0, world: 1)
+      for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
+    }
+    for (rank, cache) in caches.enumerated() { try fill(cache, rank: rank, world: world, wanting: wanted) }
+    let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+    #expect(try cache.open(wanting: wanted) == .complete)
+    for key in wanted { #expect(try read(cache, key).tail == Float(key.imageID * 10 + key.view)) }
+    try cache.writeIndex(wanted)
+    #expect(cache.verify(wanted, rank: 0, world: 1).isEmpty)
+  }
 }
 
 @Test func everyDamagedRowIsFoundWhenItIsRead() throws {
