@@ -324,7 +324,7 @@ public final class FeatureCache: @unchecked Sendable {
     }
     let temporary = temporaryName(for: path)
     do {
-      let file = try HDF5File.create(temporary, usesLatest: true)
+      let file = try HDF5File.create(temporary, for: path, usesLatest: true)
       for dataset in fingerprint.layout.datasets(rows: rows.count) {
         try file.makeVirtualDataset(dataset.name, dataset.type, shape: dataset.shape, parts)
       }

@@ -253,7 +253,7 @@ private func writeExplanations(
 ) throws {
   let temporary = temporaryName(for: path)
   do {
-    let file = try HDF5File.create(temporary)
+    let file = try HDF5File.create(temporary, for: path)
     let n = outcomes.count
     try file.makeDataset("image_id", .int32, shape: [n])
     try file.write("image_id", .int32, outcomes.map { Int32($0.record.imageID) })

@@ -66,6 +66,17 @@ private func makeCheckpoint(_ value: Float = 1) -> Checkpoint {
   #expect(newest?.step == 4 && damage.count == 1 && damage[0].contains("step-000000005.h5"))
 }
 
+@Test func aDamagedLaterCheckpointNeverPushesASoundOneOut() throws {
+  let folder = try TemporaryFolder()
+  let checkpoints = CheckpointFolder(path: "\(folder.path)/checkpoints", keep: 1)
+  try checkpoints.write(makeCheckpoint(1), step: 4, isBest: false, bestStep: nil)
+  try Data().write(to: URL(fileURLWithPath: checkpoints.file(step: 9)))
+  try checkpoints.write(makeCheckpoint(2), step: 6, isBest: false, bestStep: nil)
+  var damaged: [String] = []
+  #expect(checkpoints.newest { damaged.append($0) }?.step == 6)
+  #expect(damaged.count == 1 && damaged.first?.contains("step-000000009.h5") == true)
+}
+
 @Test func aKilledWriterLeavesTheOldCheckpointAndItsTemporaryIsSwept() throws {
   let folder = try TemporaryFolder()
   let checkpoints = CheckpointFolder(path: folder.path, keep: 2)
@@ -191,6 +202,20 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   #expect(try read(cache, CacheRow(imageID: 4, view: 1)).tail == 41)
   #expect(try cache.recheck(rank: 0, world: 1) == 1)
   #expect(try cache.open(wanting: rows) == .incomplete(written: 13, total: 14))
+}
+
+@Test func aShardThatIsRemovedWhileItIsReadIsMissed() throws {
+  let folder = try TemporaryFolder()
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  _ = try writer.open(wanting: rows)
+  try fill(writer, rank: 0, world: 1)
+  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  #expect(try cache.open(wanting: rows) == .complete)
+  #expect(try read(cache, rows[0]).tail == 10)
+  let path = "\(folder.path)/shard-00000-of-00001.h5"
+  try FileManager.default.removeItem(atPath: path)
+  let failure = #expect(throws: Failure.self) { try read(cache, rows[0]) }
+  #expect(failure?.code == .missingInput && failure?.message.contains(path) == true)
 }
 
 @Test func aStaleCacheIsNamedWithItsDifference() throws {
