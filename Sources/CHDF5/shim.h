@@ -40,11 +40,11 @@ static inline void ala_h5_be_quiet(void) {
 }
 
 static herr_t ala_h5_take_message(unsigned depth, const H5E_error2_t *error, void *target) {
-  if (depth == 0 && error->desc) snprintf((char *)target, 200, "%s", error->desc);
+  if (depth == 0 && error->desc) snprintf((char *)target, 400, "%s", error->desc);
   return 0;
 }
 
-/* The deepest message of the last failed call, into 200 bytes. */
+/* The deepest message of the last failed call, into 400 bytes. */
 static inline void ala_h5_message(char *target) {
   target[0] = 0;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, ala_h5_take_message, target);

@@ -116,10 +116,13 @@ public final class HDF5File {
     return HDF5File(path: path, file: file)
   }
 
+  /// The deepest reason of the last failed call; of a failed read or write, the system's own words.
   private static func message() -> String {
-    var text = [CChar](repeating: 0, count: 200)
+    var text = [CChar](repeating: 0, count: 400)
     ala_h5_message(&text)
-    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let whole = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    guard let start = whole.range(of: "error message = '")?.upperBound else { return whole }
+    return String(whole[start...].prefix { $0 != "'" })
   }
 
   private func writing(_ what: String, _ status: Int) throws {

@@ -297,6 +297,7 @@ private func checkFits(
   ] where checkpoint.text(key) != own {
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
+  try checkClasses(checkpoint.attributes["classes"], experiment, path: path)
   if let theirs = checkpoint.text("data_mode"), theirs != mode {
     throw Failure.badConfiguration(
       "\(path): was trained \(theirs), this would go on \(mode), which changes the result (cache.dir, cache.views, cache.dtype, cache.layers)"
