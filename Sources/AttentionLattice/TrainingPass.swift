@@ -291,6 +291,9 @@ public final class TrainingPass: @unchecked Sendable {
     return outcome(usesAttention: usesAttention)
   }
 
+  /// Whether the norms' new running statistics are finite; the same on every rank.
+  public func hasFiniteStatistics(_ phase: Phase) -> Bool { model.norms(phase).allSatisfy(\.isPendingFinite) }
+
   /// Takes over the norms' new running statistics, once the step's update is made.
   public func commitStatistics(_ phase: Phase) { for norm in norms[phase] ?? [] { norm.commit() } }
 

@@ -29,16 +29,22 @@ static inline hid_t ala_h5_make_float16(void) {
   return type;
 }
 
+/* Before any other call: the library must not tidy up at the process's end, for it crashes there over a file that a
+   full disk has left half-written. What matters is closed, and checked, by then. */
+static inline void ala_h5_begin(void) { H5dont_atexit(); }
+
 /* Errors are told by return values; the library must not print. */
-static inline void ala_h5_be_quiet(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+static inline void ala_h5_be_quiet(void) {
+  ala_h5_begin();
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
 
 static herr_t ala_h5_take_message(unsigned depth, const H5E_error2_t *error, void *target) {
-  (void)depth;
-  if (error->desc) snprintf((char *)target, 200, "%s", error->desc);
+  if (depth == 0 && error->desc) snprintf((char *)target, 400, "%s", error->desc);
   return 0;
 }
 
-/* The deepest message of the last failed call, into 200 bytes. */
+/* The deepest message of the last failed call, into 400 bytes. */
 static inline void ala_h5_message(char *target) {
   target[0] = 0;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, ala_h5_take_message, target);

@@ -9,14 +9,16 @@ public enum Spelling: String, Sendable {
   /// timm, `blocks.0.attn.qkv.weight`, with fused q, k, v.
   case timm = "timm ViT"
 
-  /// Recognises a file by the name of its patch convolution.
+  /// Recognises a file by the name of its patch convolution; a `conv1.weight`, which convolutional networks have, too,
+  /// only beside a class token or blocks.
   ///
   /// - Returns: the spelling, and the prefix that all its names carry: the tower's own name (a tower that was saved
   ///   alone has none), behind `module.` where a wrapper has added it.
   static func recognise(_ file: SafetensorsFile) throws -> (Spelling, prefix: String) {
     for spelling in [Spelling.huggingFace, .openCLIP, .timm] {
       for prefix in [spelling.tower, "module.\(spelling.tower)", "", "module."]
-      where file.tensors[prefix + spelling.patchWeight] != nil {
+      where file.tensors[prefix + spelling.patchWeight] != nil && spelling.isTransformer(file, prefix: prefix) {
+        try spelling.checkKind(file, prefix: prefix)
         return (spelling, prefix)
       }
     }
@@ -24,6 +26,27 @@ public enum Spelling: String, Sendable {
     throw Failure.badData(
       "\(file.path): holds no image encoder that is known by its names: expected vision_model.… (Hugging Face CLIP), "
         + "visual.… (OpenAI, open_clip) or blocks.… (timm), found \(some.isEmpty ? "no tensors" : some)")
+  }
+
+  /// Parts of other vision transformers, which change what such a file computes and which this encoder has not.
+  private static let foreignParts = [
+    ".ls1.gamma", ".ls2.gamma", ".gamma_1", ".gamma_2", ".ls_1.gamma", ".attn.q_norm.weight", ".attn.relative_position_bias_table",
+    "reg_token", "register_tokens", "dist_token",
+  ]
+
+  private func isTransformer(_ file: SafetensorsFile, prefix: String) -> Bool {
+    guard self == .openCLIP, file.tensors[prefix + classToken] == nil else { return true }
+    return file.tensors.keys.contains { $0.hasPrefix("\(prefix)\(block(0)).") }
+  }
+
+  private func checkKind(_ file: SafetensorsFile, prefix: String) throws {
+    let part = file.tensors.keys.filter { $0.hasPrefix(prefix) }.sorted().first { name in
+      Self.foreignParts.contains { $0.hasPrefix(".") ? name.hasSuffix($0) : name == prefix + $0 }
+    }
+    if let part {
+      throw Failure.badData(
+        "\(file.path): tensor \(part) belongs to another kind of vision transformer than \(rawValue); this encoder cannot compute it")
+    }
   }
 
   /// The image tower's name in a file that holds other towers, too.

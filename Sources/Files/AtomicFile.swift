@@ -39,14 +39,23 @@ public func writeAtomically(_ bytes: [UInt8], to path: String) throws {
 /// The name under which a file for `path` is built; the process id keeps two writers apart.
 public func temporaryName(for path: String) -> String { "\(path).tmp-\(getpid())" }
 
-/// Renames a finished, synced temporary file to its place and syncs the folder.
+/// Syncs a finished temporary file, renames it to its place and syncs the folder.
+///
+/// - Throws: `Failure` 73 naming the path; the temporary file is removed.
 public func publish(_ temporary: String, as path: String) throws {
-  guard rename(temporary, path) == 0 else {
+  guard syncFile(temporary), rename(temporary, path) == 0 else {
     let failure = cannotWrite(path)
     unlink(temporary)
     throw failure
   }
   syncFolder(of: path)
+}
+
+private func syncFile(_ path: String) -> Bool {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { return false }
+  defer { close(descriptor) }
+  return fsync(descriptor) == 0
 }
 
 /// Makes a rename or unlink in the folder of `path` durable; some file systems offer no such call, hence no error.

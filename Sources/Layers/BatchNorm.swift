@@ -138,6 +138,11 @@ public final class BatchNorm: @unchecked Sendable {
       meanDYX: meanDYX.base, rows: rows, channels: channels)
   }
 
+  /// Whether the running statistics to come are numbers that float32 holds.
+  public var isPendingFinite: Bool {
+    !hasPending || (0..<channels).allSatisfy { Float(pendingMean[$0]).isFinite && Float(pendingVariance[$0]).isFinite }
+  }
+
   /// Makes the running statistics those of the last forward pass.
   public func commit() {
     guard hasPending else { return }

@@ -150,7 +150,9 @@ public struct Configuration: Equatable, Sendable {
       try reader.add(
         path: String(text[..<equals]), yaml: String(text[text.index(after: equals)...]), place: "--set")
     }
-    for (path, value) in flags { try reader.add(path: path, yaml: value, place: "flag") }
+    for (path, value) in flags {
+      try reader.add(path: path, yaml: value, place: "--\(path.split(separator: ".").last ?? "")")
+    }
     return try Configuration(try reader.values())
   }
 

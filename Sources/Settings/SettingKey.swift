@@ -28,6 +28,9 @@ public enum SettingKind: Equatable, Sendable {
   /// `none`, or a map {crop, resize, flip}.
   case augmentation
 
+  /// Whether a value may be a map, whose members `--set` and the environment can name.
+  var isMap: Bool { self == .schedule || self == .augmentation }
+
   /// What a user is told was expected.
   public var expectation: String {
     switch self {

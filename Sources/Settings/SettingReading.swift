@@ -96,7 +96,15 @@ struct SettingReader {
 
   /// Adds one value that is written as YAML: a flag, `--set`, or a variable.
   mutating func add(path: String, yaml: String, place: String) throws {
-    guard let key = SettingTable.key(path) else { throw Self.unknown(path, place: place) }
+    guard let key = SettingTable.key(path) else {
+      // A member of a setting that is a map: image.augment.resize, training.schedule.poly.
+      guard let dot = path.lastIndex(of: "."), let whole = SettingTable.key(String(path[..<dot])), whole.kind.isMap,
+        let node = try Self.compose(yaml, place: "\(place): \(path)")
+      else { throw Self.unknown(path, place: place) }
+      let member = Node(String(path[path.index(after: dot)...]))
+      merge(.mapping(Node.Mapping([(member, node)])), path: whole.path, place: place)
+      return
+    }
     switch key.kind {
     case .text, .optionalText, .choice:
       given[path] = (.scalar(.init(yaml)), place)
@@ -134,7 +142,8 @@ struct SettingReader {
     switch node {
     case .scalar(let scalar): "\"\(scalar.string.prefix(80))\""
     case .sequence(let items): "[" + items.prefix(8).map(describe).joined(separator: ", ") + "]"
-    case .mapping: "a map"
+    case .mapping(let mapping):
+      "{" + mapping.prefix(8).map { "\($0.key.string ?? "?"): \(describe($0.value))" }.joined(separator: ", ") + "}"
     default: "an alias"
     }
   }
@@ -177,8 +186,8 @@ struct SettingReader {
 
   private static func boolean(_ node: Node) -> SettingValue? {
     switch text(node) {
-    case "true": .boolean(true)
-    case "false": .boolean(false)
+    case "true", "True", "TRUE": .boolean(true)
+    case "false", "False", "FALSE": .boolean(false)
     default: nil
     }
   }

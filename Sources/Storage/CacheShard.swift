@@ -76,7 +76,7 @@ final class CacheShard: @unchecked Sendable {
   ) throws {
     let temporary = temporaryName(for: path)
     do {
-      let file = try HDF5File.create(temporary)
+      let file = try HDF5File.create(temporary, for: path)
       for dataset in layout.datasets(rows: rows.count) {
         try file.makeDataset(dataset.name, dataset.type, shape: dataset.shape)
       }
@@ -85,11 +85,6 @@ final class CacheShard: @unchecked Sendable {
       try file.write("written", .uint8, [UInt8](repeating: 0, count: rows.count))
       try file.write(attributes)
       try file.close()
-      let descriptor = open(temporary, O_RDONLY | O_CLOEXEC)
-      if descriptor >= 0 {
-        fsync(descriptor)
-        close(descriptor)
-      }
     } catch {
       unlink(temporary)
       throw error
@@ -192,10 +187,20 @@ final class CacheShard: @unchecked Sendable {
     return datasets.dropFirst(2).dropLast(2).map { ($0.name, $0.shape.reduce(1, *) * $0.type.bytes) }
   }
 
+  /// - Throws: `Failure` 66 where the file has been removed, though it could be read until it is closed: the run could
+  ///   not go on another time.
+  private func checkPresent() throws {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_nlink > 0 else {
+      throw Failure.missingInput("\(path): has vanished")
+    }
+  }
+
   /// Reads a row and checks it against its CRC-32.
   ///
   /// - Throws: `Failure` 66 where the file has vanished or is short, 65 where the row's bytes are not what was written.
   func read(row: Int, into payload: UnsafeMutableRawBufferPointer) throws {
+    try checkPresent()
     var position = 0
     for (name, bytes) in parts {
       try get(

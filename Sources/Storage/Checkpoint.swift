@@ -68,7 +68,7 @@ public struct Checkpoint: Sendable {
   public func write(to path: String) throws {
     let temporary = temporaryName(for: path)
     do {
-      try writeHDF5(to: temporary)
+      try writeHDF5(to: temporary, for: path)
       try UserBlock.seal(temporary)
     } catch {
       unlink(temporary)
@@ -77,8 +77,8 @@ public struct Checkpoint: Sendable {
     try publish(temporary, as: path)
   }
 
-  private func writeHDF5(to path: String) throws {
-    let file = try HDF5File.create(path, userBlock: UserBlock.size)
+  private func writeHDF5(to temporary: String, for path: String) throws {
+    let file = try HDF5File.create(temporary, for: path, userBlock: UserBlock.size)
     func write(_ group: String, _ tensors: [NamedTensor]) throws {
       try file.makeGroup(group)
       for tensor in tensors {

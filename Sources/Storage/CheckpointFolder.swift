@@ -34,7 +34,8 @@ public struct CheckpointFolder: Sendable {
     try checkpoint.write(to: file(step: step))
     try link(file(step: step), as: last)
     if isBest { try link(file(step: step), as: best) }
-    let others = steps().filter { $0 != bestStep }
+    // A resume has passed over the files of later steps, as over damaged ones: they must not push sound ones out.
+    let others = steps().filter { $0 != bestStep && $0 <= step }
     for old in others.dropFirst(keep) { unlink(file(step: old)) }
   }
 

@@ -169,28 +169,55 @@ public final class FeatureCache: @unchecked Sendable {
   /// Makes ready to write: the rows that this rank shall encode, and the shard that takes them.
   ///
   /// Rows that are durable stay where they are. Where this world size has shards already, their empty rows are
-  /// filled; else what is missing is cut evenly over new ones. Call on every rank after `open`, with the same rows,
-  /// and let no rank write before all have returned (`sweep` relies on it).
+  /// filled, and rows that none of them has room for (more views, or a damaged row of another world size's shard) are
+  /// added to them; else what is missing is cut evenly over new ones. Call on every rank after `open`, with the same
+  /// rows, and let no rank write before all have returned (`sweep` relies on it).
   public func plan(_ wanted: [CacheRow], rank: Int, world: Int) throws -> Work {
     let path = "\(folder)/\(Self.shardName(rank: rank, world: world))"
     let missing = wanted.filter { places[$0] == nil }
-    let isOwnWorld = (0..<world).allSatisfy {
-      FileManager.default.fileExists(atPath: "\(folder)/\(Self.shardName(rank: $0, world: world))")
-    }
-    if !isOwnWorld {
-      let share = (rank * missing.count / world)..<((rank + 1) * missing.count / world)
-      guard !missing.isEmpty else { return Work(rows: [], shard: nil, slots: []) }
-      let own = Array(missing[share])
-      try CacheShard.create(path, layout: fingerprint.layout, rows: own, attributes: fingerprint.attributes)
-      let shard = try CacheShard(path: path, layout: fingerprint.layout, isWritable: true)
-      return Work(rows: own, shard: shard, slots: Array(own.indices))
-    }
+    let paths = Set((0..<world).map { "\(folder)/\(Self.shardName(rank: $0, world: world))" })
+    let ownWorld = shards.filter { paths.contains($0.path) }
+    let isOwnWorld = ownWorld.count == world
     let wantedMissing = Set(missing)
-    guard let shard = shards.first(where: { $0.path == path }) else {
-      throw Failure.badData("\(path): has not been opened")
+    let withRoom = ownWorld.flatMap { shard in
+      shard.rows.indices.filter { shard.written[$0] == 0 }.map { shard.rows[$0] }
     }
+    let roomy = Set(withRoom)
+    let homeless = isOwnWorld ? missing.filter { !roomy.contains($0) } : missing
+    let share = Array(homeless[(rank * homeless.count / world)..<((rank + 1) * homeless.count / world)])
+    if !isOwnWorld {
+      guard !missing.isEmpty else { return Work(rows: [], shard: nil, slots: []) }
+      try CacheShard.create(path, layout: fingerprint.layout, rows: share, attributes: fingerprint.attributes)
+    } else if !share.isEmpty {
+      try grow(path, by: share)
+    }
+    let shard = try CacheShard(path: path, layout: fingerprint.layout, isWritable: true)
     let slots = shard.rows.indices.filter { shard.written[$0] == 0 && wantedMissing.contains(shard.rows[$0]) }
     return Work(rows: slots.map { shard.rows[$0] }, shard: shard, slots: slots)
+  }
+
+  /// Gives a shard room for more rows; what it holds is copied and checked, and the old file stands until the new one
+  /// is whole.
+  private func grow(_ path: String, by more: [CacheRow]) throws {
+    let old = try CacheShard(path: path, layout: fingerprint.layout, isWritable: false)
+    let temporary = temporaryName(for: path)
+    do {
+      try CacheShard.create(
+        temporary, layout: fingerprint.layout, rows: old.rows + more, attributes: fingerprint.attributes)
+      let new = try CacheShard(path: temporary, layout: fingerprint.layout, isWritable: true)
+      let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes, alignment: 64)
+      defer { scratch.deallocate() }
+      let written = old.rows.indices.filter { old.written[$0] == 1 }
+      for row in written {
+        try old.read(row: row, into: scratch)
+        try new.write(row: row, UnsafeRawBufferPointer(scratch))
+      }
+      try new.commit(written)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try publish(temporary, as: path)
   }
 
   /// Room for a row's bytes as they lie in the file.
@@ -297,7 +324,7 @@ public final class FeatureCache: @unchecked Sendable {
     }
     let temporary = temporaryName(for: path)
     do {
-      let file = try HDF5File.create(temporary, usesLatest: true)
+      let file = try HDF5File.create(temporary, for: path, usesLatest: true)
       for dataset in fingerprint.layout.datasets(rows: rows.count) {
         try file.makeVirtualDataset(dataset.name, dataset.type, shape: dataset.shape, parts)
       }

@@ -73,6 +73,7 @@ public struct HDF5Dataset: Equatable, Sendable {
 }
 
 public final class HDF5File {
+  /// For messages.
   public let path: String
   private var file: hid_t
 
@@ -86,9 +87,12 @@ public final class HDF5File {
   /// Makes a new file.
   ///
   /// - Parameters:
+  ///   - name: what messages call the file, where `path` is a temporary name.
   ///   - userBlock: bytes before HDF5's own, a power of two from 512, or 0.
   ///   - usesLatest: newer features of the format, such as virtual data sets; else readable since HDF5 1.8.
-  public static func create(_ path: String, userBlock: Int = 0, usesLatest: Bool = false) throws -> HDF5File {
+  public static func create(
+    _ path: String, for name: String? = nil, userBlock: Int = 0, usesLatest: Bool = false
+  ) throws -> HDF5File {
     ala_h5_be_quiet()
     let creation = H5Pcreate(ala_h5p_file_create())
     defer { H5Pclose(creation) }
@@ -97,8 +101,8 @@ public final class HDF5File {
     defer { H5Pclose(access) }
     if !usesLatest { H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) }
     let file = H5Fcreate(path, ala_h5_truncate(), creation, access)
-    guard file >= 0 else { throw Failure.cannotWrite("\(path): cannot be made: \(message())") }
-    return HDF5File(path: path, file: file)
+    guard file >= 0 else { throw Failure.cannotWrite("\(name ?? path): cannot be made: \(message())") }
+    return HDF5File(path: name ?? path, file: file)
   }
 
   /// Opens a file for reading.
@@ -112,10 +116,13 @@ public final class HDF5File {
     return HDF5File(path: path, file: file)
   }
 
+  /// The deepest reason of the last failed call; of a failed read or write, the system's own words.
   private static func message() -> String {
-    var text = [CChar](repeating: 0, count: 200)
+    var text = [CChar](repeating: 0, count: 400)
     ala_h5_message(&text)
-    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let whole = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    guard let start = whole.range(of: "error message = '")?.upperBound else { return whole }
+    return String(whole[start...].prefix { $0 != "'" })
   }
 
   private func writing(_ what: String, _ status: Int) throws {
@@ -127,10 +134,13 @@ public final class HDF5File {
   /// Writes out what is pending and closes.
   public func close() throws {
     guard file >= 0 else { return }
+    // The first fault is the one to tell of; closing after it only adds its own.
     let flushed = H5Fflush(file, H5F_SCOPE_GLOBAL)
+    let reason = Self.message()
     let closed = H5Fclose(file)
     file = -1
-    try writing("its end", Int(min(flushed, closed)))
+    guard flushed >= 0 else { throw Failure.cannotWrite("\(path): its end cannot be written: \(reason)") }
+    try writing("its end", Int(closed))
   }
 
   // MARK: Groups and data sets
@@ -380,6 +390,7 @@ public final class HDF5File {
 
   /// "1.10.8".
   public static func libraryVersion() -> String {
+    ala_h5_begin()
     var version: (UInt32, UInt32, UInt32) = (0, 0, 0)
     H5get_libversion(&version.0, &version.1, &version.2)
     return "\(version.0).\(version.1).\(version.2)"

@@ -54,14 +54,16 @@ private func prepare(_ cache: FeatureCache, _ wanted: [CacheRow], _ experiment: 
   let cluster = experiment.cluster
   let state = try cluster.agree { try cache.open(wanting: wanted, isWritable: true) }
   if case .stale(let differences) = state {
-    log.warning("the cache is made anew, for it was made from something else: \(differences)")
-    try cluster.onRoot { cache.clear() }
+    try cluster.onRoot {
+      log.warning("the cache is made anew, for it was made from something else: \(differences)")
+      cache.clear()
+    }
     _ = try cluster.agree { try cache.open(wanting: wanted, isWritable: true) }
     return
   }
   guard case .absent = state else {
     let damaged = cluster.sum(try cluster.agree { try cache.recheck(rank: cluster.rank, world: cluster.size) })
-    if damaged > 0 { log.warning("\(damaged) cached rows were damaged and are encoded again") }
+    if damaged > 0 && cluster.isRoot { log.warning("\(damaged) cached rows were damaged and are encoded again") }
     _ = try cluster.agree { try cache.open(wanting: wanted, isWritable: true) }
     return
   }

@@ -36,7 +36,7 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
   var best = "null"
   if let value = state.best {
     best =
-      "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
+      "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss.isFinite ? "\(value.loss)" : "null"),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
   }
   let fingerprint =
     "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"

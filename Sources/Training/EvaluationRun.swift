@@ -24,6 +24,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
     let path = checkpointPath(given)
     if let stored = try Checkpoint.attributesIfOurs(path) {
       try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
+      try checkClasses(stored["classes"], experiment, path: path)
     }
     try setModel(store, try readModelTensors(path, program: program), path: path)
   }
@@ -41,6 +42,27 @@ func checkEncoder(
     throw Failure.badConfiguration(
       "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)")
   }
+}
+
+/// Refuses weights whose outputs stand for other classes, or for the same in another order.
+///
+/// - Parameter stored: a checkpoint's attribute `classes`.
+func checkClasses(_ stored: HDF5Attribute?, _ experiment: Experiment, path: String) throws {
+  struct Stored: Decodable {
+    let id: Int
+    let name: String
+  }
+  guard case .text(let json)? = stored, let theirs = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8))
+  else { return }
+  let own = experiment.dataset.classes
+  guard let place = (0..<max(own.count, theirs.count)).first(where: { place in
+    place >= own.count || place >= theirs.count || own[place].id != theirs[place].id || own[place].name != theirs[place].name
+  }) else { return }
+  let theirName = place < theirs.count ? "\(theirs[place].id) \(theirs[place].name)" : "absent"
+  let ownName = place < own.count ? "\(own[place].id) \(own[place].name)" : "absent"
+  throw Failure.badConfiguration(
+    "\(path): was trained on other classes than \(experiment.dataset.root) has (data.root, data.classes): class \(place + 1) of the model is \(theirName), of the data \(ownName)"
+  )
 }
 
 /// A run folder stands for its best checkpoint, or for its last where none is best.
@@ -253,7 +275,7 @@ private func writeExplanations(
 ) throws {
   let temporary = temporaryName(for: path)
   do {
-    let file = try HDF5File.create(temporary)
+    let file = try HDF5File.create(temporary, for: path)
     let n = outcomes.count
     try file.makeDataset("image_id", .int32, shape: [n])
     try file.write("image_id", .int32, outcomes.map { Int32($0.record.imageID) })

@@ -56,7 +56,7 @@ public func writeExplanations(
   let path = "\(folder)/explanations.h5"
   let temporary = temporaryName(for: path)
   do {
-    let file = try HDF5File.create(temporary)
+    let file = try HDF5File.create(temporary, for: path)
     try file.makeDataset("map", .float32, shape: [done.count, grid, grid])
     try file.write("map", .float32, done.flatMap(\.explanation.map))
     try file.makeDataset("probability", .float32, shape: [done.count, classNames.count])

@@ -59,6 +59,14 @@ public final class RunLog: @unchecked Sendable {
     events = try EventFile(folder: "\(folder)/tensorboard")
   }
 
+  /// Forgets the figures of the run that has been in the folder; its `log.txt` goes on.
+  func beginAnew(folder: String) throws {
+    guard speaks else { return }
+    try? FileManager.default.removeItem(atPath: "\(folder)/metrics.jsonl")
+    try? FileManager.default.removeItem(atPath: "\(folder)/tensorboard")
+    try open(folder: folder)
+  }
+
   private static func appending(_ path: String) throws -> FileHandle {
     let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {

@@ -136,9 +136,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         injectsNaN: settings.injectNaNAtStep == state.step + 1 && cluster.isRoot)
       let outcome = result.outcome
       state.skipped = result.isUpdated ? 0 : state.skipped + 1
-      if !result.isUpdated {
-        log.logger.warning(
-          "step \(state.step + 1): the update is refused: loss \(outcome.loss), gradient norm \(result.norm)")
+      if !result.isUpdated && cluster.isRoot {
+        log.warning("step \(state.step + 1): the update is refused: loss \(outcome.loss), gradient norm \(result.norm)")
       }
       state.step += 1
       state.batchInEpoch += 1
@@ -166,7 +165,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         state.step, of: settings.epochs * stepsPerEpoch, doing: "epoch \(state.epoch) (\(phase.rawValue)) step",
         rate: Double(state.step - firstStep) / Date().timeIntervalSince(started), unit: "steps",
         detail: String(format: "loss %.4f", outcome.loss))
-      if state.skipped > settings.maxSkipped {
+      if state.skipped >= settings.maxSkipped {
         let last = folder.steps().first.map { folder.file(step: $0) } ?? "none"
         throw cluster.agreed(
           .internalError(
@@ -248,6 +247,7 @@ private func begin(
         for step in folder.steps() { unlink(folder.file(step: step)) }
         unlink(folder.last)
         unlink(folder.best)
+        try log.beginAnew(folder: experiment.configuration.run.dir)
       }
     case .file(let path): found = (path, try Checkpoint.read(path))
     case .automatic:
@@ -263,6 +263,9 @@ private func begin(
       try restore(store, checkpoint, path: path)
       state = try TrainingState(json: checkpoint.text("progress") ?? "", path: path)
       log.info("resuming from \(path): epoch \(state.epoch), step \(state.step)")
+      if let file = options.initialWeights {
+        log.warning("--init \(file) has no effect: a run goes on; --resume never would start it anew from these weights")
+      }
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
@@ -294,6 +297,7 @@ private func checkFits(
   ] where checkpoint.text(key) != own {
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
+  try checkClasses(checkpoint.attributes["classes"], experiment, path: path)
   if let theirs = checkpoint.text("data_mode"), theirs != mode {
     throw Failure.badConfiguration(
       "\(path): was trained \(theirs), this would go on \(mode), which changes the result (cache.dir, cache.views, cache.dtype, cache.layers)"

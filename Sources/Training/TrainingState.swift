@@ -26,6 +26,7 @@ public struct TrainingState: Codable, Equatable, Sendable {
     public var epoch: Int
     public var step: Int
     public var accuracy: Double
+    /// CE(PB); infinite where it was not finite, so that any other is better.
     public var loss: Double
     public var iou: Double?
   }
@@ -39,15 +40,23 @@ public struct TrainingState: Codable, Equatable, Sendable {
     return new > old || (new == old && candidate.loss < best.loss)
   }
 
+  /// JSON has no word for them, and a validation loss may be one.
+  private static let notFinite = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(
+    positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+
   var json: String {
     let encoder = JSONEncoder()
+    encoder.nonConformingFloatEncodingStrategy = Self.notFinite
     encoder.outputFormatting = [.sortedKeys]
     return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 
   init(json: String, path: String) throws {
     do {
-      self = try JSONDecoder().decode(TrainingState.self, from: Data(json.utf8))
+      let decoder = JSONDecoder()
+      decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+      self = try decoder.decode(TrainingState.self, from: Data(json.utf8))
     } catch {
       throw Failure.badData("\(path): its attribute progress cannot be read")
     }

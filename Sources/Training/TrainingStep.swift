@@ -52,7 +52,7 @@ public final class TrainingStep {
     let cost = Profile.of(.ranks) { reducer.finish() }
     let range = model.trainedRange(phase)
     let norm = optimizer.gradientNorm(range)
-    let isFinite = outcome.loss.isFinite && norm.isFinite
+    let isFinite = outcome.loss.isFinite && norm.isFinite && pass.hasFiniteStatistics(phase)
     if isFinite {
       optimizer.step(range, learningRate: learningRate, norm: norm)
       pass.commitStatistics(phase)

@@ -15,10 +15,11 @@ func validate(
     experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
   let n = Double(outcomes.count)
   let ious = outcomes.compactMap(\.record.iouMeanStd)
+  let loss = outcomes.reduce(0) { $0 + $1.loss } / n
   let result = TrainingState.Best(
     epoch: state.epoch, step: state.step,
     accuracy: outcomes.reduce(0) { $0 + ($1.record.isRight ? 1 : 0) } / n,
-    loss: outcomes.reduce(0) { $0 + $1.loss } / n,
+    loss: loss.isFinite ? loss : .infinity,
     iou: ious.isEmpty ? nil : ious.reduce(0, +) / Double(ious.count))
   let isBest = state.isBetter(result, select: experiment.configuration.training.select)
   if isBest {

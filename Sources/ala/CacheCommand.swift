@@ -19,6 +19,8 @@ struct CacheCommand: ClusterCommand {
       if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
       return
     }
+    // A signal while the pass starts is heard at its first rows.
+    if !verify { _ = SignalWatch() }
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     if verify {

@@ -43,6 +43,8 @@ struct TrainCommand: ClusterCommand {
     options.initialWeights = initial
     options.stopAfterSteps = stopAfterSteps
     options.isProfiled = profile
+    // A signal while the run starts is heard at its first step.
+    _ = SignalWatch()
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: true)
     try train(experiment, options, log: log)

@@ -43,6 +43,33 @@ private func write(_ header: String, data: Int, to path: String, length: UInt64?
   #expect(throws: Failure.self) { try SafetensorsFile(path: path) }
 }
 
+/// A file with the given tensors of zeros.
+private func write(_ tensors: [(name: String, shape: [Int])], to path: String) throws {
+  var entries: [String] = []
+  var offset = 0
+  for (name, shape) in tensors {
+    let bytes = 4 * shape.reduce(1, *)
+    entries.append("\"\(name)\":{\"dtype\":\"F32\",\"shape\":\(shape),\"data_offsets\":[\(offset),\(offset + bytes)]}")
+    offset += bytes
+  }
+  try write("{\(entries.joined(separator: ","))}", data: offset, to: path)
+}
+
+@Test(arguments: [
+  [("conv1.weight", [64, 3, 7, 7]), ("fc.weight", [10, 64])],
+  [("visual.conv1.weight", [32, 3, 3, 3]), ("visual.attnpool.positional_embedding", [50, 64])],
+  [("patch_embed.proj.weight", [64, 3, 8, 8]), ("cls_token", [1, 1, 64]), ("blocks.0.ls1.gamma", [64])],
+  [("patch_embed.proj.weight", [64, 3, 8, 8]), ("cls_token", [1, 1, 64]), ("reg_token", [1, 4, 64])],
+]) func anotherKindOfNetworkIsRefusedByItsFile(tensors: [(String, [Int])]) throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/w.safetensors"
+  try write(tensors.map { (name: $0.0, shape: $0.1) }, to: path)
+  let failure = #expect(throws: Failure.self) {
+    try ImageEncoder(EncoderOptions(weights: path, imageSide: 32, loraBlocks: []), store: ParameterStore())
+  }
+  #expect(failure?.code == .badData && failure?.message.contains(path) == true, "\(failure?.message ?? "")")
+}
+
 @Test func settingsThatDoNotFitTheEncoderAreRefusedWithTheirKey() throws {
   let source = "\(repositoryRoot)/Tests/AttentionLatticeTests/Fixtures/clip.encoder.safetensors"
   func refusal(_ change: (inout EncoderOptions) -> Void) -> Failure? {

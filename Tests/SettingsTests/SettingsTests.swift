@@ -62,6 +62,15 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(c.cache.dir == nil && c.image.crop == nil)
 }
 
+@Test func aMemberOfAMapIsNamedByItsPath() throws {
+  let c = try load(
+    "image: {size: 32, augment: {flip: 0.25}}", sets: ["image.augment.resize=40"],
+    environment: ["ALA_TRAINING__SCHEDULE__POLY": "2"])
+  #expect(c.image.crop?.resize == 40 && c.image.crop?.flip == 0.25 && c.training.poly == 2)
+  #expect(refusal("", sets: ["image.augment.resise=40"])?.message.contains("resise") == true)
+  #expect(refusal("", sets: ["training.lr.x=1"])?.code == .badConfiguration)
+}
+
 @Test func overlaysMergeMapsAndReplaceListsAndACycleIsRefused() throws {
   let folder = try TemporaryFolder()
   func write(_ name: String, _ text: String) throws {

@@ -66,6 +66,17 @@ private func makeCheckpoint(_ value: Float = 1) -> Checkpoint {
   #expect(newest?.step == 4 && damage.count == 1 && damage[0].contains("step-000000005.h5"))
 }
 
+@Test func aDamagedLaterCheckpointNeverPushesASoundOneOut() throws {
+  let folder = try TemporaryFolder()
+  let checkpoints = CheckpointFolder(path: "\(folder.path)/checkpoints", keep: 1)
+  try checkpoints.write(makeCheckpoint(1), step: 4, isBest: false, bestStep: nil)
+  try Data().write(to: URL(fileURLWithPath: checkpoints.file(step: 9)))
+  try checkpoints.write(makeCheckpoint(2), step: 6, isBest: false, bestStep: nil)
+  var damaged: [String] = []
+  #expect(checkpoints.newest { damaged.append($0) }?.step == 6)
+  #expect(damaged.count == 1 && damaged.first?.contains("step-000000009.h5") == true)
+}
+
 @Test func aKilledWriterLeavesTheOldCheckpointAndItsTemporaryIsSwept() throws {
   let folder = try TemporaryFolder()
   let checkpoints = CheckpointFolder(path: folder.path, keep: 2)
@@ -92,8 +103,10 @@ private func fingerprint(_ encoder: String = "e") -> CacheFingerprint {
 private let rows = (1...7).flatMap { id in (0..<2).map { CacheRow(imageID: id, view: $0) } }
 
 /// Writes rows of this rank's work; the values are the row's own.
-private func fill(_ cache: FeatureCache, rank: Int, world: Int, most: Int = .max) throws {
-  let work = try cache.plan(rows, rank: rank, world: world)
+private func fill(
+  _ cache: FeatureCache, rank: Int, world: Int, wanting wanted: [CacheRow] = rows, most: Int = .max
+) throws {
+  let work = try cache.plan(wanted, rank: rank, world: world)
   let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: cache.rowBytes, alignment: 64)
   defer { payload.deallocate() }
   for (index, key) in work.rows.enumerated().prefix(most) {
@@ -146,6 +159,32 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   #expect(lines.contains("/h02  float32  [14, 4, 3]") && lines.contains("progress: 14 of 14 rows are written"))
 }
 
+@Test func aCacheGetsMoreViewsAndItsDamagedRowsAgainAtWhateverWorldSizeItsShardsHave() throws {
+  let folder = try TemporaryFolder()
+  let more = rows + (1...7).map { CacheRow(imageID: $0, view: 2) }
+  for (world, wanted, damages) in [(3, rows, 0), (2, more, 1), (2, more, 1), (2, rows, 0), (3, more, 1)] {
+    let caches = (0..<world).map { _ in FeatureCache(folder: folder.path, fingerprint: fingerprint()) }
+    for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
+    if damages > 0 {
+      // A row of a shard of three, whatever the pass's own world size.
+      let path = "\(folder.path)/shard-00000-of-00003.h5"
+      var bytes = FileManager.default.contents(atPath: path) ?? Data()
+      let place = bytes.range(of: Data(repeating: 2, count: 48))?.lowerBound ?? 0
+      bytes[place + 1] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: path))
+      for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
+      _ = try caches[0].recheck(rank: 0, world: 1)
+      for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
+    }
+    for (rank, cache) in caches.enumerated() { try fill(cache, rank: rank, world: world, wanting: wanted) }
+    let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+    #expect(try cache.open(wanting: wanted) == .complete)
+    for key in wanted { #expect(try read(cache, key).tail == Float(key.imageID * 10 + key.view)) }
+    try cache.writeIndex(wanted)
+    #expect(cache.verify(wanted, rank: 0, world: 1).isEmpty)
+  }
+}
+
 @Test func everyDamagedRowIsFoundWhenItIsRead() throws {
   let folder = try TemporaryFolder()
   let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
@@ -163,6 +202,20 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   #expect(try read(cache, CacheRow(imageID: 4, view: 1)).tail == 41)
   #expect(try cache.recheck(rank: 0, world: 1) == 1)
   #expect(try cache.open(wanting: rows) == .incomplete(written: 13, total: 14))
+}
+
+@Test func aShardThatIsRemovedWhileItIsReadIsMissed() throws {
+  let folder = try TemporaryFolder()
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  _ = try writer.open(wanting: rows)
+  try fill(writer, rank: 0, world: 1)
+  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  #expect(try cache.open(wanting: rows) == .complete)
+  #expect(try read(cache, rows[0]).tail == 10)
+  let path = "\(folder.path)/shard-00000-of-00001.h5"
+  try FileManager.default.removeItem(atPath: path)
+  let failure = #expect(throws: Failure.self) { try read(cache, rows[0]) }
+  #expect(failure?.code == .missingInput && failure?.message.contains(path) == true)
 }
 
 @Test func aStaleCacheIsNamedWithItsDifference() throws {

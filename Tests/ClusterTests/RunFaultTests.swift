@@ -1,0 +1,124 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// What the built program does when the disk is full, numbers overflow, or a run begins or ends in an unusual way.
+
+private struct Bench {
+  let folder: TemporaryFolder
+  let program = builtProgram("ala")
+
+  init() throws {
+    folder = try TemporaryFolder()
+    let made = try run(
+      program, ["synth", "--out", "\(folder.path)/data", "--classes", "3", "--images-per-class", "12", "--size", "32"])
+    try #require(made.code == 0, "\(made.errors)")
+    try """
+    run: {dir: \(folder.path)/run}
+    data: {root: \(folder.path)/data}
+    image: {size: 32}
+    encoder: {weights: \(folder.path)/data/encoder.safetensors}
+    lora: {blocks: [3], rank: 4}
+    side: {width: 24, heads: 3, layers: 2, fusion: [0, 2]}
+    perception: {channels: [16, 8]}
+    training: {epochs: 4, batch: 4, lr: 1.0e-3}
+    """.write(toFile: "\(folder.path)/c.yaml", atomically: true, encoding: .utf8)
+  }
+
+  func train(ranks: Int = 1, _ arguments: [String] = [], whileRunning: ((Int32) -> Void)? = nil) throws -> ProcessResult {
+    let all = ["train", "--config", "\(folder.path)/c.yaml"] + arguments
+    return try mpirun(ranks: ranks, program, all, whileRunning: whileRunning)
+  }
+
+  func steps() throws -> [Int] {
+    try String(contentsOfFile: "\(folder.path)/run/metrics.jsonl", encoding: .utf8).split(separator: "\n").compactMap {
+      let line = try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+      return line?["event"] as? String == "step" ? line?["step"] as? Int : nil
+    }
+  }
+}
+
+/// A file-size limit stands for the full disk: HDF5 meets it in the same calls.
+@Test func aFullDiskIsToldOfOnceWithCode73AndTheSameCommandGoesOn() throws {
+  let bench = try Bench()
+  #expect(try bench.train(["--stop-after-steps", "4"]).code == 0)
+  let limited = try run(
+    "/bin/bash",
+    ["-c", "trap '' XFSZ; ulimit -f 200; exec \(bench.program) train --config \(bench.folder.path)/c.yaml"])
+  #expect(limited.code == 73, "\(limited.code) \(limited.errors)")
+  let lines = limited.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error:") }
+  #expect(lines.count == 1 && lines.first?.hasSuffix("step-000000008.h5: its end cannot be written: File too large") == true && !limited.errors.contains("crashed"))
+  let names = try FileManager.default.contentsOfDirectory(atPath: "\(bench.folder.path)/run/checkpoints")
+  #expect(Set(names) == ["step-000000004.h5", "last.h5", "best.h5"])
+  #expect(try bench.train().code == 0)
+}
+
+@Test func refusedUpdatesInARowEndTheRunWithCode70() throws {
+  let bench = try Bench()
+  let result = try bench.train(
+    ranks: 2, ["--set", "training.inject_nan_at_step=6", "--set", "training.max_skipped=1"])
+  #expect(result.code == 70 && result.errors.contains("step-000000004.h5"), "\(result.errors)")
+  // One rank speaks.
+  #expect(result.errors.components(separatedBy: "the update is refused").count == 2)
+}
+
+@Test func aRunWhoseNumbersOverflowLeavesCheckpointsThatCanBeResumed() throws {
+  let bench = try Bench()
+  let wild = ["--set", "training.lr=1000", "--set", "training.clip=0", "--set", "training.weight_decay=1000"]
+  let result = try bench.train(wild + ["--set", "training.max_skipped=4"])
+  #expect(result.code == 70, "\(result.code) \(result.errors)")
+  let again = try bench.train(wild + ["--set", "training.max_skipped=4"])
+  #expect(again.code == 70 && again.errors.contains("resuming from"), "\(again.code) \(again.errors)")
+  let newest = try Checkpoint.read("\(bench.folder.path)/run/checkpoints/last.h5")
+  #expect(newest.model.allSatisfy { $0.values.allSatisfy(\.isFinite) })
+  let best = try JSONSerialization.jsonObject(with: Data((newest.text("best") ?? "").utf8)) as? [String: Any]
+  #expect(best?["epoch"] as? Int == 1)
+}
+
+@Test func aRunThatStartsAnewForgetsTheFiguresOfTheOldOne() throws {
+  let bench = try Bench()
+  #expect(try bench.train(["--stop-after-steps", "6"]).code == 0)
+  #expect(try bench.train(["--resume", "never", "--stop-after-steps", "2"]).code == 0)
+  #expect(try bench.steps() == [1, 2])
+}
+
+@Test func initOnARunThatGoesOnIsSaidToHaveNoEffect() throws {
+  let bench = try Bench()
+  #expect(try bench.train(["--stop-after-steps", "3"]).code == 0)
+  let weights = "\(bench.folder.path)/run/checkpoints/last.h5"
+  let result = try bench.train(["--init", weights, "--stop-after-steps", "1"])
+  #expect(result.code == 0 && result.errors.contains("--init \(weights) has no effect"), "\(result.errors)")
+}
+
+@Test func aModelIsNotTakenForOneOfOtherClasses() throws {
+  let bench = try Bench()
+  #expect(try bench.train(["--stop-after-steps", "1"]).code == 0)
+  let path = "\(bench.folder.path)/data/classes.txt"
+  let classes = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+  try (classes.reversed().joined(separator: "\n") + "\n").write(toFile: path, atomically: true, encoding: .utf8)
+  let evaluated = try run(
+    bench.program, ["evaluate", "--checkpoint", "\(bench.folder.path)/run", "--out", "\(bench.folder.path)/out"])
+  #expect(evaluated.code == 78 && evaluated.errors.contains("003.Synthetic_003"), "\(evaluated.errors)")
+  let resumed = try bench.train(ranks: 2)
+  #expect(resumed.code == 78 && resumed.errors.contains("classes"), "\(resumed.errors)")
+}
+
+@Test func aSignalAtTheStartIsHeardAndTheRunEndsInTheSameWeights() throws {
+  let bench = try Bench()
+  let result = try run(bench.program, ["train", "--config", "\(bench.folder.path)/c.yaml"]) { process in
+    // Until the process catches SIGUSR1: bit 9 of its mask.
+    while true {
+      let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+      guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigCgt:") }) else { return }
+      let mask = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16) ?? 0
+      if mask & (1 << 9) != 0 { break }
+    }
+    kill(process, SIGUSR1)
+  }
+  #expect(result.code == 75, "\(result.code) \(result.errors)")
+  #expect(try bench.train().code == 0)
+  let resumed = try Checkpoint.read("\(bench.folder.path)/run/checkpoints/last.h5").text("model_sha256")
+  #expect(try bench.train(["--resume", "never"]).code == 0)
+  #expect(try Checkpoint.read("\(bench.folder.path)/run/checkpoints/last.h5").text("model_sha256") == resumed)
+}
