@@ -103,12 +103,19 @@ final class EvaluationWork: @unchecked Sendable {
     let isStopped = { [self] in
       isInterrupted() || Date() >= deadline || failures.failure != nil
     }
+    var shown = condition.withLock { viewsDone }
+    func show() {
+      let done = condition.withLock { viewsDone }
+      guard done > shown else { return }
+      shown = done
+      progress(done)
+    }
     experiment.team.run(experiment.team.threadCount) { _, thread in
       while !isStopped(), work(inferences[thread], isStopped: isStopped) {
-        if thread == 0 { progress(condition.withLock { viewsDone }) }
+        if thread == 0 { show() }
       }
     }
-    progress(condition.withLock { viewsDone })
+    show()
   }
 
   private enum Step {
