@@ -45,13 +45,13 @@ let package = Package(
     system("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
     system("CCairo", pkgConfig: "cairo", debian: "libcairo2-dev"),
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
-    system("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+    system("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
 
     module("Failures", []),
     module("Files", ["Failures"]),
     module("Randomness", []),
     module("Machine", []),
-    module("Digests", ["Failures", "CCrypto", "CZlib"]),
+    module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     module("Tensor", ["COpenBLAS"], settings: kernels),
     module("Layers", ["Tensor", "Randomness"], settings: kernels),
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
@@ -79,7 +79,8 @@ let package = Package(
     module(
       "Benchmark",
       [
-        "Failures", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster", "Dataset", "Training",
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Storage", "Dataset", "Training",
       ]),
     module(
       "Diagnosis",
@@ -111,6 +112,7 @@ let package = Package(
     tests("ReportingTests", ["Reporting", "Evaluation", "Images", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
+    tests("TrainingTests", ["Training", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
-import CZlib
+import CDeflate
 
-/// zlib's CRC-32, incrementally.
+/// The CRC-32 of zlib and gzip (polynomial 0xEDB88320), incrementally: libdeflate's, which multiplies without carries
+/// where the processor can.
 public struct CRC32: Sendable {
   public private(set) var value: UInt32 = 0
 
@@ -8,7 +9,6 @@ public struct CRC32: Sendable {
 
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress else { return }
-    value = UInt32(
-      crc32_z(UInt(value), base.assumingMemoryBound(to: UInt8.self), bytes.count))
+    value = libdeflate_crc32(value, base, bytes.count)
   }
 }

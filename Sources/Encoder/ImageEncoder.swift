@@ -293,14 +293,16 @@ public final class ImageEncoder: @unchecked Sendable {
   @inline(__always)
   private func patchify(_ patches: Floats, _ pixel: (Int) -> Float) {
     let side = grid * patch
-    for channel in 0..<3 {
-      let factor = 1 / (255 * standardDeviation[channel])
-      let shift = -mean[channel] / standardDeviation[channel]
-      for row in 0..<side {
-        for column in 0..<side {
-          let token = (row / patch) * grid + column / patch
-          let place = (channel * patch + row % patch) * patch + column % patch
-          patches[token * patchValues + place] = pixel((row * side + column) * 3 + channel) * factor + shift
+    let factors = (0..<3).map { 1 / (255 * standardDeviation[$0]) }
+    let shifts = (0..<3).map { -mean[$0] / standardDeviation[$0] }
+    for row in 0..<side {
+      for column in 0..<grid {
+        let source = (row * side + column * patch) * 3
+        let target = patches + (row / patch * grid + column) * patchValues + row % patch * patch
+        for channel in 0..<3 {
+          let (factor, shift) = (factors[channel], shifts[channel])
+          let plane = target + channel * patch * patch
+          for x in 0..<patch { plane[x] = pixel(source + 3 * x + channel) * factor + shift }
         }
       }
     }

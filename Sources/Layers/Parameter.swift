@@ -147,22 +147,41 @@ public final class ParameterStore: @unchecked Sendable {
   /// One of the arenas' view of a tensor, in the file's element order.
   public func fileValues(of parameter: Parameter, in arena: Buffer) -> [Float] {
     let memory = arena.base + parameter.offset
-    return (0..<parameter.count).map { memory[Self.memoryIndex($0, parameter)] }
+    return [Float](unsafeUninitializedCapacity: parameter.count) { file, count in
+      count = parameter.count
+      guard let file = file.baseAddress else { return }
+      switch parameter.memoryOrder {
+      case .plain: file.update(from: memory, count: count)
+      case .channelsLast: Self.transpose(parameter) { fileIndex, memoryIndex in file[fileIndex] = memory[memoryIndex] }
+      }
+    }
   }
 
   /// Stores values that are in the file's element order into one of the arenas.
   public func set(_ parameter: Parameter, fromFile values: [Float], in arena: Buffer? = nil) {
     precondition(values.count == parameter.count)
     let memory = (arena ?? self.values).base + parameter.offset
-    for (index, value) in values.enumerated() { memory[Self.memoryIndex(index, parameter)] = value }
+    switch parameter.memoryOrder {
+    case .plain: memory.update(from: values, count: values.count)
+    case .channelsLast:
+      values.withUnsafeBufferPointer { file in
+        Self.transpose(parameter) { fileIndex, memoryIndex in memory[memoryIndex] = file[fileIndex] }
+      }
+    }
   }
 
-  private static func memoryIndex(_ index: Int, _ parameter: Parameter) -> Int {
-    guard parameter.memoryOrder == .channelsLast else { return index }
-    let (inputs, kernel) = (parameter.shape[1], parameter.shape[2] * parameter.shape[3])
-    let (output, rest) = index.quotientAndRemainder(dividingBy: inputs * kernel)
-    let (input, place) = rest.quotientAndRemainder(dividingBy: kernel)
-    return (output * kernel + place) * inputs + input
+  /// Calls `body` with the place in the file [out, in, kh, kw] and in memory [out, kh, kw, in] of every element.
+  @inline(__always)
+  private static func transpose(_ parameter: Parameter, _ body: (_ fileIndex: Int, _ memoryIndex: Int) -> Void) {
+    let (outputs, inputs) = (parameter.shape[0], parameter.shape[1])
+    let kernel = parameter.shape[2] * parameter.shape[3]
+    for output in 0..<outputs {
+      for place in 0..<kernel {
+        for input in 0..<inputs {
+          body((output * inputs + input) * kernel + place, (output * kernel + place) * inputs + input)
+        }
+      }
+    }
   }
 }
 

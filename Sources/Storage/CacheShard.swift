@@ -69,6 +69,11 @@ final class CacheShard: @unchecked Sendable {
   private(set) var written: [UInt8]
   private let descriptor: Int32
   private let offsets: [String: Int]
+  /// A row's payload piece by piece: pixels, layers, tail; each with its data set's place in the file.
+  private let parts: [(offset: Int, bytes: Int)]
+
+  /// Bytes that are checked right after they are read, while the processor's cache holds them.
+  private static let pieceBytes = 128 << 10
 
   /// Makes a new shard with room for `rows`, none of them written.
   static func create(
@@ -114,6 +119,9 @@ final class CacheShard: @unchecked Sendable {
       offsets[expected.name] = offset
     }
     self.offsets = offsets
+    parts = layout.datasets(rows: 1).dropFirst(2).dropLast(2).map {
+      (offsets[$0.name] ?? 0, $0.shape.reduce(1, *) * $0.type.bytes)
+    }
     written = try file.readArray("written", .uint8, of: UInt8.self)
     try file.close()
     descriptor = Foundation.open(path, (isWritable ? O_RDWR : O_RDONLY) | O_CLOEXEC)
@@ -131,14 +139,16 @@ final class CacheShard: @unchecked Sendable {
   /// - Parameter payload: pixels, then the layers, then the tail, as they lie in the file.
   func write(row: Int, _ payload: UnsafeRawBufferPointer) throws {
     var position = 0
-    for (name, bytes) in parts {
-      try put(
-        UnsafeRawBufferPointer(rebasing: payload[position..<(position + bytes)]), name: name, at: row * bytes)
+    for (offset, bytes) in parts {
+      try put(UnsafeRawBufferPointer(rebasing: payload[position..<(position + bytes)]), at: offset + row * bytes)
       position += bytes
     }
-    var crc = checksum(row: row, payload).littleEndian
-    try withUnsafeBytes(of: &crc) { try put($0, name: "crc32", at: row * 4) }
+    var crc = beginChecksum(row: row)
+    crc.update(payload)
+    try withUnsafeBytes(of: crc.value.littleEndian) { try put($0, at: place("crc32") + row * 4) }
   }
+
+  private func place(_ name: String) -> Int { offsets[name] ?? 0 }
 
   /// Makes rows durable, and only then says that they are.
   func commit(_ rows: [Int]) throws {
@@ -146,7 +156,7 @@ final class CacheShard: @unchecked Sendable {
     try sync()
     for row in rows {
       written[row] = 1
-      try withUnsafeBytes(of: UInt8(1)) { try put($0, name: "written", at: row) }
+      try withUnsafeBytes(of: UInt8(1)) { try put($0, at: place("written") + row) }
     }
     try sync()
   }
@@ -154,15 +164,15 @@ final class CacheShard: @unchecked Sendable {
   /// Takes back the word that a row is there.
   func forget(row: Int) throws {
     written[row] = 0
-    try withUnsafeBytes(of: UInt8(0)) { try put($0, name: "written", at: row) }
+    try withUnsafeBytes(of: UInt8(0)) { try put($0, at: place("written") + row) }
   }
 
-  private func put(_ bytes: UnsafeRawBufferPointer, name: String, at position: Int) throws {
+  /// - Parameter position: in the file.
+  private func put(_ bytes: UnsafeRawBufferPointer, at position: Int) throws {
     var done = 0
     while done < bytes.count {
       let count = pwrite(
-        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done,
-        off_t((offsets[name] ?? 0) + position + done))
+        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(position + done))
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else {
         throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
@@ -179,14 +189,6 @@ final class CacheShard: @unchecked Sendable {
 
   // MARK: Reading
 
-  /// The bytes of a row's parts: pixels, layers, tail.
-  var payloadBytes: Int { parts.reduce(0) { $0 + $1.bytes } }
-
-  private var parts: [(name: String, bytes: Int)] {
-    let datasets = layout.datasets(rows: 1)
-    return datasets.dropFirst(2).dropLast(2).map { ($0.name, $0.shape.reduce(1, *) * $0.type.bytes) }
-  }
-
   /// - Throws: `Failure` 66 where the file has been removed, though it could be read until it is closed: the run could
   ///   not go on another time.
   private func checkPresent() throws {
@@ -201,37 +203,44 @@ final class CacheShard: @unchecked Sendable {
   /// - Throws: `Failure` 66 where the file has vanished or is short, 65 where the row's bytes are not what was written.
   func read(row: Int, into payload: UnsafeMutableRawBufferPointer) throws {
     try checkPresent()
+    var crc = beginChecksum(row: row)
     var position = 0
-    for (name, bytes) in parts {
-      try get(
-        UnsafeMutableRawBufferPointer(rebasing: payload[position..<(position + bytes)]), name: name, at: row * bytes)
+    for (offset, bytes) in parts {
+      var done = 0
+      while done < bytes {
+        let piece = UnsafeMutableRawBufferPointer(
+          rebasing: payload[(position + done)..<(position + min(done + Self.pieceBytes, bytes))])
+        try get(piece, at: offset + row * bytes + done)
+        crc.update(UnsafeRawBufferPointer(piece))
+        done += piece.count
+      }
       position += bytes
     }
     var stored: UInt32 = 0
-    try withUnsafeMutableBytes(of: &stored) { try get($0, name: "crc32", at: row * 4) }
-    guard UInt32(littleEndian: stored) == checksum(row: row, UnsafeRawBufferPointer(payload)) else {
+    try withUnsafeMutableBytes(of: &stored) { try get($0, at: place("crc32") + row * 4) }
+    guard UInt32(littleEndian: stored) == crc.value else {
       throw Failure.badData(
         "\(path): row \(row) (image \(rows[row].imageID), view \(rows[row].view)) is damaged: its CRC-32 differs")
     }
   }
 
-  private func get(_ bytes: UnsafeMutableRawBufferPointer, name: String, at position: Int) throws {
+  /// - Parameter position: in the file.
+  private func get(_ bytes: UnsafeMutableRawBufferPointer, at position: Int) throws {
     var done = 0
     while done < bytes.count {
       let count = pread(
-        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done,
-        off_t((offsets[name] ?? 0) + position + done))
+        descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(position + done))
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { throw Failure.missingInput("\(path): ends before its rows do, or has vanished") }
       done += count
     }
   }
 
-  private func checksum(row: Int, _ payload: UnsafeRawBufferPointer) -> UInt32 {
+  /// The CRC-32 of a row's image id and view, to be continued over its payload.
+  private func beginChecksum(row: Int) -> CRC32 {
     var crc = CRC32()
     withUnsafeBytes(of: rows[row].imageID.littleEndian) { crc.update($0) }
     withUnsafeBytes(of: rows[row].view.littleEndian) { crc.update($0) }
-    crc.update(payload)
-    return crc.value
+    return crc
   }
 }

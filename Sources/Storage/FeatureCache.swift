@@ -111,29 +111,29 @@ public final class FeatureCache: @unchecked Sendable {
 
   public func contains(_ row: CacheRow) -> Bool { places[row] != nil }
 
-  /// Bytes of a row as `read` delivers them: pixels, the layers, the tail.
-  public var payloadBytes: Int { shards.first?.payloadBytes ?? 0 }
-
-  /// Reads one row, checked, and widens its features to float32. Safe from several threads, each with its own
-  /// scratch of `payloadBytes`.
+  /// Reads one row's bytes, checked, as they lie in the file. Safe from several threads.
   ///
-  /// - Parameters:
-  ///   - pixels: [S, S, 3].
-  ///   - layers: for each stored layer, [N, D]; nil entries are checked and not delivered.
-  ///   - tail: [1 + N, D].
-  public func read(
-    _ key: CacheRow, scratch: UnsafeMutableRawBufferPointer, pixels: UnsafeMutablePointer<UInt8>,
-    layers: [UnsafeMutablePointer<Float>?], tail: UnsafeMutablePointer<Float>
-  ) throws {
-    guard let place = places[key], let base = scratch.baseAddress else {
+  /// - Parameter payload: room for `rowBytes`.
+  /// - Throws: `Failure` 66 where the shard has vanished, 65 where the row is damaged, naming image and view.
+  public func read(_ key: CacheRow, into payload: UnsafeMutableRawBufferPointer) throws {
+    guard let place = places[key] else {
       throw Failure.internalError("\(folder): image \(key.imageID), view \(key.view) is not cached")
     }
+    try shards[place.shard].read(row: place.row, into: payload)
+  }
+
+  /// Widens the features of a row that has been read to float32. Its pixels [S, S, 3] begin the payload.
+  ///
+  /// - Parameters:
+  ///   - layers: for each stored layer, [N, D].
+  ///   - tail: [1 + N, D].
+  public func unpack(
+    _ payload: UnsafeRawPointer, layers: [UnsafeMutablePointer<Float>], tail: UnsafeMutablePointer<Float>
+  ) {
     let layout = fingerprint.layout
-    try shards[place.shard].read(row: place.row, into: scratch)
-    pixels.update(from: base.assumingMemoryBound(to: UInt8.self), count: layout.pixelBytes)
-    var source = UnsafeRawPointer(base) + layout.pixelBytes
+    var source = payload + layout.pixelBytes
     for layer in layers {
-      if let layer { widen(source, to: layer, count: layout.layerCount) }
+      widen(source, to: layer, count: layout.layerCount)
       source += layout.layerCount * layout.type.bytes
     }
     widen(source, to: tail, count: layout.tailCount)
@@ -228,14 +228,16 @@ public final class FeatureCache: @unchecked Sendable {
 
   /// Puts a row's values into `payload` (`rowBytes`), narrowed to the cache's type.
   ///
+  /// - Parameter pixels: [S, S, 3].
   /// - Throws: `Failure` 65 where a feature does not fit float16.
   public func pack(
-    _ payload: UnsafeMutableRawBufferPointer, pixels: [UInt8], layers: [UnsafePointer<Float>],
+    _ payload: UnsafeMutableRawBufferPointer, pixels: UnsafePointer<UInt8>, layers: [UnsafePointer<Float>],
     tail: UnsafePointer<Float>, key: CacheRow
   ) throws {
     let layout = fingerprint.layout
-    payload.copyBytes(from: pixels)
-    guard var target = payload.baseAddress.map({ $0 + layout.pixelBytes }) else { return }
+    guard var target = payload.baseAddress else { return }
+    target.copyMemory(from: pixels, byteCount: layout.pixelBytes)
+    target += layout.pixelBytes
     var isFinite = true
     for (source, count) in layers.map({ ($0, layout.layerCount) }) + [(tail, layout.tailCount)] {
       if layout.type == .float32 {
@@ -261,7 +263,7 @@ public final class FeatureCache: @unchecked Sendable {
   }
 
   /// Makes the rows `indices` of this rank's work durable.
-  public func commit(_ work: Work, _ indices: Range<Int>) throws {
+  public func commit(_ work: Work, _ indices: some Sequence<Int>) throws {
     try work.shard?.commit(indices.map { work.slots[$0] })
   }
 
@@ -272,7 +274,7 @@ public final class FeatureCache: @unchecked Sendable {
   public func recheck(rank: Int, world: Int) throws -> Int {
     var damaged = 0
     for (index, shard) in shards.enumerated() where index % world == rank {
-      let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: shard.payloadBytes, alignment: 64)
+      let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes, alignment: 64)
       defer { scratch.deallocate() }
       for row in shard.rows.indices where shard.written[row] == 1 {
         do {
@@ -341,7 +343,7 @@ public final class FeatureCache: @unchecked Sendable {
   public func verify(_ wanted: [CacheRow], rank: Int, world: Int) -> [String] {
     var problems: [String] = []
     for (index, shard) in shards.enumerated() where index % world == rank {
-      let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: shard.payloadBytes, alignment: 64)
+      let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes, alignment: 64)
       defer { scratch.deallocate() }
       for row in shard.rows.indices where shard.written[row] == 1 {
         do {

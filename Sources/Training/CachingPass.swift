@@ -6,13 +6,15 @@ import Files
 import Foundation
 import Images
 import Storage
+import Synchronization
 import Tensor
 
 /// The feature-caching pass (`ala cache`): encodes every view once with the frozen blocks below LoRA.
 
-/// Rows that are made durable together, and the time after which fewer are.
-private let rowsPerCommit = 64
-private let secondsPerCommit = 5.0
+/// How often ranks tell each other of failures and signals.
+private let secondsPerRound = 10.0
+/// Encoded rows that may wait for the disk.
+private let rowsToWrite = 16
 
 /// Writes what is missing of the cache. Interrupted, it goes on where it was, at any world size.
 ///
@@ -33,17 +35,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
-  let signals = SignalWatch()
-  var failure: Failure?
-  do {
-    try encode(work, into: cache, experiment, signals, log)
-  } catch {
-    failure = Cluster.failure(of: error)
-  }
-  try cluster.share(failure)
-  if cluster.maximum(signals.pending == nil ? 0 : 1) > 0 {
-    throw cluster.agreed(.interrupted("interrupted; the rows written so far are kept: run the same command again"))
-  }
+  try encode(work, into: cache, experiment, log)
   _ = try cluster.agree { try cache.open(wanting: wanted) }
   try cluster.onRoot { try cache.writeIndex(wanted) }
   log.info("\(folder): \(wanted.count) rows are cached")
@@ -69,55 +61,75 @@ private func prepare(_ cache: FeatureCache, _ wanted: [CacheRow], _ experiment: 
   }
 }
 
+/// Encodes this rank's rows: images are decoded ahead by threads of their own, the team's threads encode, each a row
+/// of its own, and one more thread writes.
 private func encode(
-  _ work: FeatureCache.Work, into cache: FeatureCache, _ experiment: Experiment, _ signals: SignalWatch, _ log: RunLog
+  _ work: FeatureCache.Work, into cache: FeatureCache, _ experiment: Experiment, _ log: RunLog
 ) throws {
-  let team = experiment.team
-  let source = SampleSource(experiment, cache: nil)
+  let (team, cluster) = (experiment.team, experiment.cluster)
   let inferences = (0..<team.threadCount).map { _ in Inference(experiment.model) }
-  let payloads = (0..<rowsPerCommit).map { _ in
-    UnsafeMutableRawBufferPointer.allocate(byteCount: cache.rowBytes, alignment: 64)
+  let signals = SignalWatch()
+  let failures = FirstFailure()
+  let source = SampleSource(experiment, cache: nil)
+  let readers = max(1, team.threadCount / 2)
+  var left = work.rows[...]
+  let ahead = ReadAhead(source, rows: team.threadCount + 2 * readers, threads: readers) {
+    left.popFirst().map { SampleRequest(imageID: Int($0.imageID), view: Int($0.view)) }
   }
-  defer { payloads.forEach { $0.deallocate() } }
+  let writer = CacheWriter(cache, work, rows: max(rowsToWrite, 2 * team.threadCount))
+  // Also where a collective throws: what is encoded is written.
+  defer { writer.finish() }
   let layers = cache.fingerprint.layout.layers
   let start = Date()
-  var done = 0
-  while done < work.rows.count, signals.pending == nil {
-    let batchStart = Date()
-    let first = done
-    var count = 0
-    // Small groups, so that a signal is heard soon and little is lost.
-    while first + count < work.rows.count, count < rowsPerCommit, signals.pending == nil,
-      Date().timeIntervalSince(batchStart) < secondsPerCommit
-    {
-      let group = min(team.threadCount, work.rows.count - first - count, rowsPerCommit - count)
-      let failures = FailureSlots(group)
-      team.run(group) { index, thread in
-        failures.catching(index) {
-          let key = work.rows[first + count + index]
-          guard let image = experiment.dataset.image(Int(key.imageID)) else {
-            throw Failure.internalError("image \(key.imageID) is not in the data set")
-          }
-          let pixels = try source.render(image, view: Int(key.view))
-          let inference = inferences[thread]
-          pixels.withUnsafeBufferPointer { buffer in
-            if let base = buffer.baseAddress { experiment.model.encoder.patchify(inference.patches, pixels: base) }
-          }
-          inference.encode()
-          try cache.pack(
-            payloads[count + index], pixels: pixels, layers: layers.map { ConstFloats(inference.feature($0)) },
-            tail: ConstFloats(inference.tail), key: key)
-        }
-      }
-      try failures.throwFirst()
-      count += group
-    }
-    for index in 0..<count { try cache.write(work, first + index, UnsafeRawBufferPointer(payloads[index])) }
-    try cache.commit(work, first..<(first + count))
-    done += count
+  let isAtEnd = Atomic(work.rows.isEmpty)
+  func show() {
+    let done = writer.durable
     log.progress(
       done, of: work.rows.count, doing: "cache", rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),
       unit: "views")
+  }
+
+  /// Encodes the next row; false where there is none.
+  func encodeNext(_ inference: Inference) -> Bool {
+    guard let row = ahead.take() else { return false }
+    defer { ahead.giveBack(row) }
+    do {
+      if let failure = row.failure { throw failure }
+      _ = source.deliver(
+        row, patches: inference.patches, tail: inference.tail, feature: { inference.feature($0) })
+      inference.encode()
+      guard let payload = writer.room() else { return true }
+      try cache.pack(
+        payload, pixels: row.pixels, layers: layers.map { ConstFloats(inference.feature($0)) },
+        tail: ConstFloats(inference.tail), key: work.rows[row.number])
+      writer.write(row.number, payload)
+    } catch {
+      failures.note(row.number, error)
+    }
+    return true
+  }
+
+  while true {
+    let deadline = Date(timeIntervalSinceNow: secondsPerRound)
+    team.run(team.threadCount) { _, thread in
+      while !isAtEnd.load(ordering: .relaxed), signals.pending == nil, Date() < deadline,
+        failures.failure == nil, writer.failure == nil
+      {
+        if !encodeNext(inferences[thread]) { isAtEnd.store(true, ordering: .relaxed) }
+        if thread == 0 { show() }
+      }
+    }
+    let failure = failures.failure ?? writer.failure
+    let call = cluster.maximum(
+      (failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isAtEnd.load(ordering: .relaxed) ? 0 : 1))
+    if call == 1 { continue }
+    writer.finish()
+    try cluster.share(failure ?? writer.failure)
+    if call >= 2 {
+      throw cluster.agreed(.interrupted("interrupted; the rows written so far are kept: run the same command again"))
+    }
+    show()
+    return
   }
 }
 
@@ -143,31 +155,4 @@ public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
     }
   }
   log.info("\(folder): all \(wanted.count) rows are sound")
-}
-
-/// Failures of parallel tasks; the one with the lowest number is thrown.
-final class FailureSlots: @unchecked Sendable {
-  private let slots: UnsafeMutableBufferPointer<Failure?>
-
-  init(_ count: Int) {
-    slots = .allocate(capacity: count)
-    slots.initialize(repeating: nil)
-  }
-
-  deinit {
-    slots.deinitialize()
-    slots.deallocate()
-  }
-
-  func catching(_ index: Int, _ body: () throws -> Void) {
-    do {
-      try body()
-    } catch {
-      slots[index] = Cluster.failure(of: error)
-    }
-  }
-
-  func throwFirst() throws {
-    if let failure = slots.lazy.compactMap({ $0 }).first { throw failure }
-  }
 }

@@ -22,16 +22,21 @@ public func modelTensors(_ store: ParameterStore) -> [NamedTensor] {
   }
 }
 
-/// Everything that a run needs to go on.
-func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: String) -> Checkpoint {
-  let store = experiment.model.parameters
+/// A checkpoint of the tensors, their moments and counts.
+public func makeCheckpoint(_ store: ParameterStore, attributes: [String: HDF5Attribute]) -> Checkpoint {
   func moments(_ arena: Buffer) -> [NamedTensor] {
     store.parameters.map {
       NamedTensor(name: $0.name, shape: $0.shape, values: store.fileValues(of: $0, in: arena))
     }
   }
-  let steps = Dictionary(
-    uniqueKeysWithValues: zip(store.parameters, store.steps).map { ($0.name, Int64($1)) })
+  return Checkpoint(
+    model: modelTensors(store), firstMoments: moments(store.firstMoments), secondMoments: moments(store.secondMoments),
+    steps: Dictionary(uniqueKeysWithValues: zip(store.parameters, store.steps).map { ($0.name, Int64($1)) }),
+    attributes: attributes)
+}
+
+/// Everything that a run needs to go on.
+func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: String) -> Checkpoint {
   let classes = experiment.dataset.classes.map { "{\"id\":\($0.id),\"name\":\(quoted($0.name))}" }
   var best = "null"
   if let value = state.best {
@@ -40,9 +45,8 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
   }
   let fingerprint =
     "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
-  return Checkpoint(
-    model: modelTensors(store), firstMoments: moments(store.firstMoments), secondMoments: moments(store.secondMoments),
-    steps: steps,
+  return makeCheckpoint(
+    experiment.model.parameters,
     attributes: [
       "config": .text(experiment.configuration.resolvedYAML), "epoch": .integer(Int64(state.epoch)),
       "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),

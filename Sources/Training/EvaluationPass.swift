@@ -73,6 +73,9 @@ public struct EvaluationPass {
     inferences = (0..<experiment.team.threadCount).map { _ in Inference(experiment.model) }
   }
 
+  /// How often ranks tell each other of failures and signals.
+  private static let secondsPerRound = 10.0
+
   /// The outcomes of all images, in the order of `ids`, on every rank.
   ///
   /// - Parameters:
@@ -87,25 +90,27 @@ public struct EvaluationPass {
     let known = journal?.known ?? [:]
     let open = ids.filter { known[$0] == nil }
     let own = Array(open[(cluster.rank * open.count / cluster.size)..<((cluster.rank + 1) * open.count / cluster.size)])
-    let group = experiment.team.threadCount * (measures.perturbation == nil ? Self.imagesPerThread : 1)
-    let work = views(measures)
-    var result: [ImageOutcome] = []
+    let work = EvaluationWork(
+      own, measures, experiment, source, inferences, keep: { try journal?.append([$0]) },
+      isInterrupted: { signals?.pending != nil })
     let start = Date()
-    for first in stride(from: 0, to: cluster.maximum(own.count), by: group) {
-      let part = own.dropFirst(first).prefix(group)
-      result += try cluster.agree {
-        let outcomes = try outcomes(Array(part), measures, isStopped: { signals?.pending != nil })
-        try journal?.append(outcomes)
-        return outcomes
+    var hasMore = true
+    while hasMore {
+      work.run(until: Date(timeIntervalSinceNow: Self.secondsPerRound)) { done in
+        log.progress(
+          done, of: own.count * work.viewsPerImage, doing: doing,
+          rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),
+          unit: measures.perturbation == nil ? "images" : "perturbed views")
       }
-      if cluster.maximum(signals?.pending == nil ? 0 : 1) > 0 {
+      let call = cluster.maximum(
+        (work.failure != nil ? 4 : 0) | (signals?.pending != nil ? 2 : 0) | (work.isFinished ? 0 : 1))
+      if call >= 4 { try cluster.share(work.failure) }
+      if call >= 2 {
         throw cluster.agreed(.interrupted("interrupted; the images done so far are kept: run the same command again"))
       }
-      log.progress(
-        result.count * work.perImage, of: own.count * work.perImage, doing: doing,
-        rate: Double(result.count * work.perImage) / max(Date().timeIntervalSince(start), 1e-9), unit: work.unit)
+      hasMore = call > 0
     }
-    let bytes = try cluster.agree { Array(try EvaluationJournal.encoder.encode(result)) }
+    let bytes = try cluster.agree { Array(try EvaluationJournal.encoder.encode(work.outcomes)) }
     var byID = known
     for part in cluster.allGather(bytes) {
       for outcome in try EvaluationJournal.decoder.decode([ImageOutcome].self, from: Data(part)) {
@@ -116,90 +121,6 @@ public struct EvaluationPass {
       guard let outcome = byID[id] else { throw Failure.internalError("image \(id) has no outcome") }
       return outcome
     }
-  }
-
-  /// Images of a thread between two looks at the progress.
-  private static let imagesPerThread = 16
-
-  private func views(_ measures: Measures) -> (perImage: Int, unit: String) {
-    guard let fractions = measures.fractions else { return (1, "images") }
-    return (2 * fractions.count, "perturbed views")
-  }
-
-  /// An image's outcome on its way: what its curves need.
-  private struct Prepared {
-    var outcome: ImageOutcome
-    var perturbed: PerturbedViews?
-    var plan: PerturbationPlan?
-    var target = 0
-  }
-
-  /// - Returns: the outcomes; without those that a signal has cut short.
-  private func outcomes(_ ids: [Int], _ measures: Measures, isStopped: @escaping () -> Bool) throws -> [ImageOutcome] {
-    let prepared = TaskResults<Prepared>(ids.count)
-    try prepared.run(experiment.team) { index, thread in try prepare(ids[index], measures, thread: thread) }
-    guard measures.perturbation != nil else { return prepared.values.map(\.outcome) }
-    // Both curves of every image of the group are in flight at once, so that no thread waits for an image's end.
-    let directions = PerturbedViews.Direction.allCases
-    let curves = TaskResults<[Double]?>(ids.count * directions.count)
-    try curves.run(experiment.team) { index, thread in
-      let image = prepared.values[index / directions.count]
-      return image.perturbed?.curve(
-        directions[index % directions.count], inferences[thread], target: image.target, isStopped: isStopped)
-    }
-    guard !isStopped() else { return [] }
-    return prepared.values.enumerated().map { index, image in
-      var outcome = image.outcome
-      if let plan = image.plan, let insertion = curves.values[2 * index], let deletion = curves.values[2 * index + 1] {
-        outcome.record.measure(plan, insertion: insertion, deletion: deletion)
-      }
-      return outcome
-    }
-  }
-
-  private func prepare(_ id: Int, _ measures: Measures, thread: Int) throws -> Prepared {
-    guard let image = experiment.dataset.image(id) else {
-      throw Failure.internalError("image \(id) is not in the data set")
-    }
-    let inference = inferences[thread]
-    let input = try source.load(
-      image, view: ViewDefinition.evaluationView, thread: thread, patches: inference.patches, tail: inference.tail,
-      feature: { inference.feature($0) })
-    inference.run(input)
-    let probabilities = inference.probabilities()
-    let scores = measures.isLab ? inference.summedLogits() : probabilities
-    let predicted = largest(scores)
-    let classes = experiment.dataset.classes
-    let g = experiment.model.encoder.grid
-    let side = experiment.configuration.image.size
-    let map = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
-    var record = ImageRecord(
-      imageID: id, label: classes[image.label].id, predicted: classes[predicted].id,
-      probability: Double(probabilities[image.label]))
-    record.isFinite = (map + probabilities).allSatisfy(\.isFinite)
-    let truth = try GroundTruth(image, experiment, measures)
-    (record.maskState, record.maskProblem) = (truth.state, truth.problem)
-    var prepared = Prepared(
-      outcome: ImageOutcome(
-        record: record, loss: inference.loss(label: image.label), map: map, probabilities: probabilities))
-    guard record.isFinite else { return prepared }
-    let upsampled = upsampleBilinear(map, grid: g, to: side)
-    prepared.outcome.record.measure(upsampled, side: side, mask: truth.mask, box: truth.box, isLab: measures.isLab)
-    if let perturbation = measures.perturbation {
-      let plan = measures.plan(upsampled, perturbation)
-      prepared.plan = plan
-      prepared.target = perturbation.followsPrediction ? largest(probabilities) : image.label
-      prepared.perturbed = PerturbedViews(
-        experiment.model.encoder, patches: inference.patches,
-        pixels: perturbation.substrate == .blur ? try source.render(image, view: ViewDefinition.evaluationView) : [],
-        plan: plan, substrate: perturbation.substrate)
-    }
-    return prepared
-  }
-
-  /// The first of the largest.
-  private func largest(_ values: [Float]) -> Int {
-    values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
   }
 }
 

@@ -81,6 +81,12 @@ public final class Experiment: @unchecked Sendable {
     return options
   }
 
+  /// An image of the data set by its id.
+  func image(_ id: Int) throws -> ImageEntry {
+    guard let image = dataset.image(id) else { throw Failure.internalError("image \(id) is not in the data set") }
+    return image
+  }
+
   /// The phase of an epoch.
   public func phase(epoch: Int) -> Phase {
     Phase.of(

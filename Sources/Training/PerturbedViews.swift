@@ -43,14 +43,20 @@ struct PerturbedViews: @unchecked Sendable {
     }
   }
 
-  /// The target class's probability at every point of a curve; nil where `isStopped` said so.
-  func curve(_ direction: Direction, _ inference: Inference, target: Int, isStopped: () -> Bool) -> [Double]? {
+  /// The target class's probability at consecutive points of a curve. Any piece of a curve gives the bits that the
+  /// whole one has there.
+  ///
+  /// - Parameter isStopped: asked before each point; true ends the piece.
+  /// - Returns: the values of the first points of `points`, of all where nothing stopped them.
+  func values(
+    _ direction: Direction, points: Range<Int>, _ inference: Inference, target: Int, isStopped: () -> Bool
+  ) -> [Double] {
     let (start, added) = direction == .insertion ? (substrate, view) : (view, substrate)
     copy(inference.patches, start.base, start.count)
     var done = 0
     var values: [Double] = []
-    for count in plan.counts {
-      if isStopped() { return nil }
+    for count in plan.counts[points] {
+      if isStopped() { break }
       for index in plan.order[done..<count] { copyPixel(Int(index), from: added.base, to: inference.patches) }
       done = count
       inference.run()

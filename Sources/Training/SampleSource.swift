@@ -5,14 +5,44 @@ import Images
 import Storage
 import Tensor
 
+/// One view of one image; view −1 is the evaluation view.
+public struct SampleRequest: Equatable, Sendable {
+  public let imageID: Int
+  public let view: Int
+
+  public init(imageID: Int, view: Int) {
+    self.imageID = imageID
+    self.view = view
+  }
+}
+
+/// Room for what has been read of one sample: a cached row as it lies in the file, or the pixels [S, S, 3] of a view.
+public final class SampleRow: @unchecked Sendable {
+  public internal(set) var request = SampleRequest(imageID: 0, view: 0)
+  /// The request's place in their order, from 0.
+  public internal(set) var number = 0
+  /// Why it could not be read.
+  public internal(set) var failure: Failure?
+  let bytes: UnsafeMutableRawBufferPointer
+
+  init(byteCount: Int) { bytes = .allocate(byteCount: max(byteCount, 64), alignment: 64) }
+
+  deinit { bytes.deallocate() }
+
+  /// The pixels of the view, before normalisation.
+  public var pixels: UnsafePointer<UInt8> {
+    guard let base = bytes.baseAddress else { preconditionFailure("a row has no room") }
+    return UnsafePointer(base.assumingMemoryBound(to: UInt8.self))
+  }
+}
+
 /// Where samples come from: the feature cache, or the image files themselves.
 public final class SampleSource: @unchecked Sendable {
   private let experiment: Experiment
   private let cache: FeatureCache?
   /// The layers whose values a cached row holds.
   private let cachedLayers: [Int]
-  private let scratch: [UnsafeMutableRawBufferPointer]
-  private let pixels: [UnsafeMutableBufferPointer<UInt8>]
+  private let pixelCount: Int
 
   /// - Parameter cache: opened and complete; nil trains live.
   public init(_ experiment: Experiment, cache: FeatureCache?) {
@@ -20,16 +50,7 @@ public final class SampleSource: @unchecked Sendable {
     self.cache = cache
     cachedLayers = cache?.fingerprint.layout.layers ?? []
     let side = experiment.configuration.image.size
-    let threads = experiment.team.threadCount
-    scratch = (0..<threads).map { _ in
-      UnsafeMutableRawBufferPointer.allocate(byteCount: max(cache?.rowBytes ?? 0, 64), alignment: 64)
-    }
-    pixels = (0..<threads).map { _ in UnsafeMutableBufferPointer.allocate(capacity: side * side * 3) }
-  }
-
-  deinit {
-    scratch.forEach { $0.deallocate() }
-    pixels.forEach { $0.deallocate() }
+    pixelCount = side * side * 3
   }
 
   public var isCached: Bool { cache != nil }
@@ -52,27 +73,30 @@ public final class SampleSource: @unchecked Sendable {
     ).render(decoded)
   }
 
-  /// Loads one view into the places of a sample.
+  func makeRow() -> SampleRow { SampleRow(byteCount: cache?.rowBytes ?? pixelCount) }
+
+  /// Reads a sample: its cached row, checked, or its view, decoded and rendered. Safe from several threads, each with
+  /// a row of its own.
   ///
-  /// - Parameters:
-  ///   - thread: which scratch to use.
-  ///   - patches, tail, feature: where the sample's patches, h⁽ᵐ⁻¹⁾ and fused layers belong.
-  /// - Returns: what has been loaded.
-  public func load(
-    _ image: ImageEntry, view: Int, thread: Int, patches: Floats, tail: Floats, feature: (Int) -> Floats
-  ) throws -> TrainingPass.Input {
-    guard let cache else {
-      let view = try render(image, view: view)
-      view.withUnsafeBufferPointer { buffer in
-        if let base = buffer.baseAddress { experiment.model.encoder.patchify(patches, pixels: base) }
-      }
-      return .pixels
+  /// - Throws: `Failure` 65 or 66, naming image or shard.
+  func read(_ request: SampleRequest, into row: SampleRow) throws {
+    if let cache {
+      try cache.read(CacheRow(imageID: request.imageID, view: request.view), into: row.bytes)
+    } else {
+      row.bytes.copyBytes(from: try render(try experiment.image(request.imageID), view: request.view))
     }
-    guard let target = pixels[thread].baseAddress else { preconditionFailure("no room for pixels") }
-    try cache.read(
-      CacheRow(imageID: image.id, view: view), scratch: scratch[thread], pixels: target,
-      layers: cachedLayers.map { feature($0) }, tail: tail)
-    experiment.model.encoder.patchify(patches, pixels: target)
+  }
+
+  /// Puts a sample that has been read into its places in the model's memory.
+  ///
+  /// - Parameter patches, tail, feature: where the sample's patches, h⁽ᵐ⁻¹⁾ and fused layers belong.
+  /// - Returns: what has been put there.
+  func deliver(
+    _ row: SampleRow, patches: Floats, tail: Floats, feature: (Int) -> Floats
+  ) -> TrainingPass.Input {
+    experiment.model.encoder.patchify(patches, pixels: row.pixels)
+    guard let cache else { return .pixels }
+    cache.unpack(row.pixels, layers: cachedLayers.map { feature($0) }, tail: tail)
     return cachedLayers.count == experiment.model.frozenFusedLayers.count ? .features : .tail
   }
 }

@@ -77,6 +77,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     model, batch: settings.batch, team: experiment.team, cluster: cluster, weightDecay: settings.weightDecay,
     clip: settings.clip, seed: configuration.run.seed)
   let pass = step.pass
+  let reader = TrainingReader(experiment, source: source, epoch: state.epoch, batch: state.batchInEpoch)
   let validation = EvaluationPass(experiment, source: source)
   let signals = SignalWatch()
   let firstStep = state.step
@@ -114,7 +115,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       let first = state.batchInEpoch * settings.batch
       let ids = Array(order[first..<min(first + settings.batch, order.count)])
       pass.begin(batch: ids.count)
-      let failure = Profile.of(.data) { load(ids, view: view, into: pass, experiment, source) }
+      let failure = Profile.of(.data) { reader.load(ids, view: view, into: pass) }
+      let dataWait = Date().timeIntervalSince(stepStart)
       let isDue = cluster.isRoot && configuration.checkpoint.everyMinutes > 0
         && Date().timeIntervalSince(lastCheckpoint) > configuration.checkpoint.everyMinutes * 60
       let call = Profile.of(.ranks) {
@@ -154,6 +156,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
           ("loss_pb", .number(outcome.perceptionLoss)), ("loss_ab", .number(outcome.attentionLoss)),
           ("lr", .number(rate)), ("grad_norm", .number(result.norm)),
           ("samples_per_s", .number(Double(ids.count) / seconds)),
+          ("data_wait_ms", .number(dataWait * 1000)),
           ("gflops", .number(flop * Double(ids.count) / seconds / 1e9)),
           ("gradient_bytes", .integer(model.trainedCount(phase) * 4)),
           ("gradient_ms", .number(result.gradientCost.milliseconds)),
@@ -306,32 +309,6 @@ private func checkFits(
   let kernel = "\"blas_kernel\":\"\(blasKernel())\""
   if let fingerprint = checkpoint.text("fingerprint"), !fingerprint.contains(kernel) {
     log.warning("\(path): was written with another BLAS kernel than \(blasKernel()): bits may differ from one run to the other")
-  }
-}
-
-/// Loads this rank's share of a batch.
-private func load(
-  _ ids: [Int], view: Int, into pass: TrainingPass, _ experiment: Experiment, _ source: SampleSource
-) -> Failure? {
-  let own = pass.ownPositions
-  let failures = FailureSlots(own.count)
-  experiment.team.run(own.count) { index, thread in
-    failures.catching(index) {
-      let id = ids[own.lowerBound + index]
-      guard let image = experiment.dataset.image(id) else {
-        throw Failure.internalError("image \(id) is not in the data set")
-      }
-      let input = try source.load(
-        image, view: view, thread: thread, patches: pass.patches(index), tail: pass.tail(index),
-        feature: { pass.feature($0, index) })
-      pass.set(index, label: image.label, input: input)
-    }
-  }
-  do {
-    try failures.throwFirst()
-    return nil
-  } catch {
-    return Cluster.failure(of: error)
   }
 }
 

@@ -7,11 +7,11 @@ import Machine
 struct BenchCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Times a part of the work at ViT-B/16 size on random weights.",
+    abstract: "Times a part of the work at ViT-B/16 size on random weights, against what the machine allows.",
     discussion: "Example: ala bench encode --threads 2 --batch 8 --json")
 
-  @Argument(help: "encode, train-odd, train-even, live-odd, live-even or perturb.")
-  var work: BenchmarkWork
+  @Argument(help: "encode, train-odd, train-even, live-odd, live-even, perturb, cache-read or checkpoint.")
+  var work: Work
 
   @Option(help: "Threads of each process; by default its share of the processors.")
   var threads: Int?
@@ -28,6 +28,9 @@ struct BenchCommand: ClusterCommand {
   @Option(help: "Repeats, of which the fastest counts.")
   var repeats = 3
 
+  @Option(help: "Where checkpoint and cache-read write their files; they are removed again.")
+  var folder = NSTemporaryDirectory()
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -42,28 +45,60 @@ struct BenchCommand: ClusterCommand {
   }
 
   func run(on cluster: Cluster) throws {
-    let threads = threads ?? max(1, Processor.available() / cluster.localSize)
-    let result = try benchmark(
-      work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile,
-      isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
+    switch work {
+    case .model(let work):
+      let threads = threads ?? max(1, Processor.available() / cluster.localSize)
+      let result = try benchmark(
+        work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile,
+        isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
+      try show(
+        result, on: cluster,
+        String(
+          format: "%@: %.2f samples/s (%d ranks x %d threads, batch %d), peak %d MiB a rank\n", result.work,
+          result.samplesPerSecond, result.world, result.threads, result.batch, result.peakRSS)
+          + String(
+            format: "products by %@: %.1f GFLOP a sample; OpenBLAS alone reaches %.0f GFLOP/s on their shapes; share of that roof %.2f\n",
+            result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof)
+          + "BLAS \(BLASKernel.choice.description)" + (result.profile.map { "\n\($0.table)" } ?? ""))
+    case .cacheRead:
+      let result = try benchmarkCacheRead(repeats: repeats, below: folder)
+      try show(
+        result, on: cluster,
+        String(
+          format: "cache-read: %.0f rows/s, %.0f MiB/s, every row checked; read(2) and CRC-32 of the same bytes: %.0f MiB/s; share of that roof %.2f",
+          result.rowsPerSecond, result.mibPerSecond, result.plainMiBPerSecond, result.roof))
+    case .checkpoint:
+      let result = try benchmarkCheckpoint(repeats: repeats, cluster: cluster, below: folder)
+      try show(
+        result, on: cluster,
+        String(
+          format: "checkpoint: %.0f MiB in %.2f s, %.2f%% of a run's time at one a minute; digest of an epoch %.3f s",
+          result.mib, result.seconds, 100 * result.share, result.digestSeconds))
+    }
+  }
+
+  private func show(_ result: some Encodable, on cluster: Cluster, _ text: String) throws {
     guard cluster.isRoot else { return }
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(result), as: UTF8.self))
-    } else {
-      print(
-        String(
-          format: "%@: %.2f samples/s (%d ranks x %d threads, batch %d), peak %d MiB a rank", result.work,
-          result.samplesPerSecond, result.world, result.threads, result.batch, result.peakRSS))
-      print(
-        String(
-          format: "products by %@: %.1f GFLOP a sample; OpenBLAS alone reaches %.0f GFLOP/s on their shapes; share of that roof %.2f",
-          result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof))
-      print("BLAS \(BLASKernel.choice.description)")
-      if let profile = result.profile { print(profile.table) }
+    guard json else { return print(text) }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    print(String(decoding: try encoder.encode(result), as: UTF8.self))
+  }
+
+  /// What is timed: the model's work, or files.
+  enum Work: ExpressibleByArgument {
+    case model(BenchmarkWork)
+    case cacheRead
+    case checkpoint
+
+    init?(argument: String) {
+      switch argument {
+      case "cache-read": self = .cacheRead
+      case "checkpoint": self = .checkpoint
+      default:
+        guard let work = BenchmarkWork(rawValue: argument) else { return nil }
+        self = .model(work)
+      }
     }
   }
 }
-
-extension BenchmarkWork: ExpressibleByArgument {}

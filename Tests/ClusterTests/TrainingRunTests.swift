@@ -1,3 +1,4 @@
+import Dataset
 import Foundation
 import Storage
 import TestSupport
@@ -239,6 +240,34 @@ private struct Bench {
     #expect(try bench.ala("train", run: name, ["--set", "cache.dir=\(root)/\(folder)"]).code == 0)
   }
   #expect(try bench.digest("a") == bench.digest("b"))
+}
+
+@Test(arguments: [1, 2]) func aRowDamagedInTheMiddleOfARunIsNamedAndEndsTheRunWhenItsTurnComes(ranks: Int) throws {
+  let bench = try Bench(cache: "yes")
+  let root = bench.folder.path
+  #expect(try bench.ala("cache", run: "damaged").code == 0)
+  #expect(try bench.ala("train", run: "damaged", ["--stop-after-steps", "1"]).code == 0)
+  // The last image of epoch 2's third batch: two batches later than any that was read when the run began.
+  let split = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: "\(root)/damaged/split.json")))
+  let train = (split as? [String: [Int]])?["train"] ?? []
+  let steps = (train.count + 7) / 8
+  let victim = epochOrder(train, seed: 0, epoch: 2)[23]
+  let shard = "\(root)/cache/shard-00000-of-00001.h5"
+  let file = try HDF5File.open(shard)
+  let ids = try file.readArray("image_id", .int32, of: Int32.self)
+  let views = try file.readArray("view", .int32, of: Int32.self)
+  let tail = try file.dataset("tail")
+  try file.close()
+  let row = try #require(ids.indices.first { ids[$0] == Int32(victim) && views[$0] == 1 })
+  var bytes = try Data(contentsOf: URL(fileURLWithPath: shard))
+  let rowBytes = tail.shape.dropFirst().reduce(1, *) * tail.type.bytes
+  bytes[(tail.offset ?? 0) + row * rowBytes + rowBytes / 2] ^= 1
+  try bytes.write(to: URL(fileURLWithPath: shard))
+  let result = try bench.ala("train", ranks: ranks, run: "damaged")
+  #expect(result.code == 65 && result.errors.contains("image \(victim), view 1"), "\(result.code) \(result.errors)")
+  let done = try bench.metrics("damaged").filter { $0["event"] as? String == "step" }
+  #expect(done.last?["step"] as? Int == steps + 2)
+  #expect(done.allSatisfy { ($0["data_wait_ms"] as? Double ?? -1) >= 0 })
 }
 
 @Test(arguments: [SIGTERM, SIGINT]) func theLaunchScriptTurnsASignalIntoACheckpointAndCode75(signal: Int32) throws {

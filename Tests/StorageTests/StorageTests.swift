@@ -123,20 +123,30 @@ private func fill(
 }
 
 private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt8, layer: Float, tail: Float) {
-  let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: cache.rowBytes, alignment: 64)
-  defer { scratch.deallocate() }
-  var pixels = [UInt8](repeating: 0, count: 48)
+  let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: cache.rowBytes, alignment: 64)
+  defer { payload.deallocate() }
+  try cache.read(key, into: payload)
   var (first, second, tail) = ([Float](repeating: 0, count: 12), [Float](repeating: 0, count: 12), [Float](repeating: 0, count: 15))
-  try pixels.withUnsafeMutableBufferPointer { p in
-    try first.withUnsafeMutableBufferPointer { a in
-      try second.withUnsafeMutableBufferPointer { b in
-        try tail.withUnsafeMutableBufferPointer { t in
-          try cache.read(key, scratch: scratch, pixels: p.baseAddress!, layers: [a.baseAddress, b.baseAddress], tail: t.baseAddress!)
-        }
+  first.withUnsafeMutableBufferPointer { a in
+    second.withUnsafeMutableBufferPointer { b in
+      tail.withUnsafeMutableBufferPointer { t in
+        guard let base = payload.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let t = t.baseAddress else { return }
+        cache.unpack(base, layers: [a, b], tail: t)
       }
     }
   }
-  return (pixels[47], second[11], tail[14])
+  return (payload[47], second[11], tail[14])
+}
+
+@Test func aRowsChecksumIsZlibsOverItsBytes() throws {
+  let folder = try TemporaryFolder()
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  _ = try writer.open(wanting: rows)
+  try fill(writer, rank: 0, world: 1)
+  let file = try HDF5File.open("\(folder.path)/shard-00000-of-00001.h5")
+  let stored = try file.readArray("crc32", .uint32, of: UInt32.self)
+  // zlib.crc32(struct.pack("<ii", 1, 0) + bytes([1]) * 48 + struct.pack("<f", 10) * 39) in Python.
+  #expect(stored[0] == 0x764C_C2C9)
 }
 
 @Test func aCacheOfManyWorldSizesReadsAsOneAndLosesNothingWhenInterrupted() throws {

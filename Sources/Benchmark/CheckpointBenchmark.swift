@@ -1,0 +1,53 @@
+import AttentionLattice
+import Cluster
+import Encoder
+import Failures
+import Files
+import Foundation
+import Storage
+import Training
+
+/// `ala bench checkpoint`: what a checkpoint of a ViT-B/16 run costs.
+
+public struct CheckpointResult: Codable, Sendable {
+  public let work: String
+  public let mib: Double
+  /// From the call to the renamed, durable file, the folder's links included; the fastest of the repeats.
+  public let seconds: Double
+  /// Of the digest that ends every epoch.
+  public let digestSeconds: Double
+  /// seconds over a minute: the share of training time at one checkpoint a minute.
+  public let share: Double
+
+  enum CodingKeys: String, CodingKey {
+    case work, mib, seconds, share
+    case digestSeconds = "digest_seconds"
+  }
+}
+
+/// - Parameter parent: the folder below which the checkpoints are written and removed again.
+public func benchmarkCheckpoint(repeats: Int, cluster: Cluster, below parent: String) throws -> CheckpointResult {
+  let model = try RandomEncoder.with(cluster) { path in
+    try LatticeModel(
+      ModelOptions(encoder: EncoderOptions(weights: path, imageSide: 224), classes: 200), training: true)
+  }
+  let store = model.parameters
+  store.initialise(seed: 0)
+  for arena in [store.firstMoments, store.secondMoments] { arena.base.update(from: store.values.base, count: arena.count) }
+  let path = "\(parent)/ala-bench-\(getpid())-checkpoints"
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  let folder = CheckpointFolder(path: path, keep: 2)
+  var (best, digest) = (Double.infinity, Double.infinity)
+  for step in 1...(repeats + 1) {
+    let time = try seconds {
+      try folder.write(
+        makeCheckpoint(store, attributes: ["config": .text("")]), step: step, isBest: true, bestStep: step)
+    }
+    // The first makes the folder, and maps the memory.
+    if step > 1 { best = min(best, time) }
+    digest = min(digest, seconds { _ = Checkpoint.digest(modelTensors(store)) })
+  }
+  let size = try FileManager.default.attributesOfItem(atPath: folder.last)[.size] as? Int ?? 0
+  return CheckpointResult(
+    work: "checkpoint", mib: Double(size) / 1_048_576, seconds: best, digestSeconds: digest, share: best / 60)
+}
