@@ -32,6 +32,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   }
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
+  experiment.describePrecision(log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
   let signals = SignalWatch()
   var failure: Failure?

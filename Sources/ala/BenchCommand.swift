@@ -3,6 +3,7 @@ import Benchmark
 import Cluster
 import Foundation
 import Machine
+import Tensor
 
 struct BenchCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -19,8 +20,8 @@ struct BenchCommand: ClusterCommand {
   @Option(help: "Samples of a step, over all ranks.")
   var batch = 8
 
-  @Option(help: "Only float32 is there.")
-  var dtype = "float32"
+  @Option(help: "float32 or bfloat16, of the products of the blocks below the first with LoRA (encoder.precision).")
+  var dtype = Precision.float32
 
   @Option(help: "Steps of a repeat.")
   var steps = 4
@@ -35,7 +36,10 @@ struct BenchCommand: ClusterCommand {
   var profile = false
 
   func validate() throws {
-    guard dtype == "float32" else { throw ValidationError("--dtype \(dtype): expected float32") }
+    guard dtype == .float32 || !work.startsFromCache else {
+      throw ValidationError(
+        "--dtype \(dtype.rawValue): \(work.rawValue) starts from cached features, and all behind them is float32")
+    }
     for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)] where value < 1 {
       throw ValidationError("--\(name) is \(value); expected a number from 1")
     }
@@ -44,7 +48,7 @@ struct BenchCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     let threads = threads ?? max(1, Processor.available() / cluster.localSize)
     let result = try benchmark(
-      work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile,
+      work, threads: threads, batch: batch, steps: steps, repeats: repeats, precision: dtype, isProfiled: profile,
       isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
     guard cluster.isRoot else { return }
     if json {
@@ -58,7 +62,7 @@ struct BenchCommand: ClusterCommand {
           result.samplesPerSecond, result.world, result.threads, result.batch, result.peakRSS))
       print(
         String(
-          format: "products by %@: %.1f GFLOP a sample; OpenBLAS alone reaches %.0f GFLOP/s on their shapes; share of that roof %.2f",
+          format: "products by %@: %.1f GFLOP a sample; these alone reach %.0f GFLOP/s on their shapes; share of that roof %.2f",
           result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof))
       print("BLAS \(BLASKernel.choice.description)")
       if let profile = result.profile { print(profile.table) }
@@ -67,3 +71,4 @@ struct BenchCommand: ClusterCommand {
 }
 
 extension BenchmarkWork: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
