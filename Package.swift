@@ -106,7 +106,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
-    tests("LayersTests", ["Tensor", "Layers", "Encoder"], hasFixtures: true),
+    tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
     tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
@@ -120,7 +120,7 @@ let package = Package(
     tests("ReportingTests", ["Reporting", "Evaluation", "Images", "Failures"]),
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark"]),
+    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
   ],
   swiftLanguageModes: [.v6]
 )
