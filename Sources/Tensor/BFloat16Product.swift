@@ -141,7 +141,14 @@ public struct BFloat16Shape: Hashable, Sendable {
       let workspace = OneDNNWorkspace.current
       let count = shape.rows * shape.inputs
       let rounded = workspace.input(bytes: 2 * count)
-      roundToBFloat16(rounded.assumingMemoryBound(to: UInt16.self), x, count)
+      profiled(.elementwise) { roundToBFloat16(rounded.assumingMemoryBound(to: UInt16.self), x, count) }
+      profiled(.product) { execute(workspace, y, rounded, packed: packed, bias: b) }
+    }
+
+    private func execute(
+      _ workspace: OneDNNWorkspace, _ y: Floats, _ rounded: UnsafeMutableRawPointer, packed: UnsafeRawPointer,
+      bias b: ConstFloats
+    ) {
       do {
         try workspace.execute(
           primitive,
