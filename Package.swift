@@ -10,7 +10,10 @@ let processor: [SwiftSetting] =
 /// Only kernels drop overflow checks and preconditions; nothing that reads a file does.
 let kernels: [SwiftSetting] = processor + [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
 
-func system(_ name: String, pkgConfig: String, debian: String) -> Target {
+/// oneDNN is only for `encoder.precision: bfloat16`; everything else builds and runs without it.
+let bfloat16 = "BFloat16"
+
+func system(_ name: String, pkgConfig: String? = nil, debian: String) -> Target {
   .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
 
@@ -30,6 +33,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], hasFixtures: Boo
 let package = Package(
   name: "ala",
   products: [.executable(name: "ala", targets: ["ala"])],
+  traits: [
+    .trait(name: bfloat16, description: "encoder.precision: bfloat16, by oneDNN (Debian's libdnnl-dev)")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -46,13 +52,16 @@ let package = Package(
     system("CCairo", pkgConfig: "cairo", debian: "libcairo2-dev"),
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
     system("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
+    system("COneDNN", debian: "libdnnl-dev"),
 
     module("Failures", []),
     module("Files", ["Failures"]),
     module("Randomness", []),
     module("Machine", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
-    module("Tensor", ["COpenBLAS"], settings: kernels),
+    module(
+      "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
+      settings: kernels),
     module("Layers", ["Tensor", "Randomness"], settings: kernels),
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
     module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
@@ -98,7 +107,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
-    tests("LayersTests", ["Tensor", "Layers", "Encoder"], hasFixtures: true),
+    tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
     tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
@@ -113,7 +122,7 @@ let package = Package(
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("TrainingTests", ["Training", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark"]),
+    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
   ],
   swiftLanguageModes: [.v6]
 )

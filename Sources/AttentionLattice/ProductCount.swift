@@ -18,6 +18,7 @@ public struct ProductShape: Hashable, Sendable {
   public let m: Int
   public let n: Int
   public let k: Int
+  public var precision = Precision.float32
 
   public var flop: Double { 2 * Double(m) * Double(n) * Double(k) }
 }
@@ -31,9 +32,9 @@ public struct ProductCount: Sendable {
 
   public init() {}
 
-  mutating func add(_ form: ProductShape.Form, m: Int, n: Int, k: Int, times: Int = 1) {
+  mutating func add(_ form: ProductShape.Form, m: Int, n: Int, k: Int, times: Int = 1, precision: Precision = .float32) {
     guard m > 0, n > 0, k > 0 else { return }
-    counts[ProductShape(form: form, m: m, n: n, k: k), default: 0] += times
+    counts[ProductShape(form: form, m: m, n: n, k: k, precision: precision), default: 0] += times
   }
 
   /// A linear map, forward or backward.
@@ -47,7 +48,7 @@ public struct ProductCount: Sendable {
       add(.weight, m: r, n: i, k: rows)
       if needsInput { add(.input, m: rows, n: i, k: r) }
     } else {
-      add(.forward, m: rows, n: o, k: i)
+      add(.forward, m: rows, n: o, k: i, precision: map.reduced == nil ? .float32 : .bfloat16)
       add(.forward, m: rows, n: r, k: i)
       add(.forward, m: rows, n: o, k: r)
     }

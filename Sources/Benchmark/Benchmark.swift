@@ -30,6 +30,9 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether it starts behind what the cache holds.
+  public var startsFromCache: Bool { self == .trainOdd || self == .trainEven }
+
   var isLive: Bool { self == .liveOdd || self == .liveEven }
 }
 
@@ -45,7 +48,8 @@ public struct BenchmarkResult: Codable, Sendable {
   public let samplesPerSecond: Double
   /// The largest of a rank.
   public let peakRSS: Int
-  /// What OpenBLAS alone reaches on the work's own product shapes, on as many threads at once, in this process.
+  /// What the product libraries alone reach on the work's own product shapes, on as many threads at once, in this
+  /// process.
   public let gemmGFLOPS: Double
   /// samplesPerSecond over what that rate would allow for the work's products.
   public let roof: Double
@@ -72,13 +76,15 @@ public struct BenchmarkResult: Codable, Sendable {
 }
 
 public func benchmark(
-  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, isProfiled: Bool, isBLASForced: Bool,
-  cluster: Cluster
+  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, precision: Precision = .float32, isProfiled: Bool,
+  isBLASForced: Bool, cluster: Cluster
 ) throws -> BenchmarkResult {
   useOneThreadPerProduct()
+  var libraries = "OpenBLAS \(blasKernel())"
+  if precision == .bfloat16 { libraries += ", \(try cluster.agree { try BFloat16Support.current() }.description)" }
   let team = ThreadTeam(threads: threads)
   let model = try RandomEncoder.with(cluster) { path in
-    let options = ModelOptions(encoder: EncoderOptions(weights: path, imageSide: 224), classes: 200)
+    let options = ModelOptions(encoder: EncoderOptions(weights: path, imageSide: 224, precision: precision), classes: 200)
     let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
       try cluster.sharedMemory($0, fill: $1)
     }
@@ -110,12 +116,12 @@ public func benchmark(
   let profile = isProfiled ? Profile.end(threads: threads) : nil
   let peak = peakMemory(cluster)
   cluster.barrier()
-  let rate = openBLASRate(products, team: team) * Double(cluster.size)
+  let rate = try productRate(products, team: team) * Double(cluster.size)
   let samples = Double(batch) / best
   return BenchmarkResult(
-    work: work.rawValue, dtype: "float32", world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
+    work: work.rawValue, dtype: precision.rawValue, world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
     peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
-    products: "OpenBLAS \(blasKernel())", isBLASForced: isBLASForced, gradientMilliseconds: costs.median(\.milliseconds),
+    products: libraries, isBLASForced: isBLASForced, gradientMilliseconds: costs.median(\.milliseconds),
     gradientWaitMilliseconds: costs.median(\.waitMilliseconds), profile: profile)
 }
 
@@ -185,8 +191,9 @@ private func inferenceStep(
   }
 }
 
-/// The rate that OpenBLAS reaches on all of the products' shapes together, every thread running its own, in GFLOP/s.
-private func openBLASRate(_ products: ProductCount, team: ThreadTeam) -> Double {
+/// The rate that OpenBLAS, and oneDNN for bfloat16, reach on all of the products' shapes together, every thread running
+/// its own, in GFLOP/s.
+private func productRate(_ products: ProductCount, team: ThreadTeam) throws -> Double {
   let tries = 5
   var seconds = 0.0
   for (shape, count) in products.counts {
@@ -197,6 +204,12 @@ private func openBLASRate(_ products: ProductCount, team: ThreadTeam) -> Double 
       fill(x.base, x.count, seed: 1)
       fill(w.base, w.count, seed: 2)
     }
+    let reduced = try shape.precision == .float32
+      ? nil : BFloat16Product(BFloat16Shape(rows: shape.m, outputs: shape.n, inputs: shape.k))
+    let packed = UnsafeMutableRawPointer.allocate(byteCount: max(reduced?.packedBytes ?? 0, 64), alignment: 64)
+    defer { packed.deallocate() }
+    try reduced?.pack(packed, operands[0].1.base)
+    let bias = Buffer(shape.n)
     // Small products are repeated, so that starting the threads does not count.
     let repeats = max(1, Int(2e8 / shape.flop))
     var best = Double.infinity
@@ -205,7 +218,9 @@ private func openBLASRate(_ products: ProductCount, team: ThreadTeam) -> Double 
       team.run(team.threadCount) { task, _ in
         let (x, w, y) = operands[task]
         for _ in 0..<repeats {
-          if shape.form == .forward {
+          if let reduced {
+            reduced.run(y.base, x.base, packed: packed, bias: bias.base)
+          } else if shape.form == .forward {
             multiplyTransposed(y.base, x.base, w.base, m: shape.m, n: shape.n, k: shape.k)
           } else {
             multiply(y.base, x.base, w.base, m: shape.m, n: shape.k, k: shape.n)

@@ -89,6 +89,22 @@ final class EncoderWeights: @unchecked Sendable {
     }
   }
 
+  /// Rows of a weight's tensor that are one linear map: W [outputs, inputs], b [outputs].
+  struct Map {
+    let weight: Handle
+    let bias: Handle
+    /// The first of the tensors' rows, where several maps share them.
+    let row: Int
+    let outputs: Int
+    let inputs: Int
+
+    /// W, valid after `load`.
+    var values: ConstFloats { weight.values + row * inputs }
+
+    /// Lets go of the file's pages that hold the weight; they are read anew where they are wanted again.
+    func forgetPages() { weight.weights.file.forgetPages(of: weight.tensor) }
+  }
+
   private func convert(_ tensor: SafetensorsFile.Tensor, to target: Floats) throws {
     let source = file.bytes(of: tensor)
     let count = tensor.shape.reduce(1, *)

@@ -23,11 +23,14 @@ public struct EncoderOptions: Equatable, Sendable {
   public var loraScale: Float
   /// Of q, k, v, out, fc1, fc2.
   public var loraTargets: [String]
+  /// Of the products of the blocks below the first with LoRA.
+  public var precision: Precision
 
   public init(
     weights: String, imageSide: Int, depth: Int? = nil, heads: Int? = nil, activation: Activation? = nil,
     mean: [Float]? = nil, standardDeviation: [Float]? = nil, loraBlocks: [Int] = [10], loraRank: Int = 16,
-    loraScale: Float = 1, loraTargets: [String] = ["q", "k", "v", "out", "fc1", "fc2"]
+    loraScale: Float = 1, loraTargets: [String] = ["q", "k", "v", "out", "fc1", "fc2"],
+    precision: Precision = .float32
   ) {
     self.weights = weights
     self.imageSide = imageSide
@@ -40,6 +43,7 @@ public struct EncoderOptions: Equatable, Sendable {
     self.loraRank = loraRank
     self.loraScale = loraScale
     self.loraTargets = loraTargets
+    self.precision = precision
   }
 }
 
@@ -82,8 +86,10 @@ public final class ImageEncoder: @unchecked Sendable {
 
   /// Maps the file and declares LoRA's tensors.
   ///
-  /// - Parameter share: makes the memory for a converted copy of a float16 or bfloat16 file; nil makes it private.
-  /// - Throws: `Failure` 66 (no file), 65 (a file that is not such an encoder), 78 (settings that do not fit it).
+  /// - Parameter share: makes the memory for a converted copy of a float16 or bfloat16 file, and for weights rounded to
+  ///   bfloat16; nil makes it private.
+  /// - Throws: `Failure` 66 (no file), 65 (a file that is not such an encoder), 78 (settings that do not fit it), 69
+  ///   (bfloat16 where it is not available).
   public init(
     _ options: EncoderOptions, store: ParameterStore,
     share: ((Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer)? = nil
@@ -167,12 +173,14 @@ public final class ImageEncoder: @unchecked Sendable {
     let normBefore = try hasNormBefore ? Self.requestNorm(weights, spelling.normBefore, D) : nil
     let requests = try (0..<depth).map { try BlockRequest(weights, spelling, index: $0, width: D) }
 
-    try weights.load(
-      share: share ?? { count, fill in
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
-        try fill(memory)
-        return UnsafeRawBufferPointer(memory)
-      })
+    let share = share ?? { count, fill in
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
+      try fill(memory)
+      return UnsafeRawBufferPointer(memory)
+    }
+    try weights.load(share: share)
+    let frozen = options.precision == .bfloat16 ? requests.prefix(firstLoRABlock - 1) : []
+    let reduced = try BFloat16Blocks(frozen.map(\.maps), tokens: 1 + grid * grid, width: D, share: share)
 
     self.patchWeight = patchWeight.values
     self.patchBias = patchBias?.values
@@ -196,7 +204,8 @@ public final class ImageEncoder: @unchecked Sendable {
     blocks = requests.enumerated().map { index, request in
       request.makeBlock(
         eps: eps, heads: heads, activation: activation,
-        lora: options.loraBlocks.contains(index + 1) ? (options, store, index + 1) : nil)
+        lora: options.loraBlocks.contains(index + 1) ? (options, store, index + 1) : nil,
+        reduced: reduced.weights(block: index))
     }
   }
 
@@ -208,7 +217,7 @@ public final class ImageEncoder: @unchecked Sendable {
 
   /// One block's tensors, before their values are there.
   private struct BlockRequest {
-    typealias Map = (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle, row: Int, outputs: Int, inputs: Int)
+    typealias Map = EncoderWeights.Map
     let width: Int
     let norm1: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)
     let norm2: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)
@@ -222,7 +231,9 @@ public final class ImageEncoder: @unchecked Sendable {
       if let fusedWeight = spelling.fusedWeight, let fusedBias = spelling.fusedBias {
         let weight = try weights.request("\(stem).\(fusedWeight)", [3 * D, D])
         let bias = try weights.request("\(stem).\(fusedBias)", [3 * D])
-        for (part, name) in ["q", "k", "v"].enumerated() { maps[name] = (weight, bias, part * D, D, D) }
+        for (part, name) in ["q", "k", "v"].enumerated() {
+          maps[name] = Map(weight: weight, bias: bias, row: part * D, outputs: D, inputs: D)
+        }
       } else {
         for name in ["q", "k", "v"] {
           maps[name] = try Self.map(weights, "\(stem).self_attn.\(name)_proj", D, D)
@@ -244,11 +255,13 @@ public final class ImageEncoder: @unchecked Sendable {
       _ weights: EncoderWeights, _ name: String, _ outputs: Int, _ inputs: Int
     ) throws -> Map {
       let weight = try weights.request("\(name).weight", [outputs, inputs])
-      return (weight, try weights.request("\(name).bias", [outputs]), 0, outputs, inputs)
+      let bias = try weights.request("\(name).bias", [outputs])
+      return Map(weight: weight, bias: bias, row: 0, outputs: outputs, inputs: inputs)
     }
 
     func makeBlock(
-      eps: Float, heads: Int, activation: Activation, lora: (EncoderOptions, ParameterStore, Int)?
+      eps: Float, heads: Int, activation: Activation, lora: (EncoderOptions, ParameterStore, Int)?,
+      reduced: [String: BFloat16Weight]
     ) -> TransformerBlock {
       func norm(_ handles: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)) -> LayerNorm {
         LayerNorm(
@@ -266,8 +279,8 @@ public final class ImageEncoder: @unchecked Sendable {
             rank: options.loraRank, scale: options.loraScale)
         }
         return Linear(
-          inputs: map.inputs, outputs: map.outputs, weight: .frozen(map.weight.values + map.row * map.inputs),
-          bias: .frozen(map.bias.values + map.row), lora: update)
+          inputs: map.inputs, outputs: map.outputs, weight: .frozen(map.values),
+          bias: .frozen(map.bias.values + map.row), lora: update, reduced: reduced[name])
       }
       return TransformerBlock(
         norm1: norm(norm1), q: linear("q"), k: linear("k"), v: linear("v"), out: linear("out"),

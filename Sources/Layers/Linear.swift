@@ -19,6 +19,17 @@ public struct LoRA: Sendable {
   }
 }
 
+/// A frozen weight rounded to bfloat16, in the order that its product reads.
+public struct BFloat16Weight: @unchecked Sendable {
+  public let product: BFloat16Product
+  public let packed: UnsafeRawPointer
+
+  public init(product: BFloat16Product, packed: UnsafeRawPointer) {
+    self.product = product
+    self.packed = packed
+  }
+}
+
 public struct Linear: @unchecked Sendable {
   /// Where a weight or bias comes from.
   public enum Source: @unchecked Sendable {
@@ -38,13 +49,20 @@ public struct Linear: @unchecked Sendable {
   public let weight: Source
   public let bias: Source?
   public let lora: LoRA?
+  /// What the forward product takes instead of `weight`; only of a frozen map with a bias, without LoRA, and for the
+  /// number of rows and the stride that its product was made for.
+  public let reduced: BFloat16Weight?
 
-  public init(inputs: Int, outputs: Int, weight: Source, bias: Source?, lora: LoRA? = nil) {
+  public init(
+    inputs: Int, outputs: Int, weight: Source, bias: Source?, lora: LoRA? = nil, reduced: BFloat16Weight? = nil
+  ) {
+    precondition(reduced == nil || (bias != nil && lora == nil))
     self.inputs = inputs
     self.outputs = outputs
     self.weight = weight
     self.bias = bias
     self.lora = lora
+    self.reduced = reduced
   }
 
   /// A trained map, named `<name>.weight` [outputs, inputs] and `<name>.bias` [outputs].
@@ -77,6 +95,12 @@ public struct Linear: @unchecked Sendable {
   public func forward(
     _ y: Floats, _ x: ConstFloats, residual: ConstFloats? = nil, low: Floats?, rows: Int, strideY: Int? = nil
   ) {
+    if let reduced, let bias {
+      precondition(reduced.product.shape.rows == rows && reduced.product.shape.strideY == strideY ?? outputs)
+      reduced.product.run(y, x, packed: reduced.packed, bias: bias.values)
+      if let residual { accumulate(y, residual, rows * outputs) }
+      return
+    }
     if let bias, let residual {
       precondition(strideY == nil)
       addRow(y, residual, bias.values, rows: rows, columns: outputs)

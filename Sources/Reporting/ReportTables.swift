@@ -95,7 +95,8 @@ struct ReportTable {
     _ runs: [(name: String, run: RunFolder)], _ methods: [(name: String, folder: EvaluationFolder)]
   ) -> ReportTable? {
     let words = [
-      ("cpu", "processor"), ("ranks", "ranks"), ("blas", "BLAS"), ("blas_kernel", "BLAS kernel"), ("hdf5", "HDF5"),
+      ("cpu", "processor"), ("ranks", "ranks"), ("blas", "BLAS"), ("blas_kernel", "BLAS kernel"),
+      ("bfloat16_kernel", "bfloat16 by"), ("hdf5", "HDF5"),
     ]
     var rows = words.map { key, name in
       Row(name: name, cells: runs.map { $0.run.machine[key] ?? "" } + methods.map { _ in "" })

@@ -32,7 +32,9 @@ public enum SettingTable {
     SettingKey(
       "encoder.activation", .choice(["auto", "quickgelu", "gelu"]), .text("auto"),
       "auto: quickgelu for both CLIP spellings, gelu for timm"),
-    SettingKey("encoder.precision", .choice(["float32"]), .text("float32"), "of the frozen blocks"),
+    SettingKey(
+      "encoder.precision", .choice(["float32", "bfloat16"]), .text("float32"),
+      "of the products of the blocks below the first with LoRA; bfloat16 needs a build with oneDNN"),
     SettingKey("encoder.mean", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
     SettingKey("encoder.std", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
 

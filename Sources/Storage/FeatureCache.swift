@@ -7,7 +7,7 @@ import Foundation
 /// What a cache was made from. A cache of another fingerprint is never used.
 public struct CacheFingerprint: Equatable, Sendable {
   public let encoderSHA256: String
-  /// Activation, heads, mean and std, as JSON: what the encoder's file does not say.
+  /// Activation, heads, mean, std and a precision other than float32, as JSON: what the encoder's file does not say.
   public let encoderSettings: String
   public let viewDefinition: String
   public let datasetSHA256: String

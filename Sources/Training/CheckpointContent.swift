@@ -43,8 +43,9 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
     best =
       "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss.isFinite ? "\(value.loss)" : "null"),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
   }
+  let kernels = experiment.productKernels.map { "\"\($0.key)\":\(quoted($0.value))" }.joined(separator: ",")
   let fingerprint =
-    "{\"blas\":\(quoted(blasConfiguration())),\"blas_kernel\":\(quoted(blasKernel())),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
+    "{\"blas\":\(quoted(blasConfiguration())),\(kernels),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
   return makeCheckpoint(
     experiment.model.parameters,
     attributes: [

@@ -119,6 +119,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   let (ids, subset) = request.choose(all)
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
+  experiment.describePrecision(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
   if let limit = request.limit, subset.isEmpty {
     log.warning("--limit \(limit) has no effect: split \(request.split) has \(ids.count) images, and all are evaluated")
@@ -186,7 +187,8 @@ private func identity(_ experiment: Experiment, _ context: EvaluationContext) ->
   let settings = context.settings.filter { !["split", "subset", "run_dir", "data_root", "iou_rule"].contains($0.key) }
   return [
     "\(settings.sorted { $0.key < $1.key })", context.modelSHA256, experiment.encoderSHA256, experiment.dataset.digest,
-    "\(Experiment.options(experiment.configuration, classes: experiment.dataset.classes.count))", blasKernel(),
+    "\(Experiment.options(experiment.configuration, classes: experiment.dataset.classes.count))",
+    "\(experiment.productKernels)",
   ].joined(separator: "\n")
 }
 

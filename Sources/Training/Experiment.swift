@@ -22,6 +22,8 @@ public final class Experiment: @unchecked Sendable {
   public let model: LatticeModel
   public let encoderSHA256: String
   public let team: ThreadTeam
+  /// Where the frozen blocks' products are in bfloat16: by what.
+  public let bfloat16: BFloat16Support?
 
   /// Reads the data set, maps the encoder, builds the model. Every rank fails alike.
   ///
@@ -30,6 +32,11 @@ public final class Experiment: @unchecked Sendable {
     self.configuration = configuration
     self.cluster = cluster
     useOneThreadPerProduct()
+    if configuration.encoder.precision == Precision.bfloat16.rawValue {
+      bfloat16 = try cluster.agree { try BFloat16Support.current() }
+    } else {
+      bfloat16 = nil
+    }
     let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
     let team = ThreadTeam(threads: threads)
     self.team = team
@@ -54,6 +61,22 @@ public final class Experiment: @unchecked Sendable {
     model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
   }
 
+  /// What makes the products: part of fingerprints, for bits differ between kernels.
+  var productKernels: [(key: String, value: String)] {
+    [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
+  }
+
+  /// Says once what a run in bfloat16 is made by.
+  func describePrecision(_ log: RunLog) {
+    guard let bfloat16 else { return }
+    let last = model.encoder.firstLoRABlock - 1
+    log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")
+    if last == 0 { log.warning("encoder.precision has no effect: no block lies below the first with LoRA") }
+    if bfloat16.isEmulated {
+      log.warning("this processor has no bfloat16 instructions: bfloat16 is right here, but may be slower than float32")
+    }
+  }
+
   /// The model that settings describe.
   static func options(_ configuration: Configuration, classes: Int) -> ModelOptions {
     let encoder = configuration.encoder
@@ -63,7 +86,7 @@ public final class Experiment: @unchecked Sendable {
         activation: Activation(rawValue: encoder.activation), mean: encoder.mean?.map { Float($0) },
         standardDeviation: encoder.std?.map { Float($0) }, loraBlocks: configuration.lora.blocks,
         loraRank: configuration.lora.rank, loraScale: Float(configuration.lora.scale),
-        loraTargets: configuration.lora.targets),
+        loraTargets: configuration.lora.targets, precision: Precision(rawValue: encoder.precision) ?? .float32),
       classes: classes)
     options.side.width = configuration.side.width
     options.side.heads = configuration.side.heads
@@ -112,10 +135,12 @@ public final class Experiment: @unchecked Sendable {
   public var cacheFingerprint: CacheFingerprint {
     let encoder = model.encoder
     func list(_ values: [Float]) -> String { values.map { "\($0)" }.joined(separator: ",") }
+    // Caches from before there was a choice say nothing, and are float32.
+    let precision = bfloat16 == nil ? "" : ",\"precision\":\"bfloat16\""
     return CacheFingerprint(
       encoderSHA256: encoderSHA256,
       encoderSettings:
-        "{\"activation\":\"\(encoder.activation.rawValue)\",\"heads\":\(encoder.heads),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]}",
+        "{\"activation\":\"\(encoder.activation.rawValue)\",\"heads\":\(encoder.heads),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
       viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
       firstLoRABlock: encoder.firstLoRABlock,
       layout: CacheLayout(

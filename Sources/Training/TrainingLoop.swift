@@ -232,6 +232,7 @@ private func describe(_ experiment: Experiment, _ source: SampleSource, _ log: R
   log.info(
     "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
       + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
+  experiment.describePrecision(log)
 }
 
 /// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
@@ -306,9 +307,9 @@ private func checkFits(
       "\(path): was trained \(theirs), this would go on \(mode), which changes the result (cache.dir, cache.views, cache.dtype, cache.layers)"
     )
   }
-  let kernel = "\"blas_kernel\":\"\(blasKernel())\""
-  if let fingerprint = checkpoint.text("fingerprint"), !fingerprint.contains(kernel) {
-    log.warning("\(path): was written with another BLAS kernel than \(blasKernel()): bits may differ from one run to the other")
+  guard let fingerprint = checkpoint.text("fingerprint") else { return }
+  for (key, value) in experiment.productKernels where !fingerprint.contains("\"\(key)\":\"\(value)\"") {
+    log.warning("\(path): was written with another \(key.replacing("_", with: " ")) than \(value): bits may differ from one run to the other")
   }
 }
 

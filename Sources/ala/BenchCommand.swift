@@ -3,6 +3,7 @@ import Benchmark
 import Cluster
 import Foundation
 import Machine
+import Tensor
 
 struct BenchCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -19,8 +20,8 @@ struct BenchCommand: ClusterCommand {
   @Option(help: "Samples of a step, over all ranks.")
   var batch = 8
 
-  @Option(help: "Only float32 is there.")
-  var dtype = "float32"
+  @Option(help: "float32 or bfloat16, of the products of the blocks below the first with LoRA (encoder.precision).")
+  var dtype = Precision.float32
 
   @Option(help: "Steps of a repeat.")
   var steps = 4
@@ -38,7 +39,10 @@ struct BenchCommand: ClusterCommand {
   var profile = false
 
   func validate() throws {
-    guard dtype == "float32" else { throw ValidationError("--dtype \(dtype): expected float32") }
+    guard dtype == .float32 || !work.startsFromCache else {
+      throw ValidationError(
+        "--dtype \(dtype.rawValue): \(work.rawValue) starts from cached features, and all behind them is float32")
+    }
     for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)] where value < 1 {
       throw ValidationError("--\(name) is \(value); expected a number from 1")
     }
@@ -49,7 +53,7 @@ struct BenchCommand: ClusterCommand {
     case .model(let work):
       let threads = threads ?? max(1, Processor.available() / cluster.localSize)
       let result = try benchmark(
-        work, threads: threads, batch: batch, steps: steps, repeats: repeats, isProfiled: profile,
+        work, threads: threads, batch: batch, steps: steps, repeats: repeats, precision: dtype, isProfiled: profile,
         isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
       try show(
         result, on: cluster,
@@ -57,7 +61,7 @@ struct BenchCommand: ClusterCommand {
           format: "%@: %.2f samples/s (%d ranks x %d threads, batch %d), peak %d MiB a rank\n", result.work,
           result.samplesPerSecond, result.world, result.threads, result.batch, result.peakRSS)
           + String(
-            format: "products by %@: %.1f GFLOP a sample; OpenBLAS alone reaches %.0f GFLOP/s on their shapes; share of that roof %.2f\n",
+            format: "products by %@: %.1f GFLOP a sample; these alone reach %.0f GFLOP/s on their shapes; share of that roof %.2f\n",
             result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof)
           + "BLAS \(BLASKernel.choice.description)" + (result.profile.map { "\n\($0.table)" } ?? ""))
     case .cacheRead:
@@ -102,3 +106,5 @@ struct BenchCommand: ClusterCommand {
     }
   }
 }
+
+extension Precision: ExpressibleByArgument {}

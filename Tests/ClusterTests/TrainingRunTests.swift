@@ -7,7 +7,7 @@ import Testing
 /// The built program under real `mpirun`: what users are promised of a run.
 
 /// A small synthetic set, its settings, and a folder of their own.
-private struct Bench {
+struct Bench {
   let folder: TemporaryFolder
   let program = builtProgram("ala")
 

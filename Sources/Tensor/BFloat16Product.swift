@@ -1,0 +1,189 @@
+import Failures
+
+/// Products of frozen weights with operands in bfloat16 and sums in float32, by oneDNN; there where the package is
+/// built with its trait BFloat16. Used by `Linear` for the frozen blocks; fixed by BFloat16ProductTests.
+
+/// What the operands of the frozen blocks' products are rounded to.
+public enum Precision: String, Sendable {
+  case float32
+  case bfloat16
+}
+
+/// What oneDNN makes of bfloat16 on this processor.
+public struct BFloat16Support: Sendable {
+  /// "oneDNN 2.6.3 (AVX-512 BF16)": part of a run's fingerprint, for bits differ between instruction sets.
+  public let description: String
+  /// Whether the processor lacks the instructions, so that oneDNN widens to float32: right, but not fast.
+  public let isEmulated: Bool
+}
+
+/// One shape of product: y [rows, outputs] = x [rows, inputs]·Wᵀ + b.
+public struct BFloat16Shape: Hashable, Sendable {
+  public let rows: Int
+  public let outputs: Int
+  public let inputs: Int
+  /// Between rows of y.
+  public let strideY: Int
+
+  public init(rows: Int, outputs: Int, inputs: Int, strideY: Int? = nil) {
+    self.rows = rows
+    self.outputs = outputs
+    self.inputs = inputs
+    self.strideY = strideY ?? outputs
+  }
+}
+
+#if BFloat16
+  import COneDNN
+
+  extension BFloat16Support {
+    /// - Throws: `Failure` 69 where oneDNN has no bfloat16 for this processor.
+    public static func current() throws -> BFloat16Support {
+      let version = dnnl_version().pointee
+      let library = "oneDNN \(version.major).\(version.minor).\(version.patch)"
+      let instructions = dnnl_get_effective_cpu_isa().rawValue
+      func has(_ set: dnnl_cpu_isa_t) -> Bool { instructions & set.rawValue == set.rawValue }
+      guard has(dnnl_cpu_isa_avx512_core) else {
+        throw Failure.unavailable(
+          "encoder.precision is bfloat16, which \(library) cannot compute on this processor: it needs AVX-512; use float32")
+      }
+      let isEmulated = !has(dnnl_cpu_isa_avx512_core_bf16)
+      let name = isEmulated ? "bfloat16 emulated on AVX-512" : has(dnnl_cpu_isa_avx512_core_amx) ? "AMX" : "AVX-512 BF16"
+      return BFloat16Support(description: "\(library) (\(name))", isEmulated: isEmulated)
+    }
+  }
+
+  /// oneDNN's code for one shape. Any number of threads may run it at once; each product stays on its caller's thread,
+  /// so that its bits depend on its operands alone.
+  public final class BFloat16Product: @unchecked Sendable {
+    public let shape: BFloat16Shape
+    /// What a weight takes in the order that `run` reads it in.
+    public let packedBytes: Int
+    private let primitive: dnnl_primitive_t
+    private let scratchpadBytes: Int
+    private var source: dnnl_memory_desc_t
+    private var weight: dnnl_memory_desc_t
+    private var bias: dnnl_memory_desc_t
+    private var target: dnnl_memory_desc_t
+    private var scratchpad: dnnl_memory_desc_t
+
+    /// - Throws: `Failure` 69 where oneDNN has no such product for this processor.
+    public init(_ shape: BFloat16Shape) throws {
+      _ = try BFloat16Support.current()
+      self.shape = shape
+      let workspace = OneDNNWorkspace.current
+      let (m, n, k) = (Int64(shape.rows), Int64(shape.outputs), Int64(shape.inputs))
+      source = try describe([m, k], dnnl_bf16, strides: [k, 1])
+      bias = try describe([1, n], dnnl_f32, strides: [n, 1])
+      target = try describe([m, n], dnnl_f32, strides: [Int64(shape.strideY), 1])
+      var free = dnnl_memory_desc_t()
+      try check(dnnl_memory_desc_init_by_tag(&free, 2, [k, n], dnnl_bf16, dnnl_format_tag_any))
+      let plain = try describe([k, n], dnnl_bf16, strides: [1, k])
+      var primitiveDescription = try Self.choose(source, free, bias, target, workspace)
+      defer { dnnl_primitive_desc_destroy(primitiveDescription) }
+      // An order with padding would be cleared by every `dnnl_memory_create` on it, in memory that is shared read-only.
+      if dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_weights_md, 0))
+        != 2 * shape.outputs * shape.inputs
+      {
+        let unpadded = try Self.choose(source, plain, bias, target, workspace)
+        dnnl_primitive_desc_destroy(primitiveDescription)
+        primitiveDescription = unpadded
+      }
+      weight = dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_weights_md, 0).pointee
+      scratchpad = dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_scratchpad_md, 0).pointee
+      packedBytes = dnnl_memory_desc_get_size(&weight)
+      scratchpadBytes = dnnl_memory_desc_get_size(&scratchpad)
+      var primitive: dnnl_primitive_t?
+      try check(dnnl_primitive_create(&primitive, primitiveDescription))
+      self.primitive = try present(primitive)
+    }
+
+    deinit { dnnl_primitive_destroy(primitive) }
+
+    private static func choose(
+      _ source: dnnl_memory_desc_t, _ weight: dnnl_memory_desc_t, _ bias: dnnl_memory_desc_t,
+      _ target: dnnl_memory_desc_t, _ workspace: OneDNNWorkspace
+    ) throws -> dnnl_primitive_desc_t {
+      var (source, weight, bias, target) = (source, weight, bias, target)
+      var attributes: dnnl_primitive_attr_t?
+      try check(dnnl_primitive_attr_create(&attributes))
+      defer { dnnl_primitive_attr_destroy(attributes) }
+      try check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user))
+      var operation = dnnl_matmul_desc_t()
+      try check(dnnl_matmul_desc_init(&operation, &source, &weight, &bias, &target))
+      var description: dnnl_primitive_desc_t?
+      try check(dnnl_primitive_desc_create(&description, &operation, attributes, workspace.engine, nil))
+      return try present(description)
+    }
+
+    /// Rounds W [outputs, inputs] into `packedBytes` bytes, aligned to 64.
+    public func pack(_ packed: UnsafeMutableRawPointer, _ w: ConstFloats) throws {
+      let workspace = OneDNNWorkspace.current
+      let plain = try describe(
+        [Int64(shape.inputs), Int64(shape.outputs)], dnnl_f32, strides: [1, Int64(shape.inputs)])
+      var description: dnnl_primitive_desc_t?
+      var (from, to) = (plain, weight)
+      try check(
+        dnnl_reorder_primitive_desc_create(&description, &from, workspace.engine, &to, workspace.engine, nil))
+      defer { dnnl_primitive_desc_destroy(description) }
+      var reorder: dnnl_primitive_t?
+      try check(dnnl_primitive_create(&reorder, description))
+      defer { dnnl_primitive_destroy(reorder) }
+      try workspace.execute(
+        try present(reorder),
+        [(ALA_DNNL_FROM, from, UnsafeMutableRawPointer(mutating: w)), (ALA_DNNL_TO, to, packed)])
+    }
+
+    /// y = x·Wᵀ + b. x is rounded to bfloat16, products are summed in float32; b is float32.
+    ///
+    /// - Parameter packed: what `pack` made of W.
+    public func run(_ y: Floats, _ x: ConstFloats, packed: UnsafeRawPointer, bias b: ConstFloats) {
+      let workspace = OneDNNWorkspace.current
+      let count = shape.rows * shape.inputs
+      let rounded = workspace.input(bytes: 2 * count)
+      profiled(.elementwise) { roundToBFloat16(rounded.assumingMemoryBound(to: UInt16.self), x, count) }
+      profiled(.product) { execute(workspace, y, rounded, packed: packed, bias: b) }
+    }
+
+    private func execute(
+      _ workspace: OneDNNWorkspace, _ y: Floats, _ rounded: UnsafeMutableRawPointer, packed: UnsafeRawPointer,
+      bias b: ConstFloats
+    ) {
+      do {
+        try workspace.execute(
+          primitive,
+          [
+            (ALA_DNNL_SOURCE, source, rounded), (ALA_DNNL_WEIGHT, weight, UnsafeMutableRawPointer(mutating: packed)),
+            (ALA_DNNL_BIAS, bias, UnsafeMutableRawPointer(mutating: b)), (ALA_DNNL_TARGET, target, UnsafeMutableRawPointer(y)),
+            (ALA_DNNL_SCRATCHPAD, scratchpad, workspace.scratchpad(bytes: scratchpadBytes)),
+          ])
+      } catch {
+        // Only a lack of memory for a few hundred bytes is left, after the primitive has been made.
+        fatalError("\(error)")
+      }
+    }
+  }
+#else
+  extension BFloat16Support {
+    /// - Throws: `Failure` 69 always: this program is built without oneDNN.
+    public static func current() throws -> BFloat16Support {
+      throw Failure.unavailable(
+        "encoder.precision is bfloat16, for which this ala was built without oneDNN: install Debian's libdnnl-dev and build "
+          + "with `swift build -c release --traits BFloat16`, or use float32")
+    }
+  }
+
+  /// Stands where oneDNN's would: nobody can make one.
+  public final class BFloat16Product: Sendable {
+    public let shape: BFloat16Shape
+    public let packedBytes = 0
+
+    public init(_ shape: BFloat16Shape) throws {
+      self.shape = shape
+      _ = try BFloat16Support.current()
+    }
+
+    public func pack(_ packed: UnsafeMutableRawPointer, _ w: ConstFloats) throws {}
+    public func run(_ y: Floats, _ x: ConstFloats, packed: UnsafeRawPointer, bias b: ConstFloats) {}
+  }
+#endif
