@@ -39,9 +39,11 @@ struct BenchCommand: ClusterCommand {
   var profile = false
 
   func validate() throws {
-    guard dtype == .float32 || !work.startsFromCache else {
-      throw ValidationError(
-        "--dtype \(dtype.rawValue): \(work.rawValue) starts from cached features, and all behind them is float32")
+    if dtype != .float32 {
+      guard case .model(let work) = work, !work.startsFromCache else {
+        throw ValidationError(
+          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-odd, live-even, perturb)")
+      }
     }
     for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)] where value < 1 {
       throw ValidationError("--\(name) is \(value); expected a number from 1")
