@@ -47,4 +47,4 @@ import Training
 
 /// Regions of the small model's step: each hands its threads one closure, which Swift boxes.
 private let mostRegions = 28
-private let bytesOfAClosure = 64
+private let bytesOfAClosure = 128

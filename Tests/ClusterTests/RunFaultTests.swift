@@ -5,7 +5,7 @@ import Testing
 
 /// What the built program does when the disk is full, numbers overflow, or a run begins or ends in an unusual way.
 
-private struct Bench {
+private struct FaultyRun {
   let folder: TemporaryFolder
   let program = builtProgram("ala")
 
@@ -41,7 +41,7 @@ private struct Bench {
 
 /// A file-size limit stands for the full disk: HDF5 meets it in the same calls.
 @Test func aFullDiskIsToldOfOnceWithCode73AndTheSameCommandGoesOn() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   #expect(try bench.train(["--stop-after-steps", "4"]).code == 0)
   let limited = try run(
     "/bin/bash",
@@ -55,7 +55,7 @@ private struct Bench {
 }
 
 @Test func refusedUpdatesInARowEndTheRunWithCode70() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   let result = try bench.train(
     ranks: 2, ["--set", "training.inject_nan_at_step=6", "--set", "training.max_skipped=1"])
   #expect(result.code == 70 && result.errors.contains("step-000000004.h5"), "\(result.errors)")
@@ -64,7 +64,7 @@ private struct Bench {
 }
 
 @Test func aRunWhoseNumbersOverflowLeavesCheckpointsThatCanBeResumed() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   let wild = ["--set", "training.lr=1000", "--set", "training.clip=0", "--set", "training.weight_decay=1000"]
   let result = try bench.train(wild + ["--set", "training.max_skipped=4"])
   #expect(result.code == 70, "\(result.code) \(result.errors)")
@@ -77,14 +77,14 @@ private struct Bench {
 }
 
 @Test func aRunThatStartsAnewForgetsTheFiguresOfTheOldOne() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   #expect(try bench.train(["--stop-after-steps", "6"]).code == 0)
   #expect(try bench.train(["--resume", "never", "--stop-after-steps", "2"]).code == 0)
   #expect(try bench.steps() == [1, 2])
 }
 
 @Test func initOnARunThatGoesOnIsSaidToHaveNoEffect() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   #expect(try bench.train(["--stop-after-steps", "3"]).code == 0)
   let weights = "\(bench.folder.path)/run/checkpoints/last.h5"
   let result = try bench.train(["--init", weights, "--stop-after-steps", "1"])
@@ -92,7 +92,7 @@ private struct Bench {
 }
 
 @Test func aModelIsNotTakenForOneOfOtherClasses() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   #expect(try bench.train(["--stop-after-steps", "1"]).code == 0)
   let path = "\(bench.folder.path)/data/classes.txt"
   let classes = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
@@ -105,7 +105,7 @@ private struct Bench {
 }
 
 @Test func aSignalAtTheStartIsHeardAndTheRunEndsInTheSameWeights() throws {
-  let bench = try Bench()
+  let bench = try FaultyRun()
   let result = try run(bench.program, ["train", "--config", "\(bench.folder.path)/c.yaml"]) { process in
     // Until the process catches SIGUSR1: bit 9 of its mask.
     while true {
