@@ -243,7 +243,7 @@ struct TrainingBench {
 }
 
 @Test(arguments: [1, 2]) func aRowDamagedInTheMiddleOfARunIsNamedAndEndsTheRunWhenItsTurnComes(ranks: Int) throws {
-  let bench = try Bench(cache: "yes")
+  let bench = try TrainingBench(cache: "yes")
   let root = bench.folder.path
   #expect(try bench.ala("cache", run: "damaged").code == 0)
   #expect(try bench.ala("train", run: "damaged", ["--stop-after-steps", "1"]).code == 0)
