@@ -180,7 +180,7 @@ public final class ImageEncoder: @unchecked Sendable {
     }
     try weights.load(share: share)
     let frozen = options.precision == .bfloat16 ? requests.prefix(firstLoRABlock - 1) : []
-    let reduced = try BFloat16Blocks(frozen.map(\.maps), tokens: 1 + grid * grid, width: D, share: share)
+    let rounded = try BFloat16Blocks(frozen.map(\.maps), tokens: 1 + grid * grid, width: D, share: share)
 
     self.patchWeight = patchWeight.values
     self.patchBias = patchBias?.values
@@ -205,7 +205,7 @@ public final class ImageEncoder: @unchecked Sendable {
       request.makeBlock(
         eps: eps, heads: heads, activation: activation,
         lora: options.loraBlocks.contains(index + 1) ? (options, store, index + 1) : nil,
-        reduced: reduced.weights(block: index))
+        rounded: rounded.weights(block: index))
     }
   }
 
@@ -261,7 +261,7 @@ public final class ImageEncoder: @unchecked Sendable {
 
     func makeBlock(
       eps: Float, heads: Int, activation: Activation, lora: (EncoderOptions, ParameterStore, Int)?,
-      reduced: [String: BFloat16Weight]
+      rounded: [String: BFloat16Weight]
     ) -> TransformerBlock {
       func norm(_ handles: (weight: EncoderWeights.Handle, bias: EncoderWeights.Handle)) -> LayerNorm {
         LayerNorm(
@@ -279,8 +279,9 @@ public final class ImageEncoder: @unchecked Sendable {
             rank: options.loraRank, scale: options.loraScale)
         }
         return Linear(
-          inputs: map.inputs, outputs: map.outputs, weight: .frozen(map.values),
-          bias: .frozen(map.bias.values + map.row), lora: update, reduced: reduced[name])
+          inputs: map.inputs, outputs: map.outputs,
+          weight: rounded[name].map { .rounded(map.values, $0) } ?? .frozen(map.values),
+          bias: .frozen(map.bias.values + map.row), lora: update)
       }
       return TransformerBlock(
         norm1: norm(norm1), q: linear("q"), k: linear("k"), v: linear("v"), out: linear("out"),

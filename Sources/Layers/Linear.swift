@@ -35,11 +35,15 @@ public struct Linear: @unchecked Sendable {
   public enum Source: @unchecked Sendable {
     case frozen(ConstFloats)
     case trained(Parameter)
+    /// A frozen weight whose forward product is made of its rounded values: of a map with a bias, without LoRA, for the
+    /// number of rows and the stride that the product was made for.
+    case rounded(ConstFloats, BFloat16Weight)
 
     var values: ConstFloats {
       switch self {
       case .frozen(let values): values
       case .trained(let parameter): ConstFloats(parameter.values)
+      case .rounded(let values, _): values
       }
     }
   }
@@ -49,20 +53,14 @@ public struct Linear: @unchecked Sendable {
   public let weight: Source
   public let bias: Source?
   public let lora: LoRA?
-  /// What the forward product takes instead of `weight`; only of a frozen map with a bias, without LoRA, and for the
-  /// number of rows and the stride that its product was made for.
-  public let reduced: BFloat16Weight?
 
-  public init(
-    inputs: Int, outputs: Int, weight: Source, bias: Source?, lora: LoRA? = nil, reduced: BFloat16Weight? = nil
-  ) {
-    precondition(reduced == nil || (bias != nil && lora == nil))
+  public init(inputs: Int, outputs: Int, weight: Source, bias: Source?, lora: LoRA? = nil) {
     self.inputs = inputs
     self.outputs = outputs
     self.weight = weight
     self.bias = bias
     self.lora = lora
-    self.reduced = reduced
+    precondition(rounded == nil || (bias != nil && lora == nil))
   }
 
   /// A trained map, named `<name>.weight` [outputs, inputs] and `<name>.bias` [outputs].
@@ -74,6 +72,12 @@ public struct Linear: @unchecked Sendable {
       inputs: inputs, outputs: outputs,
       weight: .trained(store.declare("\(name).weight", [outputs, inputs], group: group, weight)),
       bias: bias.map { .trained(store.declare("\(name).bias", [outputs], group: group, $0)) })
+  }
+
+  /// What the forward product takes where it is in bfloat16.
+  public var rounded: BFloat16Weight? {
+    if case .rounded(_, let weight) = weight { return weight }
+    return nil
   }
 
   /// Whether a backward pass needs the map's input.
@@ -95,9 +99,9 @@ public struct Linear: @unchecked Sendable {
   public func forward(
     _ y: Floats, _ x: ConstFloats, residual: ConstFloats? = nil, low: Floats?, rows: Int, strideY: Int? = nil
   ) {
-    if let reduced, let bias {
-      precondition(reduced.product.shape.rows == rows && reduced.product.shape.strideY == strideY ?? outputs)
-      reduced.product.run(y, x, packed: reduced.packed, bias: bias.values)
+    if case .rounded(_, let rounded) = weight, let bias {
+      precondition(rounded.product.shape.rows == rows && rounded.product.shape.strideY == strideY ?? outputs)
+      rounded.product.run(y, x, packed: rounded.packed, bias: bias.values)
       if let residual { accumulate(y, residual, rows * outputs) }
       return
     }

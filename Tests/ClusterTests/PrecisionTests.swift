@@ -11,7 +11,7 @@ private let inBFloat16 = ["--set", "encoder.precision=bfloat16"]
   private let isAvailable = (try? BFloat16Support.current()) != nil
 
   @Test(.enabled(if: isAvailable)) func inBFloat16TooAnyRanksAndThreadsGiveTheSameBits() throws {
-    let bench = try Bench(lanes: 4)
+    let bench = try TrainingBench(lanes: 4)
     #expect(try bench.ala("train", run: "float32").code == 0)
     for (ranks, threads) in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2)] {
       let name = "w\(ranks)x\(threads)"
@@ -24,7 +24,7 @@ private let inBFloat16 = ["--set", "encoder.precision=bfloat16"]
   }
 
   @Test(.enabled(if: isAvailable)) func aCacheOfAnotherPrecisionIsStaleAndTheDifferenceIsNamed() throws {
-    let bench = try Bench(lanes: 4, cache: "yes")
+    let bench = try TrainingBench(lanes: 4, cache: "yes")
     let live = inBFloat16 + ["--set", "cache.dir=null"]
     #expect(try bench.ala("train", run: "live", live).code == 0)
     #expect(try bench.ala("cache", run: "cached").code == 0)
@@ -37,14 +37,14 @@ private let inBFloat16 = ["--set", "encoder.precision=bfloat16"]
   }
 
   @Test(.enabled(if: isAvailable)) func aRunGoesOnOnlyInItsPrecision() throws {
-    let bench = try Bench(lanes: 4)
+    let bench = try TrainingBench(lanes: 4)
     #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
     let other = try bench.ala("train", run: "run", inBFloat16)
     #expect(other.code == 78 && other.errors.contains("encoder.precision"), "\(other.errors)")
   }
 
   @Test(.enabled(if: isAvailable)) func aProcessorWithoutTheInstructionsIsToldSo() throws {
-    let bench = try Bench(lanes: 4)
+    let bench = try TrainingBench(lanes: 4)
     let arguments = ["train", "--config", "\(bench.folder.path)/c.yaml", "--stop-after-steps", "1", "--set", "run.dir=\(bench.folder.path)/run"]
     let emulated = try run(bench.program, arguments + inBFloat16, environment: ["DNNL_MAX_CPU_ISA": "AVX512_CORE"])
     #expect(emulated.code == 0 && emulated.errors.contains("has no bfloat16 instructions"), "\(emulated.errors)")
@@ -53,7 +53,7 @@ private let inBFloat16 = ["--set", "encoder.precision=bfloat16"]
   }
 #else
   @Test func withoutOneDNNARunInBFloat16EndsWith69AndSaysWhatToInstall() throws {
-    let bench = try Bench(lanes: 4)
+    let bench = try TrainingBench(lanes: 4)
     let result = try bench.ala("train", ranks: 2, run: "run", inBFloat16)
     #expect(result.code == 69 && result.errors.contains("libdnnl-dev"), "\(result.errors)")
   }

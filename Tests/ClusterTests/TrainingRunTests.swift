@@ -7,7 +7,7 @@ import Testing
 /// The built program under real `mpirun`: what users are promised of a run.
 
 /// A small synthetic set, its settings, and a folder of their own.
-struct Bench {
+struct TrainingBench {
   let folder: TemporaryFolder
   let program = builtProgram("ala")
 
@@ -58,7 +58,7 @@ struct Bench {
 }
 
 @Test func oneTwoFourAndEightRanksOfOneOrTwoThreadsGiveTheSameBits() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   for (ranks, threads) in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)] {
     let result = try bench.ala("train", ranks: ranks, run: "w\(ranks)x\(threads)", threads: threads)
     #expect(result.code == 0, "\(result.errors)")
@@ -67,7 +67,7 @@ struct Bench {
 }
 
 @Test func threeRanksAgreeWithOneToRoundingAndSaySo() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   #expect(try bench.ala("train", run: "one").code == 0)
   let three = try bench.ala("train", ranks: 3, run: "three")
   #expect(three.code == 0 && three.errors.contains("3 ranks do not divide 8 lanes"))
@@ -88,7 +88,7 @@ struct Bench {
 }
 
 @Test func aCacheWithEveryViewInFloat32TrainsTheVeryRunOfLiveImages() throws {
-  let bench = try Bench(cache: "yes")
+  let bench = try TrainingBench(cache: "yes")
   #expect(try bench.ala("train", run: "live", ["--set", "cache.dir=null"]).code == 0)
   let cached = try bench.ala("cache", ranks: 3, run: "cached")
   #expect(cached.code == 0, "\(cached.errors)")
@@ -101,7 +101,7 @@ struct Bench {
 }
 
 @Test func aRunStoppedInMidEpochGoesOnAtOtherWorldSizesWithTheSameBits() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   #expect(try bench.ala("train", run: "whole").code == 0)
   for (ranks, steps) in [(1, 2), (2, 5), (4, 3)] {
     let result = try bench.ala("train", ranks: ranks, run: "parts", ["--stop-after-steps", "\(steps)"])
@@ -115,7 +115,7 @@ struct Bench {
 }
 
 @Test func killedAtAnyMomentTheSameCommandEndsInTheSameWeights() throws {
-  let bench = try Bench(extra: "checkpoint: {every_minutes: 0.0005, keep: 2}")
+  let bench = try TrainingBench(extra: "checkpoint: {every_minutes: 0.0005, keep: 2}")
   #expect(try bench.ala("train", run: "whole").code == 0)
   for moment in 1...6 {
     _ = try bench.ala("train", ranks: 2, run: "killed") { process in
@@ -132,7 +132,7 @@ struct Bench {
 }
 
 @Test(arguments: [1, 2]) func aSignalEndsARunWithACheckpointAndCode75(ranks: Int) throws {
-  let bench = try Bench(extra: "run: {seed: 0}")
+  let bench = try TrainingBench(extra: "run: {seed: 0}")
   let long = ["--set", "training.epochs=400", "--set", "training.patience=1000"]
   let result = try bench.ala("train", ranks: ranks, run: "signalled", long) { process in
     usleep(2_000_000)
@@ -144,7 +144,7 @@ struct Bench {
 }
 
 @Test func anEvenEpochSendsNothingOfTheFrozenBranchesAndLeavesThemUntouched() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   #expect(try bench.ala("train", ranks: 2, run: "phases", ["--stop-after-steps", "4"]).code == 0)
   let before = try bench.checkpoint("phases")
   #expect(before.text("phase") == "alpha" && before.integer("epoch") == 1)
@@ -170,7 +170,7 @@ struct Bench {
 }
 
 @Test func aGradientThatIsNotFiniteIsRefusedByAllRanksAndTheRunGoesOn() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   let result = try bench.ala("train", ranks: 2, run: "nan", ["--set", "training.inject_nan_at_step=3"])
   #expect(result.code == 0 && result.errors.contains("step 3: the update is refused"), "\(result.errors)")
   let checkpoint = try bench.checkpoint("nan")
@@ -179,7 +179,7 @@ struct Bench {
 }
 
 @Test func resumingUnderSettingsThatChangeTheResultIsRefusedWithTheKeys() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   #expect(try bench.ala("train", run: "r", ["--stop-after-steps", "2"]).code == 0)
   let refused = try bench.ala("train", ranks: 2, run: "r", ["--set", "training.lr=0.5"])
   #expect(refused.code == 78 && refused.errors.contains("training.lr"), "\(refused.errors)")
@@ -191,7 +191,7 @@ struct Bench {
 }
 
 @Test func initStartsFromTheWeightsOfACheckpointAlone() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   #expect(try bench.ala("train", run: "first", ["--stop-after-steps", "3"]).code == 0)
   let source = "\(bench.folder.path)/first/checkpoints/last.h5"
   let result = try bench.ala("train", ranks: 2, run: "second", ["--init", source, "--stop-after-steps", "1"])
@@ -202,7 +202,7 @@ struct Bench {
 }
 
 @Test func anExportIsLoadedAgainByInitAndByEvaluate() throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   let root = bench.folder.path
   #expect(try bench.ala("train", run: "first", ["--stop-after-steps", "3"]).code == 0)
   let export = try run(
@@ -223,7 +223,7 @@ struct Bench {
 }
 
 @Test func aCachingPassKilledAtAnyMomentEndsInTheSameValues() throws {
-  let bench = try Bench(cache: "yes")
+  let bench = try TrainingBench(cache: "yes")
   let root = bench.folder.path
   #expect(try bench.ala("cache", run: "whole", ["--set", "cache.dir=\(root)/whole"]).code == 0)
   for moment in 1...5 {
@@ -243,7 +243,7 @@ struct Bench {
 }
 
 @Test(arguments: [1, 2]) func aRowDamagedInTheMiddleOfARunIsNamedAndEndsTheRunWhenItsTurnComes(ranks: Int) throws {
-  let bench = try Bench(cache: "yes")
+  let bench = try TrainingBench(cache: "yes")
   let root = bench.folder.path
   #expect(try bench.ala("cache", run: "damaged").code == 0)
   #expect(try bench.ala("train", run: "damaged", ["--stop-after-steps", "1"]).code == 0)
@@ -271,7 +271,7 @@ struct Bench {
 }
 
 @Test(arguments: [SIGTERM, SIGINT]) func theLaunchScriptTurnsASignalIntoACheckpointAndCode75(signal: Int32) throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   let root = bench.folder.path
   let result = try run(
     "\(repositoryRoot)/launch/local",
@@ -288,7 +288,7 @@ struct Bench {
 }
 
 @Test(arguments: [1, 2, 3]) func badInputGivesOneMessageAndItsCodeFromEveryRankCount(ranks: Int) throws {
-  let bench = try Bench()
+  let bench = try TrainingBench()
   let root = bench.folder.path
   func refusal(_ code: Int32, _ word: String, _ arguments: [String]) throws {
     let result = try bench.ala("train", ranks: ranks, run: "bad\(code)", arguments)

@@ -53,7 +53,7 @@
         loraTargets: ["q"], precision: .bfloat16), store: ParameterStore())
     for (index, block) in encoder.blocks.enumerated() {
       for map in [block.q, block.k, block.v, block.out, block.fc1, block.fc2] {
-        #expect((map.reduced != nil) == (index < 1), "block \(index + 1)")
+        #expect((map.rounded != nil) == (index < 1), "block \(index + 1)")
       }
     }
   }
