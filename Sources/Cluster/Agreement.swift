@@ -59,6 +59,19 @@ extension Cluster {
     return bytes
   }
 
+  /// Whether every rank ends with this error, so that one may speak for all.
+  public func isShared(_ error: Error) -> Bool {
+    guard let failure = error as? Failure else { return false }
+    return failure == agreedFailure || size == 1
+  }
+
+  /// The line that tells the user of the error which ends the program; nil where rank 0 tells of it.
+  public func lastWords(of error: Error) -> String? {
+    let failure = Self.failure(of: error)
+    guard isShared(error) else { return "ala: error: \(failure)\(place)" }
+    return isRoot ? "ala: \(failure.code == .interrupted ? "" : "error: ")\(failure)" : nil
+  }
+
   /// Any error as a `Failure`; one of ours as it is.
   public static func failure(of error: Error) -> Failure {
     error as? Failure ?? Failure.internalError("unexpected: \(error)")

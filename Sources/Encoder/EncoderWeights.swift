@@ -8,6 +8,8 @@ import Tensor
 final class EncoderWeights: @unchecked Sendable {
   typealias Share = (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer
 
+  private static let readTypes = ["F32", "F16", "BF16"]
+
   let file: SafetensorsFile
   private let prefix: String
   private var requests: [(tensor: SafetensorsFile.Tensor, offset: Int)] = []
@@ -26,7 +28,7 @@ final class EncoderWeights: @unchecked Sendable {
     guard let tensor = file.tensors[prefix + name] else {
       throw Failure.badData("\(file.path): tensor \(prefix + name) is missing")
     }
-    guard ["F32", "F16", "BF16"].contains(tensor.type) else {
+    guard Self.readTypes.contains(tensor.type) else {
       throw Failure.badData(
         "\(file.path): tensor \(tensor.name) is of type \(tensor.type); expected F32, F16 or BF16")
     }
@@ -62,15 +64,22 @@ final class EncoderWeights: @unchecked Sendable {
     }
   }
 
-  /// Every floating-point tensor of the file as float32, in the names' order.
+  /// Every tensor of the file of a type that is read, as float32, in the names' order.
   func allTensors() throws -> [(name: String, bareName: String, shape: [Int], values: [Float])] {
-    try file.tensors.values.filter { ["F32", "F16", "BF16"].contains($0.type) }.sorted { $0.name < $1.name }.map { tensor in
+    try file.tensors.values.filter { Self.readTypes.contains($0.type) }.sorted { $0.name < $1.name }.map { tensor in
       let count = tensor.shape.reduce(1, *)
       let values = try [Float](unsafeUninitializedCapacity: max(count, 1)) { buffer, initialized in
         if let base = buffer.baseAddress { try convert(tensor, to: base) }
         initialized = count
       }
       return (tensor.name, String(tensor.name.dropFirst(prefix.count)), tensor.shape, values)
+    }
+  }
+
+  /// Every tensor of the file of another type, as its bytes lie there, in the names' order.
+  func otherTensors() -> [(name: String, type: String, shape: [Int], bytes: Data)] {
+    file.tensors.values.filter { !Self.readTypes.contains($0.type) }.sorted { $0.name < $1.name }.map {
+      ($0.name, $0.type, $0.shape, Data(file.bytes(of: $0)))
     }
   }
 

@@ -1,4 +1,5 @@
 import Failures
+import Foundation
 import Layers
 import Tensor
 
@@ -293,6 +294,9 @@ public final class ImageEncoder: @unchecked Sendable {
   func fileTensors() throws -> [(name: String, bareName: String, shape: [Int], values: [Float])] {
     try weights.allTensors()
   }
+
+  /// The file's tensors that are no weights (position numbers and the like), as they lie there.
+  public func otherTensors() -> [(name: String, type: String, shape: [Int], bytes: Data)] { weights.otherTensors() }
 
   /// patches [N, 3·p·p] (channel, row, column) of a view's pixels [S, S, 3]: scaled to [0, 1], then normalised.
   public func patchify(_ patches: Floats, pixels: UnsafePointer<UInt8>) {

@@ -83,6 +83,13 @@ public func readModelTensors(_ path: String, program: String) throws -> [NamedTe
   }
 }
 
+/// What a file of weights says of itself: a checkpoint's attributes, or a plain export's metadata; nothing for a file
+/// with `/model` alone.
+func storedAttributes(_ path: String) throws -> [String: HDF5Attribute] {
+  guard startsAsSafetensors(path) else { return try Checkpoint.attributesIfOurs(path) ?? [:] }
+  return try SafetensorsFile(path: path).metadata.mapValues { .text($0) }
+}
+
 /// Whether the JSON header of safetensors begins after the first eight bytes.
 private func startsAsSafetensors(_ path: String) -> Bool {
   guard let handle = FileHandle(forReadingAtPath: path) else { return false }
@@ -94,7 +101,8 @@ private func startsAsSafetensors(_ path: String) -> Bool {
 /// Puts named tensors into the model: every trained tensor and statistic must be there, and nothing else.
 ///
 /// - Parameter path: for messages.
-/// - Throws: `Failure` 65 for a missing, additional, misshapen or non-finite tensor; nothing is changed then.
+/// - Throws: `Failure` 65 for a missing, additional, misshapen or non-finite tensor, or a negative variance; nothing is
+///   changed then.
 public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: String) throws {
   let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   func found(_ name: String, _ shape: [Int]) throws -> NamedTensor {
@@ -109,6 +117,9 @@ public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: St
   }
   let trained = try store.parameters.map { try found($0.name, $0.shape) }
   let statistics = try store.statistics.map { try found($0.name, [$0.count]) }
+  if let variance = statistics.first(where: { $0.name.hasSuffix(".running_var") && $0.values.contains { $0 < 0 } }) {
+    throw Failure.badData("\(path): tensor \(variance.name) holds a negative variance")
+  }
   let known = Set(store.parameters.map(\.name) + store.statistics.map(\.name))
   if let other = tensors.first(where: { !known.contains($0.name) }) {
     throw Failure.badData("\(path): tensor \(other.name) is in the file, but these settings call for none such")

@@ -16,16 +16,15 @@ import Tensor
 
 /// Loads the weights that are to be judged: a checkpoint, a run folder (its best), or a file with `/model` alone.
 ///
-/// - Throws: `Failure` 66, 65; 78 where the checkpoint was trained with another encoder.
+/// - Throws: `Failure` 66, 65; 78 where they were trained with another encoder, as far as the file says.
 public func loadWeights(_ experiment: Experiment, checkpoint given: String, program: String) throws {
   let store = experiment.model.parameters
   try experiment.cluster.agree {
     store.initialise(seed: experiment.configuration.run.seed)
     let path = checkpointPath(given)
-    if let stored = try Checkpoint.attributesIfOurs(path) {
-      try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
-      try checkClasses(stored["classes"], experiment, path: path)
-    }
+    let stored = try storedAttributes(path)
+    try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
+    try checkClasses(stored["classes"], experiment, path: path)
     try setModel(store, try readModelTensors(path, program: program), path: path)
   }
 }

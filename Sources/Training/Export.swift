@@ -26,6 +26,6 @@ public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: St
     return
   }
   try writeSafetensors(
-    try experiment.model.encoder.mergedTensors(), metadata: metadata.merging(["contents": "encoder with LoRA merged"]) { $1 },
-    to: path)
+    try experiment.model.encoder.mergedTensors(), others: experiment.model.encoder.otherTensors(),
+    metadata: metadata.merging(["contents": "encoder with LoRA merged"]) { $1 }, to: path)
 }

@@ -5,7 +5,7 @@ import Foundation
 /// Samples read by threads of their own, ahead of who works on them, in a given order: from the cache or the image
 /// files, checked, decoded and rendered. Training, the caching pass and the evaluation all read through this.
 ///
-/// What could not be read is a row with a failure, met when its turn comes and never before: a damaged row that no
+/// What could not be read is a row with a failure, met when its turn comes and never before: a broken image that no
 /// step reaches stops no run. Memory is that of the rows; nothing is allocated afterwards for cached ones.
 public final class ReadAhead {
   private let shared: Shared

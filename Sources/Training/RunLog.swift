@@ -33,6 +33,8 @@ public final class RunLog: @unchecked Sendable {
   private var metrics: FileHandle?
   private var events: EventFile?
   private var step = 0
+  /// Guards the terminal's line: threads that read samples warn, too.
+  private let lock = NSLock()
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var hasProgressLine = false
   private var lastProgress = Date.distantPast
@@ -76,12 +78,20 @@ public final class RunLog: @unchecked Sendable {
   }
 
   func write(_ line: String) {
+    lock.lock()
+    defer { lock.unlock() }
     if hasProgressLine {
       FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
       hasProgressLine = false
     }
     FileHandle.standardError.write(Data("\(line)\n".utf8))
     try? file?.write(contentsOf: Data("\(line)\n".utf8))
+  }
+
+  /// Puts into `log.txt` what the program will say at its end of the error that ends it.
+  public func keepLastWords(of error: Error, _ cluster: Cluster) {
+    guard let words = cluster.lastWords(of: error) else { return }
+    lock.withLock { try? file?.write(contentsOf: Data("\(words)\n".utf8)) }
   }
 
   public func info(_ line: String) { logger.info("\(line)") }
@@ -99,6 +109,8 @@ public final class RunLog: @unchecked Sendable {
       format: "%@ %d/%d  %.1f %@/s  ETA %d:%02d%@", doing, done, total, rate, unit, Int(left) / 60, Int(left) % 60,
       detail.isEmpty ? "" : "  \(detail)")
     if isTerminal {
+      lock.lock()
+      defer { lock.unlock() }
       FileHandle.standardError.write(Data("\r\u{1B}[K\(line)".utf8))
       hasProgressLine = true
     } else {

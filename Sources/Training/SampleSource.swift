@@ -40,14 +40,18 @@ public final class SampleRow: @unchecked Sendable {
 public final class SampleSource: @unchecked Sendable {
   private let experiment: Experiment
   private let cache: FeatureCache?
+  private let repair: RowRepair?
   /// The layers whose values a cached row holds.
   private let cachedLayers: [Int]
   private let pixelCount: Int
 
-  /// - Parameter cache: opened and complete; nil trains live.
-  public init(_ experiment: Experiment, cache: FeatureCache?) {
+  /// - Parameters:
+  ///   - cache: opened and complete; nil trains live.
+  ///   - log: told of the cache's damaged rows, each once.
+  public init(_ experiment: Experiment, cache: FeatureCache?, log: RunLog? = nil) {
     self.experiment = experiment
     self.cache = cache
+    repair = cache.map { RowRepair(experiment, cache: $0, log: log) }
     cachedLayers = cache?.fingerprint.layout.layers ?? []
     let side = experiment.configuration.image.size
     pixelCount = side * side * 3
@@ -75,16 +79,25 @@ public final class SampleSource: @unchecked Sendable {
 
   func makeRow() -> SampleRow { SampleRow(byteCount: cache?.rowBytes ?? pixelCount) }
 
-  /// Reads a sample: its cached row, checked, or its view, decoded and rendered. Safe from several threads, each with
-  /// a row of its own.
+  /// Reads a sample: its cached row, checked, and made anew where it is damaged, or its view, decoded and rendered.
+  /// Safe from several threads, each with a row of its own.
   ///
-  /// - Throws: `Failure` 65 or 66, naming image or shard.
+  /// - Throws: `Failure` 65 for an image, 66 for an image or a shard, naming it.
   func read(_ request: SampleRequest, into row: SampleRow) throws {
-    if let cache {
-      try cache.read(CacheRow(imageID: request.imageID, view: request.view), into: row.bytes)
-    } else {
-      row.bytes.copyBytes(from: try render(try experiment.image(request.imageID), view: request.view))
+    guard let cache, let repair else {
+      row.bytes.copyBytes(from: try render(request))
+      return
     }
+    let key = CacheRow(imageID: request.imageID, view: request.view)
+    do {
+      try cache.read(key, into: row.bytes)
+    } catch let damage as Failure where damage.code == .badData {
+      try repair.remake(key, pixels: try render(request), into: row.bytes, damage: damage)
+    }
+  }
+
+  private func render(_ request: SampleRequest) throws -> [UInt8] {
+    try render(try experiment.image(request.imageID), view: request.view)
   }
 
   /// Puts a sample that has been read into its places in the model's memory.

@@ -55,7 +55,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   }
 
   // Where samples come from, and where the run stands.
-  let source = SampleSource(experiment, cache: try openCache(experiment, log: log))
+  let source = SampleSource(experiment, cache: try openCache(experiment, log: log), log: log)
   var state = try begin(experiment, options, folder, mode: source.mode, log: log)
   try cluster.onRoot {
     try writeAtomically(configuration.resolvedYAML, to: "\(configuration.run.dir)/config.yaml")
@@ -273,6 +273,9 @@ private func begin(
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
+        try checkEncoder(
+          try storedAttributes(file), experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256,
+          path: file)
         try setModel(store, try readModelTensors(file, program: options.program), path: file)
         log.info("starting from the weights of \(file)")
       }

@@ -40,15 +40,12 @@ enum Program {
     do {
       try command.run(on: cluster)
       return ExitCode.done.rawValue
-    } catch let failure as Failure where failure == cluster.agreedFailure || cluster.size == 1 {
-      if cluster.isRoot { say("ala: \(failure.code == .interrupted ? "" : "error: ")\(failure)") }
-      return failure.code.rawValue
     } catch {
+      let code = Cluster.failure(of: error).code
+      if let words = cluster.lastWords(of: error) { say(words) }
       // The other ranks know nothing of it and may wait for this one: end them all.
-      let failure = Cluster.failure(of: error)
-      say("ala: error: \(failure)\(cluster.place)")
-      cluster.abort(failure.code)
-      return failure.code.rawValue
+      if !cluster.isShared(error) { cluster.abort(code) }
+      return code.rawValue
     }
   }
 

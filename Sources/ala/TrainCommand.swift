@@ -47,6 +47,11 @@ struct TrainCommand: ClusterCommand {
     _ = SignalWatch()
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: true)
-    try train(experiment, options, log: log)
+    do {
+      try train(experiment, options, log: log)
+    } catch {
+      log.keepLastWords(of: error, cluster)
+      throw error
+    }
   }
 }

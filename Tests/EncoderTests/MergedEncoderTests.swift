@@ -60,6 +60,38 @@ func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String
     store: ParameterStore())
   try expectStates(states(again), "hidden states of the merged export")
   let original = try SafetensorsFile(path: path)
-  #expect(Set(merged.map(\.name)) == Set(original.tensors.keys))
+  #expect(Set((merged.map(\.name) + encoder.otherTensors().map(\.name))) == Set(original.tensors.keys))
   #expect(merged.allSatisfy { original.tensors[$0.name]?.shape == $0.shape })
+}
+
+@Test func tensorsThatAreNoWeightsKeepTheirTypesAndBytesInAMergedExport() throws {
+  let folder = try TemporaryFolder()
+  let original = try SafetensorsFile(path: Fixture.path("transformers-float32.safetensors"))
+  let tensors = original.tensors.values.map { tensor in
+    let bytes = original.bytes(of: tensor)
+    return (
+      name: tensor.name, shape: tensor.shape,
+      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) })
+  }
+  let numbers: [Int64] = [0, 1, 1 << 60]
+  let others = [
+    (name: "flag", type: "BOOL", shape: [1], bytes: Data([1])),
+    (name: "embeddings.position_ids", type: "I64", shape: [1, 3], bytes: numbers.withUnsafeBytes { Data($0) }),
+  ]
+  try writeSafetensors(tensors, others: others, to: "\(folder.path)/e.safetensors")
+  let store = ParameterStore()
+  let encoder = try ImageEncoder(
+    EncoderOptions(
+      weights: "\(folder.path)/e.safetensors", imageSide: 32, heads: 2, loraBlocks: [2], loraRank: 3, loraScale: 0.5),
+    store: store)
+  store.allocate(training: false)
+  try writeSafetensors(
+    try encoder.mergedTensors(), others: encoder.otherTensors(), to: "\(folder.path)/merged.safetensors")
+  let merged = try SafetensorsFile(path: "\(folder.path)/merged.safetensors")
+  for other in others {
+    let tensor = try #require(merged.tensors[other.name])
+    #expect(tensor.type == other.type && tensor.shape == other.shape && Data(merged.bytes(of: tensor)) == other.bytes)
+  }
+  #expect(merged.tensors.values.allSatisfy { $0.type != "I64" || $0.bytes.lowerBound % 8 == 0 })
+  #expect(merged.tensors.count == tensors.count + others.count)
 }
