@@ -35,12 +35,18 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
 func checkEncoder(
   _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String? = nil, path: String
 ) throws {
-  guard let theirs = attributes["encoder_sha256"] else { return }
   let own = try sha256 ?? SHA256.ofFile(weights)
-  guard theirs == .text(own) else {
-    throw Failure.badConfiguration(
-      "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)")
+  if let difference = encoderDifference(attributes, weights, sha256: own, path: path) {
+    throw Failure.badConfiguration(difference)
   }
+}
+
+/// What to say of weights that were trained with another encoder's file; nil where the file is the same, or not known.
+func encoderDifference(
+  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String, path: String
+) -> String? {
+  guard let theirs = attributes["encoder_sha256"], theirs != .text(sha256) else { return nil }
+  return "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)"
 }
 
 /// Refuses weights whose outputs stand for other classes, or for the same in another order.

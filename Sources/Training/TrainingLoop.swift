@@ -273,9 +273,11 @@ private func begin(
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
-        try checkEncoder(
+        // The same encoder may lie in another file, and a new run may well begin with another encoder.
+        let difference = encoderDifference(
           try storedAttributes(file), experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256,
           path: file)
+        if let difference { log.warning("\(difference)") }
         try setModel(store, try readModelTensors(file, program: options.program), path: file)
         log.info("starting from the weights of \(file)")
       }
