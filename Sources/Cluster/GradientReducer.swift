@@ -10,7 +10,6 @@ public final class GradientReducer: @unchecked Sendable {
   private let base: UnsafeMutablePointer<Float>
   private let tree: TreeSum
   private let isAlone: Bool
-  private let overlaps: Bool
   private var thread: pthread_t?
 
   // Guarded by `mutex`.
@@ -40,13 +39,12 @@ public final class GradientReducer: @unchecked Sendable {
   public init(_ cluster: Cluster, base: UnsafeMutablePointer<Float>, largest: Int) {
     self.base = base
     isAlone = cluster.size == 1
-    overlaps = cluster.size > 1 && cluster.allowsThreads
     tree = TreeSum(
       rank: cluster.rank, size: cluster.size, communicator: cluster.duplicate(), capacity: isAlone ? 0 : largest)
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(changed, nil)
     queue.reserveCapacity(64)
-    guard overlaps else { return }
+    guard cluster.size > 1 && cluster.allowsThreads else { return }
     var thread = pthread_t()
     // The thread is joined by `deinit`, so it never outlives what it points to.
     let status = pthread_create(

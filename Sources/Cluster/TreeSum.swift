@@ -11,8 +11,8 @@ final class TreeSum {
   private let rank: Int
   private let size: Int
   private let communicator: MPI_Comm?
-  private var scratch: UnsafeMutablePointer<Float>
-  private var capacity: Int
+  private let scratch: UnsafeMutablePointer<Float>
+  private let capacity: Int
   /// Of recursive halving, kept so that a sum allocates nothing.
   private var halves: [(start: Int, length: Int)] = []
   private(set) var bytesSent = 0
