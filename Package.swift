@@ -84,7 +84,10 @@ let package = Package(
     module("Evaluation", ["Failures", "Randomness", "Images"]),
     module(
       "Reporting",
-      ["Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Evaluation", "CCairo", .product(name: "Mustache", package: "swift-mustache")]),
+      [
+        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Evaluation", "CCairo",
+        .product(name: "Mustache", package: "swift-mustache"),
+      ]),
     module(
       "Benchmark",
       [
@@ -112,7 +115,8 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
-      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true),
+      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true
+    ),
     tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),

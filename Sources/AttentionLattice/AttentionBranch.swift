@@ -25,7 +25,8 @@ public struct AttentionBranch: Sendable {
 
   private static let smallestRange: Float = 1e-7
 
-  init(_ store: ParameterStore, _ options: ModelOptions.Attention, grid: Int, width d: Int, classes C: Int, lanes: Int) {
+  init(_ store: ParameterStore, _ options: ModelOptions.Attention, grid: Int, width d: Int, classes C: Int, lanes: Int)
+  {
     let start = store.count
     self.options = options
     self.grid = grid
@@ -45,7 +46,8 @@ public struct AttentionBranch: Sendable {
       store, "attention.alpha.conv", inputs: C, outputs: 1, kernel: kernel, padding: options.padding,
       group: .attention, initialiser: Convolution.kaimingFanOut(outputs: 1, kernel: kernel),
       bias: isABN ? nil : .uniform(1 / Double(C).squareRoot()))
-    alphaNorm = isABN
+    alphaNorm =
+      isABN
       ? BatchNorm(store, "attention.alpha.norm", channels: 1, group: .attention, lanes: lanes) : nil
     let bound = 1 / Double(C).squareRoot()
     classifier = Linear(

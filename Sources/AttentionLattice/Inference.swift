@@ -29,9 +29,10 @@ public final class Inference: @unchecked Sendable {
     perceptionPlaces = model.perception.places(&layout)
     memory = Buffer(layout.count)
     scratch = Buffer(
-      64 + max(
-        trace.scratchCount, model.side.scratchCount(encoderWidth: D, sidePlaces), model.attention.scratchCount,
-        model.perception.scratchCount))
+      64
+        + max(
+          trace.scratchCount, model.side.scratchCount(encoderWidth: D, sidePlaces), model.attention.scratchCount,
+          model.perception.scratchCount))
   }
 
   /// Where the image's patches [N, 3·p·p] belong.

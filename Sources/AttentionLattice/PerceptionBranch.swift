@@ -122,7 +122,9 @@ public struct PerceptionBranch: Sendable {
   }
 
   /// Stage 1's convolution of x ⊙ α, before its norm; α nil stands for 1.
-  func forwardFirst(_ memory: Floats, _ at: Places, input x: ConstFloats, alpha: ConstFloats?, scratch: Floats) -> Floats {
+  func forwardFirst(_ memory: Floats, _ at: Places, input x: ConstFloats, alpha: ConstFloats?, scratch: Floats)
+    -> Floats
+  {
     stages[0].convolution.forward(memory + at.convolved[0], x, factors: alpha, grid: grid, scratch: scratch)
     return memory + at.convolved[0]
   }
@@ -184,7 +186,9 @@ public struct PerceptionBranch: Sendable {
     return backwardPool(last, memory, at, dPooled: dPooled)
   }
 
-  private func backwardPool(_ index: Int, _ memory: Floats, _ at: Places, dPooled: ConstFloats) -> (dy: Floats, x: Floats) {
+  private func backwardPool(_ index: Int, _ memory: Floats, _ at: Places, dPooled: ConstFloats) -> (
+    dy: Floats, x: Floats
+  ) {
     let stage = stages[index]
     let d = memory + at.gradients[index]
     maxPoolBackward(

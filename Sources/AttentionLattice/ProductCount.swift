@@ -32,7 +32,8 @@ public struct ProductCount: Sendable {
 
   public init() {}
 
-  mutating func add(_ form: ProductShape.Form, m: Int, n: Int, k: Int, times: Int = 1, precision: Precision = .float32) {
+  mutating func add(_ form: ProductShape.Form, m: Int, n: Int, k: Int, times: Int = 1, precision: Precision = .float32)
+  {
     guard m > 0, n > 0, k > 0 else { return }
     counts[ProductShape(form: form, m: m, n: n, k: k, precision: precision), default: 0] += times
   }
@@ -54,7 +55,9 @@ public struct ProductCount: Sendable {
     }
   }
 
-  mutating func block(_ block: TransformerBlock, tokens T: Int, isBackward: Bool, needsInput: Bool = true, isTrained: Bool) {
+  mutating func block(
+    _ block: TransformerBlock, tokens T: Int, isBackward: Bool, needsInput: Bool = true, isTrained: Bool
+  ) {
     for map in [block.q, block.k, block.v] {
       linear(map, rows: T, isBackward: isBackward, needsInput: needsInput, isTrained: isTrained)
     }
@@ -128,7 +131,8 @@ extension LatticeModel {
     count.linear(side.patch, rows: N, isBackward: isBackward, needsInput: false, isTrained: true)
     for fusion in side.fusions {
       count.linear(
-        fusion.linear, rows: N, isBackward: isBackward, needsInput: fusion.layer >= encoder.firstLoRABlock, isTrained: true)
+        fusion.linear, rows: N, isBackward: isBackward, needsInput: fusion.layer >= encoder.firstLoRABlock,
+        isTrained: true)
     }
     for layer in side.layers { count.block(layer, tokens: N, isBackward: isBackward, isTrained: true) }
     count.convolution(attention.stem, grid: encoder.grid, isBackward: isBackward)

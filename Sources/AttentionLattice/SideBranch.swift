@@ -88,7 +88,8 @@ public struct SideBranch: Sendable {
   ) -> Places {
     let block = layers[0].places(tokens: patches, keeping: keeping)
     let size = patches * width
-    let inputs = keepsInputs
+    let inputs =
+      keepsInputs
       ? (0...layers.count).map { _ in layout.take(size) }
       : [Int](repeating: layout.take(size), count: layers.count + 1)
     let isTraining = keeping != .nothing
@@ -147,7 +148,8 @@ public struct SideBranch: Sendable {
         fusions[index].linear.forward(scratch + own.added, scratch + own.normed, low: nil, rows: patches)
         accumulate(v, scratch + own.added, size)
       }
-      layers[index].forward(memory + at.inputs[index + 1], v, saved: memory + at.layers[index], scratch: scratch, at.block)
+      layers[index].forward(
+        memory + at.inputs[index + 1], v, saved: memory + at.layers[index], scratch: scratch, at.block)
     }
   }
 

@@ -85,19 +85,22 @@ public final class TrainingPass: @unchecked Sendable {
     attentionPlaces = model.attention.places(&layout)
     perceptionPlaces = model.perception.places(&layout)
     memoryCount = layout.count
-    capacity = (0...plan.batch).map {
-      LanePlan(batch: $0, lanes: plan.lanes, world: plan.world, rank: plan.rank).ownSamples.count
-    }.max() ?? 0
+    capacity =
+      (0...plan.batch).map {
+        LanePlan(batch: $0, lanes: plan.lanes, world: plan.world, rank: plan.rank).ownSamples.count
+      }.max() ?? 0
     memory = Buffer(max(capacity, 1) * memoryCount)
-    let scratchCount = [
-      trace.scratchCount, model.side.scratchCount(encoderWidth: D, sidePlaces), model.attention.scratchCount,
-      model.perception.scratchCount,
-    ].max() ?? 0
+    let scratchCount =
+      [
+        trace.scratchCount, model.side.scratchCount(encoderWidth: D, sidePlaces), model.attention.scratchCount,
+        model.perception.scratchCount,
+      ].max() ?? 0
     scratch = (0..<team.threadCount).map { _ in Buffer(scratchCount + 64) }
     norms = Dictionary(uniqueKeysWithValues: Phase.allCases.map { ($0, model.norms($0)) })
     blockSegments = model.encoder.blocks.map(Self.segment)
     lastFeature = encoderPlaces.features.keys.max()
-    let segments = [model.perception.segment, model.attention.segment, model.side.rootSegment] + model.side.layerSegments
+    let segments =
+      [model.perception.segment, model.attention.segment, model.side.rootSegment] + model.side.layerSegments
       + blockSegments
     let largest = segments.map(\.count).max() ?? 0
     largestSegment = largest
@@ -199,8 +202,12 @@ public final class TrainingPass: @unchecked Sendable {
         }
         return attention.forwardStem(m, aAt, hSBN: hSBN(m), scratch: scratch)
       }
-      forward(.attentionBranch, attention.mapsNorm, rows: rows) { _, m, scratch in attention.forwardMaps(m, aAt, scratch: scratch) }
-      forward(.attentionBranch, attention.alphaNorm, rows: rows) { _, m, scratch in attention.forwardAlpha(m, aAt, scratch: scratch) }
+      forward(.attentionBranch, attention.mapsNorm, rows: rows) { _, m, scratch in
+        attention.forwardMaps(m, aAt, scratch: scratch)
+      }
+      forward(.attentionBranch, attention.alphaNorm, rows: rows) { _, m, scratch in
+        attention.forwardAlpha(m, aAt, scratch: scratch)
+      }
     }
     forward(.perceptionBranch, perception.stages[0].norm, rows: rows) { sample, m, scratch in
       if usesAttention {
@@ -227,12 +234,14 @@ public final class TrainingPass: @unchecked Sendable {
     // Perception branch.
     zeroSlots(perception.segment)
     let last = perception.stages.count - 1
-    backward(.perceptionBranch, perception.stages[last].norm, perception.segment, rows: plan.batch * stageCells(last)) { _, m, slot, scratch in
+    backward(.perceptionBranch, perception.stages[last].norm, perception.segment, rows: plan.batch * stageCells(last)) {
+      _, m, slot, scratch in
       perception.backwardLogits(m, pAt, slot: slot, scratch: scratch)
     }
     for index in stride(from: last, to: 0, by: -1) {
       backward(
-        .perceptionBranch, perception.stages[index - 1].norm, perception.segment, rows: plan.batch * stageCells(index - 1)
+        .perceptionBranch, perception.stages[index - 1].norm, perception.segment,
+        rows: plan.batch * stageCells(index - 1)
       ) { _, m, slot, scratch in
         perception.backwardStage(index, m, pAt, slot: slot, scratch: scratch)
       }
@@ -249,7 +258,9 @@ public final class TrainingPass: @unchecked Sendable {
 
     if usesAttention {
       zeroSlots(attention.segment)
-      backward(.attentionBranch, attention.alphaNorm, attention.segment, rows: rows) { _, m, _, _ in attention.backwardFinish(m, aAt) }
+      backward(.attentionBranch, attention.alphaNorm, attention.segment, rows: rows) { _, m, _, _ in
+        attention.backwardFinish(m, aAt)
+      }
       backward(.attentionBranch, attention.mapsNorm, attention.segment, rows: rows) { _, m, slot, scratch in
         attention.backwardAlpha(m, aAt, slot: slot, scratch: scratch)
       }

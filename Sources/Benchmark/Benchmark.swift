@@ -76,7 +76,8 @@ public struct BenchmarkResult: Codable, Sendable {
 }
 
 public func benchmark(
-  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, precision: Precision = .float32, isProfiled: Bool,
+  _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, precision: Precision = .float32,
+  isProfiled: Bool,
   isBLASForced: Bool, cluster: Cluster
 ) throws -> BenchmarkResult {
   useOneThreadPerProduct()
@@ -84,7 +85,8 @@ public func benchmark(
   if precision == .bfloat16 { libraries += ", \(try cluster.agree { try BFloat16Support.current() }.description)" }
   let team = ThreadTeam(threads: threads)
   let model = try RandomEncoder.with(cluster) { path in
-    let options = ModelOptions(encoder: EncoderOptions(weights: path, imageSide: 224, precision: precision), classes: 200)
+    let options = ModelOptions(
+      encoder: EncoderOptions(weights: path, imageSide: 224, precision: precision), classes: 200)
     let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
       try cluster.sharedMemory($0, fill: $1)
     }
@@ -119,7 +121,8 @@ public func benchmark(
   let rate = try productRate(products, team: team) * Double(cluster.size)
   let samples = Double(batch) / best
   return BenchmarkResult(
-    work: work.rawValue, dtype: precision.rawValue, world: cluster.size, threads: threads, batch: batch, samplesPerSecond: samples,
+    work: work.rawValue, dtype: precision.rawValue, world: cluster.size, threads: threads, batch: batch,
+    samplesPerSecond: samples,
     peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
     products: libraries, isBLASForced: isBLASForced, gradientMilliseconds: costs.median(\.milliseconds),
     gradientWaitMilliseconds: costs.median(\.waitMilliseconds), profile: profile)
@@ -204,7 +207,8 @@ private func productRate(_ products: ProductCount, team: ThreadTeam) throws -> D
       fill(x.base, x.count, seed: 1)
       fill(w.base, w.count, seed: 2)
     }
-    let reduced = try shape.precision == .float32
+    let reduced =
+      try shape.precision == .float32
       ? nil : BFloat16Product(BFloat16Shape(rows: shape.m, outputs: shape.n, inputs: shape.k))
     let packed = UnsafeMutableRawPointer.allocate(byteCount: max(reduced?.packedBytes ?? 0, 64), alignment: 64)
     defer { packed.deallocate() }

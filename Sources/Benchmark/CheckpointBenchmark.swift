@@ -33,7 +33,9 @@ public func benchmarkCheckpoint(repeats: Int, cluster: Cluster, below parent: St
   }
   let store = model.parameters
   store.initialise(seed: 0)
-  for arena in [store.firstMoments, store.secondMoments] { arena.base.update(from: store.values.base, count: arena.count) }
+  for arena in [store.firstMoments, store.secondMoments] {
+    arena.base.update(from: store.values.base, count: arena.count)
+  }
   let path = "\(parent)/ala-bench-\(getpid())-checkpoints"
   defer { try? FileManager.default.removeItem(atPath: path) }
   let folder = CheckpointFolder(path: path, keep: 2)

@@ -32,7 +32,9 @@ public enum RandomEncoder {
     for block in 0..<blocks {
       let stem = "visual.transformer.resblocks.\(block)"
       for norm in ["ln_1", "ln_2"] {
-        for (part, centre) in [("weight", Float(1)), ("bias", 0)] { add("\(stem).\(norm).\(part)", [D], 0.1, about: centre) }
+        for (part, centre) in [("weight", Float(1)), ("bias", 0)] {
+          add("\(stem).\(norm).\(part)", [D], 0.1, about: centre)
+        }
       }
       for (name, outputs, inputs) in [
         ("attn.in_proj_", 3 * D, D), ("attn.out_proj.", D, D), ("mlp.c_fc.", 4 * D, D), ("mlp.c_proj.", D, 4 * D),

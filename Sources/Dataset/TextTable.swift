@@ -44,6 +44,7 @@ struct TextTable {
   }
 
   func wrong(_ line: Line, _ expected: String) -> Failure {
-    Failure.badData("\(path): line \(line.number) has \"\(line.rest.prefix(80))\" for id \(line.id); expected \(expected)")
+    Failure.badData(
+      "\(path): line \(line.number) has \"\(line.rest.prefix(80))\" for id \(line.id); expected \(expected)")
   }
 }

@@ -40,7 +40,9 @@ struct ClusterChecks {
       fault = "\(error)"
     }
     if sum != ranks || values.contains(where: { $0 != Float(ranks) }) { fault = "sums over the ranks are wrong" }
-    if let fault { return .problem("mpi", "\(version): \(fault)", "check the MPI installation and /dev/shm of every host") }
+    if let fault {
+      return .problem("mpi", "\(version): \(fault)", "check the MPI installation and /dev/shm of every host")
+    }
     let hosts = cluster.allGather(Array(cluster.host.utf8)).map { String(decoding: $0, as: UTF8.self) }
     let counts = Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +).sorted { $0.key < $1.key }
     return .ok(
@@ -58,10 +60,13 @@ struct ClusterChecks {
     let differing = facts.filter { _, value in
       Set(cluster.allGather(Array(value.utf8)).map { String(decoding: $0, as: UTF8.self) }).count > 1
     }.map(\.0)
-    guard !differing.isEmpty else { return .ok("likeness", "program, libraries and BLAS kernel are the same on all ranks") }
+    guard !differing.isEmpty else {
+      return .ok("likeness", "program, libraries and BLAS kernel are the same on all ranks")
+    }
     let list = differing.joined(separator: ", ")
     if differing.contains("program") || differing.contains("MPI") {
-      return .problem("likeness", "ranks differ in: \(list)", "install the same ala and the same packages on every host")
+      return .problem(
+        "likeness", "ranks differ in: \(list)", "install the same ala and the same packages on every host")
     }
     return .note(
       "likeness", "ranks differ in: \(list); the bits of results depend on which rank has which samples",
@@ -90,12 +95,14 @@ struct ClusterChecks {
     let other = open(String(decoding: name, as: UTF8.self), O_RDWR | O_CLOEXEC)
     guard other >= 0 else {
       return .problem(
-        "sharing", "\(folder): rank 0's file is not there", "every host needs the data, the encoder and the run's folder on one file system")
+        "sharing", "\(folder): rank 0's file is not there",
+        "every host needs the data, the encoder and the run's folder on one file system")
     }
     defer { close(other) }
     guard flock(other, LOCK_EX | LOCK_NB) != 0 else {
       return .note(
-        "sharing", "\(folder): rank 0's lock is not seen", "start no two runs in one folder from different hosts; or mount with locks (flock)")
+        "sharing", "\(folder): rank 0's lock is not seen",
+        "start no two runs in one folder from different hosts; or mount with locks (flock)")
     }
     return .ok("sharing", "all ranks see one folder and each other's locks")
   }

@@ -45,7 +45,9 @@ public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws ->
   // One rank a host measures, while the others wait; a kernel beyond the processor would end this process.
   if cluster.localRank == 0 {
     findings.append(
-      checkBLAS(options.blas, rate: productRate, unforced: { UnforcedRate.measure(probe: options.program, environment: options.environment) }))
+      checkBLAS(
+        options.blas, rate: productRate,
+        unforced: { UnforcedRate.measure(probe: options.program, environment: options.environment) }))
   }
   cluster.barrier()
   if !options.blas.isTooNew {
@@ -66,7 +68,8 @@ public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws ->
 }
 
 private func checkHDF5Library(_ environment: [String: String]) -> Finding {
-  let locking = environment["HDF5_USE_FILE_LOCKING"].map { "HDF5_USE_FILE_LOCKING=\($0)" }
+  let locking =
+    environment["HDF5_USE_FILE_LOCKING"].map { "HDF5_USE_FILE_LOCKING=\($0)" }
     ?? "file locking as HDF5 does by default (where NFS or Lustre refuses it, set HDF5_USE_FILE_LOCKING=FALSE)"
   let safety = HDF5File.isThreadSafe ? "thread-safe" : "not thread-safe, which ala does not need"
   return .ok("hdf5", "HDF5 \(HDF5File.libraryVersion()), \(safety); \(locking)")
@@ -77,7 +80,9 @@ private func hostFindings(threads: Int, _ cluster: Cluster) -> [Finding] {
   let own = HostShare(host: cluster.host, threads: threads, processors: Processor.affinity())
   let all = cluster.allGather(Array((try? JSONEncoder().encode(own)) ?? Data()))
   guard cluster.localRank == 0 else { return [] }
-  let here = all.compactMap { try? JSONDecoder().decode(HostShare.self, from: Data($0)) }.filter { $0.host == cluster.host }
+  let here = all.compactMap { try? JSONDecoder().decode(HostShare.self, from: Data($0)) }.filter {
+    $0.host == cluster.host
+  }
   let processors = here.reduce(into: Set<Int>()) { $0.formUnion($1.processors) }
   return [
     checkThreads(

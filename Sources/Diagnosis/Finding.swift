@@ -103,7 +103,8 @@ public struct Diagnosis: Encodable, Sendable {
       let isWhole = check.verdict == .ok || group.ranks.count == checking
       let place =
         isWhole
-        ? "" : " (rank\(group.ranks.count > 1 ? "s" : "") \(group.ranks.map(String.init).joined(separator: ", ")) on \(group.hosts.joined(separator: ", ")))"
+        ? ""
+        : " (rank\(group.ranks.count > 1 ? "s" : "") \(group.ranks.map(String.init).joined(separator: ", ")) on \(group.hosts.joined(separator: ", ")))"
       return group.finding.text + place + advice
     }
   }

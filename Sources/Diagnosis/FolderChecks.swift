@@ -41,14 +41,18 @@ package struct FolderChecks {
       return .problem("folder", text, "make it writable, or name another folder by --dir")
     }
     var system = statvfs()
-    guard statvfs(folder, &system) == 0 else { return .note("folder", "\(folder): its free space is unknown: \(reason)") }
+    guard statvfs(folder, &system) == 0 else {
+      return .note("folder", "\(folder): its free space is unknown: \(reason)")
+    }
     let free = Double(system.f_bavail) * Double(system.f_frsize)
     let text = "\(folder): written and synced; \(FileSystem.kind(of: folder)), \(gibibytes(free)) free"
     if system.f_files > 0, system.f_favail < 100 {
-      return .problem("folder", "\(text), \(system.f_favail) files more at most", "remove files, or name another folder by --dir")
+      return .problem(
+        "folder", "\(text), \(system.f_favail) files more at most", "remove files, or name another folder by --dir")
     }
     // Three checkpoints and the best one of a ViT-B/16 model take 0.5 GiB; a cache of all of CUB, some hundred.
-    return free < Double(1 << 30) ? .note("folder", text, "a run with its checkpoints needs about 1 GiB, a cache more") : .ok("folder", text)
+    return free < Double(1 << 30)
+      ? .note("folder", text, "a run with its checkpoints needs about 1 GiB, a cache more") : .ok("folder", text)
   }
 
   /// A reader that holds the old file goes on reading it, and the name leads to the new one.

@@ -21,13 +21,16 @@ package func checkThreads(threads: [Int], processors: Int, online: Int, quota: D
   }
   if let quota, Double(total) > quota.rounded(.up) {
     return .note(
-      "threads", "\(text), of which the container may use \(String(format: "%.1f", quota)) at a time", "lower --threads, or raise the limit")
+      "threads", "\(text), of which the container may use \(String(format: "%.1f", quota)) at a time",
+      "lower --threads, or raise the limit")
   }
   if isLaunched, processors < online {
-    return .note("threads", "\(text): ranks are bound", "give mpirun --bind-to none, or leave it so where others use the rest")
+    return .note(
+      "threads", "\(text): ranks are bound", "give mpirun --bind-to none, or leave it so where others use the rest")
   }
   if total < processors {
-    return .note("threads", "\(text): \(processors - total) idle", "choose ranks or --threads that divide the processors")
+    return .note(
+      "threads", "\(text): \(processors - total) idle", "choose ranks or --threads that divide the processors")
   }
   return .ok("threads", text)
 }
@@ -46,10 +49,13 @@ package func checkMemory(_ memory: HostMemory, ranks: Int) -> Finding {
 
 /// Ranks of a host hold one copy of an encoder that has to be converted, in `/dev/shm`.
 package func checkSharedMemory(free: Double?) -> Finding {
-  guard let free else { return .problem("shared-mem", "/dev/shm: \(String(cString: strerror(errno)))", "mount a tmpfs at /dev/shm") }
+  guard let free else {
+    return .problem("shared-mem", "/dev/shm: \(String(cString: strerror(errno)))", "mount a tmpfs at /dev/shm")
+  }
   let text = "/dev/shm: \(gibibytes(free)) free"
   return free < Double(1 << 29)
-    ? .note("shared-mem", text, "an encoder in half precision takes up to 0.4 GiB (ViT-B/16) there; for Docker, --shm-size")
+    ? .note(
+      "shared-mem", text, "an encoder in half precision takes up to 0.4 GiB (ViT-B/16) there; for Docker, --shm-size")
     : .ok("shared-mem", text)
 }
 
@@ -85,7 +91,8 @@ package struct HostMemory {
 
 /// Processors' worth of time that a control group allows.
 func processorQuota() -> Double? {
-  let version2 = (try? String(contentsOfFile: "/sys/fs/cgroup/cpu.max", encoding: .utf8))?
+  let version2 =
+    (try? String(contentsOfFile: "/sys/fs/cgroup/cpu.max", encoding: .utf8))?
     .split(whereSeparator: \.isWhitespace).compactMap { Double($0) } ?? []
   if version2.count == 2, version2[1] > 0 { return version2[0] / version2[1] }
   guard let quota = firstNumber("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), quota > 0,
@@ -95,5 +102,7 @@ func processorQuota() -> Double? {
 }
 
 private func firstNumber(_ path: String) -> Double? {
-  (try? String(contentsOfFile: path, encoding: .utf8))?.split(whereSeparator: \.isWhitespace).first.flatMap { Double($0) }
+  (try? String(contentsOfFile: path, encoding: .utf8))?.split(whereSeparator: \.isWhitespace).first.flatMap {
+    Double($0)
+  }
 }

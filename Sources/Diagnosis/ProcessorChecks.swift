@@ -40,7 +40,8 @@ package func checkBLAS(_ choice: BLASChoice, rate: () -> Double, unforced: () ->
     return .note("blas", text, "a newer OpenBLAS may know this processor")
   }
   if choice.isForced, let free = unforced() {
-    text += String(format: "; unforced, kernel %@ reaches %.0f, %.2f times as much", free.kernel, free.rate, free.rate / own)
+    text += String(
+      format: "; unforced, kernel %@ reaches %.0f, %.2f times as much", free.kernel, free.rate, free.rate / own)
   }
   return .note("blas", text, "unset \(variables)")
 }
@@ -57,7 +58,8 @@ package func checkProducts(_ result: ProductTestResult) -> Finding {
     let wrong = result.wrongTogether.reduce(0) { $0 + $1.count }
     return .problem(
       "products", "\(wrong) of \(count) differ from what one thread gets, the first \(first.name)",
-      "install an OpenBLAS that is built with threads or USE_LOCKING (OpenMathLib/OpenBLAS#1755, #2126), or use --threads 1")
+      "install an OpenBLAS that is built with threads or USE_LOCKING (OpenMathLib/OpenBLAS#1755, #2126), or use --threads 1"
+    )
   }
   return .ok("products", "\(count): right, and the bits of one thread (OpenBLAS built \(blasThreading()))")
 }
@@ -67,6 +69,7 @@ package func checkRows(_ share: Double) -> Finding {
   return .note(
     "rows",
     String(
-      format: "%.1f%% of a row's elements change bits between 197 and 394 rows; no result depends on it, for products are made sample by sample",
+      format:
+        "%.1f%% of a row's elements change bits between 197 and 394 rows; no result depends on it, for products are made sample by sample",
       share * 100))
 }

@@ -16,9 +16,10 @@ public enum ProductForm: String, CaseIterable, Sendable {
 }
 
 /// Writes a form's result from its two operands.
-public typealias Product = @Sendable (
-  _ form: ProductForm, _ result: Floats, _ a: ConstFloats, _ b: ConstFloats, _ m: Int, _ n: Int, _ k: Int
-) -> Void
+public typealias Product =
+  @Sendable (
+    _ form: ProductForm, _ result: Floats, _ a: ConstFloats, _ b: ConstFloats, _ m: Int, _ n: Int, _ k: Int
+  ) -> Void
 
 /// The product that the model uses.
 public let modelProduct: Product = { form, result, a, b, m, n, k in
@@ -89,7 +90,9 @@ public struct ProductTestResult: Sendable {
 /// at once for `seconds`, and compares the bits.
 public func testProducts(_ product: Product = modelProduct, threads: Int, seconds: Double = 0.5) -> ProductTestResult {
   // One row against a long vector is the shape of #1755; 197 rows are a ViT-B/16's tokens; odd sizes leave tails.
-  let sizes = [(1, 128, 3000), (3, 5, 7), (17, 33, 65), (49, 96, 27), (64, 64, 64), (196, 60, 48), (197, 192, 192), (197, 197, 64)]
+  let sizes = [
+    (1, 128, 3000), (3, 5, 7), (17, 33, 65), (49, 96, 27), (64, 64, 64), (196, 60, 48), (197, 192, 192), (197, 197, 64),
+  ]
   let cases = sizes.flatMap { m, n, k in ProductForm.allCases.map { ProductCase($0, m, n, k) } }
   for item in cases { product(item.form, item.alone.base, item.a.base, item.b.base, item.m, item.n, item.k) }
   let wrongAlone = cases.filter { !$0.isRight() }.map(\.name)

@@ -59,7 +59,7 @@ final class EncoderWeights: @unchecked Sendable {
     guard convertedCount > 0 else { return }
     converted = try share(convertedCount * 4) { memory in
       for (tensor, offset) in requests {
-        try convert(tensor, to: memory.baseAddress! .advanced(by: offset * 4).assumingMemoryBound(to: Float.self))
+        try convert(tensor, to: memory.baseAddress!.advanced(by: offset * 4).assumingMemoryBound(to: Float.self))
       }
     }
   }

@@ -174,11 +174,12 @@ public final class ImageEncoder: @unchecked Sendable {
     let normBefore = try hasNormBefore ? Self.requestNorm(weights, spelling.normBefore, D) : nil
     let requests = try (0..<depth).map { try BlockRequest(weights, spelling, index: $0, width: D) }
 
-    let share = share ?? { count, fill in
-      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
-      try fill(memory)
-      return UnsafeRawBufferPointer(memory)
-    }
+    let share =
+      share ?? { count, fill in
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
+        try fill(memory)
+        return UnsafeRawBufferPointer(memory)
+      }
     try weights.load(share: share)
     let frozen = options.precision == .bfloat16 ? requests.prefix(firstLoRABlock - 1) : []
     let rounded = try BFloat16Blocks(frozen.map(\.maps), tokens: 1 + grid * grid, width: D, share: share)

@@ -120,7 +120,9 @@ public final class SafetensorsFile: @unchecked Sendable {
     }
     // Neither overlap nor hole: a name given twice leaves a hole, too.
     var position = headerEnd
-    for tensor in tensors.values.sorted(by: { ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound) }) {
+    for tensor in tensors.values.sorted(by: {
+      ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
+    }) {
       guard tensor.bytes.lowerBound == position else {
         throw bad(
           "tensor \(tensor.name) begins at \(tensor.bytes.lowerBound - headerEnd) where \(position - headerEnd) was expected (an overlap, a hole, or a name given twice)"

@@ -30,7 +30,8 @@ public enum Spelling: String, Sendable {
 
   /// Parts of other vision transformers, which change what such a file computes and which this encoder has not.
   private static let foreignParts = [
-    ".ls1.gamma", ".ls2.gamma", ".gamma_1", ".gamma_2", ".ls_1.gamma", ".attn.q_norm.weight", ".attn.relative_position_bias_table",
+    ".ls1.gamma", ".ls2.gamma", ".gamma_1", ".gamma_2", ".ls_1.gamma", ".attn.q_norm.weight",
+    ".attn.relative_position_bias_table",
     "reg_token", "register_tokens", "dist_token",
   ]
 
@@ -45,7 +46,8 @@ public enum Spelling: String, Sendable {
     }
     if let part {
       throw Failure.badData(
-        "\(file.path): tensor \(part) belongs to another kind of vision transformer than \(rawValue); this encoder cannot compute it")
+        "\(file.path): tensor \(part) belongs to another kind of vision transformer than \(rawValue); this encoder cannot compute it"
+      )
     }
   }
 

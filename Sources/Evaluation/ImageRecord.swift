@@ -68,8 +68,10 @@ public struct ImageRecord: Codable, Equatable, Sendable {
     if let mask {
       let counts = ThresholdCounts(normalised: normal, mask)
       iouHalf = intersectionOverUnion(normal, above: 0.5, mask)
-      iouMeanStd = isLab
-        ? labIntersectionOverUnion(map, side: side, mask) : intersectionOverUnion(map, above: meanStdThreshold(map), mask)
+      iouMeanStd =
+        isLab
+        ? labIntersectionOverUnion(map, side: side, mask)
+        : intersectionOverUnion(map, above: meanStdThreshold(map), mask)
       iouCurve = counts.iou
       selected = counts.selected
       hits = counts.hits

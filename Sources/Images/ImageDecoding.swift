@@ -113,7 +113,8 @@ public func checkImageEnds(path: String) throws {
     throw Failure.badData("\(path): cannot be read to its end")
   }
   let mark: [UInt8] = kind == .jpeg ? [0xFF, 0xD9] : [0x49, 0x45, 0x4E, 0x44]
-  let hasMark = tail.count >= mark.count
+  let hasMark =
+    tail.count >= mark.count
     && (0...(tail.count - mark.count)).contains { tail[$0..<($0 + mark.count)].elementsEqual(mark) }
   guard hasMark else {
     throw Failure.badData("\(path): is cut off: it has no \(kind == .jpeg ? "JPEG" : "PNG") end marker")

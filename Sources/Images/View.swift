@@ -35,7 +35,8 @@ public struct ViewDefinition: Equatable, Sendable {
         isFlipped: false)
     }
     var stream = RandomStream(
-      seed: seed, name: "view", index: UInt64(UInt32(truncatingIfNeeded: imageID)) << 32
+      seed: seed, name: "view",
+      index: UInt64(UInt32(truncatingIfNeeded: imageID)) << 32
         | UInt64(UInt32(truncatingIfNeeded: view)))
     let (w, h) = Self.scaled(width: width, height: height, shorter: max(resize, side))
     let x = stream.integer(below: w - side + 1)

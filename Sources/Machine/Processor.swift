@@ -11,7 +11,9 @@ public struct Processor: Sendable {
   /// What the program is built for (`Package.swift`), as far as our code uses it.
   #if AVX512
     public static let level = "x86-64-v4 (AVX-512)"
-    public static let floor = ["avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]
+    public static let floor = [
+      "avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl",
+    ]
   #else
     public static let level = "x86-64-v3 (AVX2, FMA, F16C)"
     public static let floor = ["avx2", "fma", "f16c", "bmi2"]

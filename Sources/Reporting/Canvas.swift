@@ -140,12 +140,15 @@ public final class Canvas {
     for row in 0..<image.height {
       for column in 0..<image.width {
         let source = (row * image.width + column) * 3
-        let (r, g, b) = (UInt32(image.pixels[source]), UInt32(image.pixels[source + 1]), UInt32(image.pixels[source + 2]))
+        let (r, g, b) = (
+          UInt32(image.pixels[source]), UInt32(image.pixels[source + 1]), UInt32(image.pixels[source + 2])
+        )
         memory.storeBytes(of: r << 16 | g << 8 | b, toByteOffset: row * stride + column * 4, as: UInt32.self)
       }
     }
     let source = cairo_image_surface_create_for_data(
-      memory.bindMemory(to: UInt8.self).baseAddress, CAIRO_FORMAT_RGB24, Int32(image.width), Int32(image.height), Int32(stride))
+      memory.bindMemory(to: UInt8.self).baseAddress, CAIRO_FORMAT_RGB24, Int32(image.width), Int32(image.height),
+      Int32(stride))
     defer { cairo_surface_destroy(source) }
     cairo_save(context)
     cairo_translate(context, x, y)
@@ -199,7 +202,8 @@ public final class Canvas {
     let target = cairo_svg_surface_create_for_stream(
       { closure, data, count in
         if let closure, let data {
-          Unmanaged<Sink>.fromOpaque(closure).takeUnretainedValue().bytes += UnsafeBufferPointer(start: data, count: Int(count))
+          Unmanaged<Sink>.fromOpaque(closure).takeUnretainedValue().bytes += UnsafeBufferPointer(
+            start: data, count: Int(count))
         }
         return CAIRO_STATUS_SUCCESS
       }, Unmanaged.passUnretained(sink).toOpaque(), width, height)

@@ -15,8 +15,10 @@ public func contour(_ map: [Float?], width: Int, height: Int, level: Float) -> [
       func share(_ from: Float, _ to: Float) -> Double { Double((level - from) / (to - from)) }
       // Crossings of the square's edges: top, right, bottom, left.
       let edges: [Point?] = [
-        isIn[0] != isIn[1] ? Point(px + share(a, b), py) : nil, isIn[1] != isIn[2] ? Point(px + 1, py + share(b, c)) : nil,
-        isIn[3] != isIn[2] ? Point(px + share(d, c), py + 1) : nil, isIn[0] != isIn[3] ? Point(px, py + share(a, d)) : nil,
+        isIn[0] != isIn[1] ? Point(px + share(a, b), py) : nil,
+        isIn[1] != isIn[2] ? Point(px + 1, py + share(b, c)) : nil,
+        isIn[3] != isIn[2] ? Point(px + share(d, c), py + 1) : nil,
+        isIn[0] != isIn[3] ? Point(px, py + share(a, d)) : nil,
       ]
       let crossings = edges.compactMap { $0 }
       if crossings.count == 2 {

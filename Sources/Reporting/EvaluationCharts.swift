@@ -8,7 +8,8 @@ public enum EvaluationCharts {
       title: "Mean IoU over thresholds", xLabel: "threshold on the min-max-normalised map", yLabel: "mean IoU",
       series: methods.enumerated().map { index, method in
         Chart.Series(
-          method.name, x: curveThresholds.map { Double($0) }, y: method.curve, Chart.palette[index % Chart.palette.count])
+          method.name, x: curveThresholds.map { Double($0) }, y: method.curve,
+          Chart.palette[index % Chart.palette.count])
       }, yRange: 0...1, caption: caption)
   }
 
@@ -17,12 +18,14 @@ public enum EvaluationCharts {
     _ methods: [(name: String, insertion: EvaluationSummary.Curve, deletion: EvaluationSummary.Curve)], caption: String
   ) -> Chart {
     let series = methods.enumerated().flatMap { index, method -> [Chart.Series] in
-      let colours = methods.count == 1
+      let colours =
+        methods.count == 1
         ? (Chart.palette[0], Chart.palette[1])
         : (Chart.palette[index % Chart.palette.count], Chart.palette[index % Chart.palette.count])
       return [
         Chart.Series(
-          "\(method.name), insertion", x: method.insertion.fraction, y: method.insertion.mean, spread: method.insertion.sd,
+          "\(method.name), insertion", x: method.insertion.fraction, y: method.insertion.mean,
+          spread: method.insertion.sd,
           colours.0),
         Chart.Series(
           "\(method.name), deletion", x: method.deletion.fraction, y: method.deletion.mean, spread: method.deletion.sd,

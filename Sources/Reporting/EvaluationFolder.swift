@@ -19,7 +19,9 @@ public struct EvaluationFolder {
   public var method: String { summary.settings["method"] ?? "ala" }
   public var split: String { summary.settings["split"] ?? "test" }
 
-  public static func isPresent(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/summary.json") }
+  public static func isPresent(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(path)/summary.json")
+  }
 
   /// - Throws: `Failure` 66 or 65, naming the file.
   public init(_ path: String) throws {
@@ -34,7 +36,9 @@ public struct EvaluationFolder {
     }
     rows = Self.rows("\(path)/per_image.csv")
     maps = try Self.maps("\(path)/explanations.h5")
-    let object = FileManager.default.contents(atPath: "\(path)/cost.json").flatMap { try? JSONSerialization.jsonObject(with: $0) }
+    let object = FileManager.default.contents(atPath: "\(path)/cost.json").flatMap {
+      try? JSONSerialization.jsonObject(with: $0)
+    }
     cost = (object as? [String: Any] ?? [:]).mapValues { value in
       (value as? NSNumber).map { String(format: "%.4g", $0.doubleValue) } ?? "\(value)"
     }
@@ -51,7 +55,9 @@ public struct EvaluationFolder {
 
   private static func rows(_ path: String) -> [Row] {
     let lines = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(whereSeparator: \.isNewline)
-    guard let header = lines.first?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) else { return [] }
+    guard let header = lines.first?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) else {
+      return []
+    }
     return lines.dropFirst().map { line in
       let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
       return Dictionary(zip(header, cells), uniquingKeysWith: { first, _ in first })
@@ -66,6 +72,7 @@ public struct EvaluationFolder {
     guard !ids.isEmpty, values.count % ids.count == 0 else { return [:] }
     let size = values.count / ids.count
     return Dictionary(
-      ids.enumerated().map { (Int($1), Array(values[($0 * size)..<(($0 + 1) * size)])) }, uniquingKeysWith: { first, _ in first })
+      ids.enumerated().map { (Int($1), Array(values[($0 * size)..<(($0 + 1) * size)])) },
+      uniquingKeysWith: { first, _ in first })
   }
 }

@@ -67,7 +67,8 @@ public struct ExplanationFigure {
     let places = (0..<3).map { Self.gap + Double($0) * (width + Self.gap) }
     canvas.image(image, x: places[0], y: top, width: width, height: height)
     canvas.image(
-      heatImage(normalisedMap, width: image.width, height: image.height), x: places[1], y: top, width: width, height: height)
+      heatImage(normalisedMap, width: image.width, height: image.height), x: places[1], y: top, width: width,
+      height: height)
     drawOverlay(canvas, x: places[2], y: top, scale: scale)
     drawColourBar(canvas, x: places[2] + width + Self.gap, y: top, height: height)
     for (place, label) in zip(places, ["image", "map", String(format: "overlay; line at %.3g", threshold)]) {
@@ -83,7 +84,8 @@ public struct ExplanationFigure {
     let weight = max(1.2, min(width, height) / 200)
     for (from, to) in contour(map, width: image.width, height: image.height, level: threshold) {
       canvas.polyline(
-        [Point(x + from.x * scale, y + from.y * scale), Point(x + to.x * scale, y + to.y * scale)], .white, width: weight)
+        [Point(x + from.x * scale, y + from.y * scale), Point(x + to.x * scale, y + to.y * scale)], .white,
+        width: weight)
     }
   }
 
@@ -94,7 +96,8 @@ public struct ExplanationFigure {
     for share in [0, 0.5, 1] {
       let value = Double(low) + (Double(high) - Double(low)) * share
       canvas.text(
-        String(format: "%.3g", value), at: Point(x + Self.barWidth + 4, y + height * (1 - share) + (share == 1 ? 9 : share == 0 ? 0 : 4)),
+        String(format: "%.3g", value),
+        at: Point(x + Self.barWidth + 4, y + height * (1 - share) + (share == 1 ? 9 : share == 0 ? 0 : 4)),
         size: 10, .grey)
     }
   }
@@ -108,7 +111,8 @@ public struct ExplanationFigure {
       canvas.text(entry.name, at: Point(start - 8, line), anchor: .end)
       canvas.rectangle(start, line - 9, max(room * entry.probability, 1), 11, fill: Chart.palette[0])
       canvas.text(
-        String(format: "%.1f%%", 100 * entry.probability), at: Point(start + room * entry.probability + 6, line), size: 10.5, .grey)
+        String(format: "%.1f%%", 100 * entry.probability), at: Point(start + room * entry.probability + 6, line),
+        size: 10.5, .grey)
     }
   }
 }

@@ -34,7 +34,8 @@ public func overlay(_ view: RGBImage, map: [Float], mask: [Bool]?) -> RGBImage {
   let side = view.width
   for index in mask.indices where mask[index] {
     let (y, x) = index.quotientAndRemainder(dividingBy: side)
-    let isEdge = x == 0 || y == 0 || x == side - 1 || y == view.height - 1
+    let isEdge =
+      x == 0 || y == 0 || x == side - 1 || y == view.height - 1
       || !mask[index - 1] || !mask[index + 1] || !mask[index - side] || !mask[index + side]
     if isEdge {
       for channel in 0..<3 { result.pixels[3 * index + channel] = 255 }

@@ -31,13 +31,17 @@ public func renderReport(_ paths: [String]) throws -> String {
   let examples = try ReportExamples(methods)
   let context: [String: Any?] = [
     "title": runs.isEmpty ? methods.map(\.name).joined(separator: ", ") : runs.map(\.name).joined(separator: ", "),
-    "runCount": "\(runs.count) run\(runs.count == 1 ? "" : "s"), \(methods.count) evaluation\(methods.count == 1 ? "" : "s")",
+    "runCount":
+      "\(runs.count) run\(runs.count == 1 ? "" : "s"), \(methods.count) evaluation\(methods.count == 1 ? "" : "s")",
     "date": ISO8601DateFormatter().string(from: Date()),
     "notes": methods.flatMap { name, folder in folder.summary.notes.map { "\(name): \($0)" } },
     "figures": ReportTable.figures(methods),
     "curves": try charts(evaluationCharts(methods)).map { ["charts": $0] },
     "training": try ReportTable.training(runs).map { table in
-      ["charts": try charts(runs.flatMap { trainingCharts($0.name, $0.run) }) ?? [], "heads": table.heads, "rows": table.rows] as [String: Any]
+      [
+        "charts": try charts(runs.flatMap { trainingCharts($0.name, $0.run) }) ?? [], "heads": table.heads,
+        "rows": table.rows,
+      ] as [String: Any]
     },
     "classes": examples.classes,
     "hasExamples": !examples.classes.isEmpty,
@@ -106,7 +110,9 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
     )
   }
   let stepsPerEpoch = Double(run.steps.last?.step ?? 0) / Double(max(run.steps.last?.epoch ?? 1, 1))
-  func epochs(_ split: String, _ phase: String?, _ value: KeyPath<RunFolder.Line, Double?>) -> (x: [Double], y: [Double]) {
+  func epochs(_ split: String, _ phase: String?, _ value: KeyPath<RunFolder.Line, Double?>) -> (
+    x: [Double], y: [Double]
+  ) {
     let lines = run.epochs.filter { $0.split == split && (phase == nil || $0.phase == phase) }
     return (lines.map { Double($0.epoch) }, lines.map { $0[keyPath: value] ?? .nan })
   }
@@ -121,7 +127,8 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
   }
   let attention = means(run.steps, \.loss_ab)
   if attention.y.contains(where: \.isFinite) {
-    losses.append(Chart.Series("CE(AB), alpha epochs", x: attention.x, y: attention.y, Chart.palette[2], isDashed: true))
+    losses.append(
+      Chart.Series("CE(AB), alpha epochs", x: attention.x, y: attention.y, Chart.palette[2], isDashed: true))
   }
   var charts: [Chart] = []
   if !losses.isEmpty {
@@ -131,7 +138,8 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
   for (title, split, phase, value, index) in [
     ("training accuracy, alpha epochs", "train", "alpha", \RunFolder.Line.accuracy, 0),
     ("training accuracy, ones epochs", "train", "ones", \RunFolder.Line.accuracy, 1),
-    ("validation accuracy", "valid", nil, \RunFolder.Line.accuracy, 2), ("validation IoU (mean_std)", "valid", nil, \RunFolder.Line.iou, 3),
+    ("validation accuracy", "valid", nil, \RunFolder.Line.accuracy, 2),
+    ("validation IoU (mean_std)", "valid", nil, \RunFolder.Line.iou, 3),
   ] as [(String, String, String?, KeyPath<RunFolder.Line, Double?>, Int)] {
     let curve = epochs(split, phase, value)
     if curve.y.contains(where: \.isFinite) {

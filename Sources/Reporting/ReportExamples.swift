@@ -68,7 +68,8 @@ struct ReportExamples {
           }))
     }
     classes = result
-    note = "Ranked by \(keyName)"
+    note =
+      "Ranked by \(keyName)"
       + (present.count > shown.count ? "; \(shown.count) of \(present.count) classes are shown, evenly spread." : ".")
   }
 
@@ -111,7 +112,8 @@ struct ReportExamples {
       pictures.append(Picture(label: name, source: try dataURI(overlay(view, map: enlarged, mask: mask))))
     }
     let predicted = summary.classes.first { "\($0.id)" == row["predicted"] }?.name ?? row["predicted"] ?? ""
-    let probability = row["probability"].flatMap(Double.init).map { String(format: ", true class %.0f%%", 100 * $0) } ?? ""
+    let probability =
+      row["probability"].flatMap(Double.init).map { String(format: ", true class %.0f%%", 100 * $0) } ?? ""
     return Example(
       kind: kind,
       caption: String(format: "%@ %.3f; ", keyName, value)

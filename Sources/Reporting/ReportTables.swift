@@ -29,10 +29,13 @@ struct ReportTable {
       }
     }
     for (control, name) in [
-      ("centred_gaussian", "a centred Gaussian"), ("random", "random maps"), ("randomised_model", "the model before training"),
+      ("centred_gaussian", "a centred Gaussian"), ("random", "random maps"),
+      ("randomised_model", "the model before training"),
     ] {
       for rule in [IoURule.half, .meanStd] {
-        add("mean IoU of \(name), rule \(rule.rawValue)", class: "control") { number($0.controls[control]?[rule.rawValue]) }
+        add("mean IoU of \(name), rule \(rule.rawValue)", class: "control") {
+          number($0.controls[control]?[rule.rawValue])
+        }
       }
     }
     add("insertion \u{2191}") { spread($0.insertion, $0.insertionSD) }
@@ -47,7 +50,8 @@ struct ReportTable {
     add("with a mask, with a box") { "\($0.counts.withMask), \($0.counts.withBox)" }
     add("a subset") { $0.settings["subset"] }
     add("protocol, substrate, target") {
-      [$0.settings["protocol"], $0.settings["substrate"], $0.settings["target"]].compactMap { $0 }.joined(separator: ", ")
+      [$0.settings["protocol"], $0.settings["substrate"], $0.settings["target"]].compactMap { $0 }.joined(
+        separator: ", ")
     }
     return ReportTable(heads: methods.map(\.name), rows: rows)
   }
@@ -55,13 +59,17 @@ struct ReportTable {
   /// How training went.
   static func training(_ runs: [(name: String, run: RunFolder)]) -> ReportTable? {
     guard !runs.isEmpty else { return nil }
-    func row(_ name: String, _ value: (RunFolder) -> String) -> Row { Row(name: name, cells: runs.map { value($0.run) }) }
+    func row(_ name: String, _ value: (RunFolder) -> String) -> Row {
+      Row(name: name, cells: runs.map { value($0.run) })
+    }
     func rate(_ run: RunFolder, _ phase: String) -> String {
       let rates = run.steps.filter { $0.phase == phase }.compactMap(\.samples_per_s).sorted()
       return rates.isEmpty ? "" : String(format: "%.4g", rates[rates.count / 2])
     }
     func best(_ run: RunFolder) -> RunFolder.Line? {
-      run.epochs.filter { $0.split == "valid" }.max { ($0.accuracy ?? 0, -($0.loss ?? 0)) < ($1.accuracy ?? 0, -($1.loss ?? 0)) }
+      run.epochs.filter { $0.split == "valid" }.max {
+        ($0.accuracy ?? 0, -($0.loss ?? 0)) < ($1.accuracy ?? 0, -($1.loss ?? 0))
+      }
     }
     return ReportTable(
       heads: runs.map(\.name),
@@ -84,7 +92,9 @@ struct ReportTable {
     for (_, run) in runs {
       for (key, _) in run.settings where !keys.contains(key) { keys.append(key) }
     }
-    let values = runs.map { Dictionary($0.run.settings.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first }) }
+    let values = runs.map {
+      Dictionary($0.run.settings.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
     let rows = keys.map { key in Row(name: key, cells: values.map { $0[key] ?? "" }) }
       .filter { !onlyDiffering || Set($0.cells).count > 1 }
     return rows.isEmpty ? nil : ReportTable(heads: runs.map(\.name), rows: rows)
@@ -103,7 +113,8 @@ struct ReportTable {
     }
     rows.append(Row(name: "training ended with", cells: runs.map(\.run.lastWord) + methods.map { _ in "" }))
     for (key, name) in [
-      ("seconds", "evaluation, seconds"), ("images_per_s", "evaluation, images/s"), ("peak_memory_mib", "peak memory of a rank, MiB"),
+      ("seconds", "evaluation, seconds"), ("images_per_s", "evaluation, images/s"),
+      ("peak_memory_mib", "peak memory of a rank, MiB"),
       ("ranks", "evaluation, ranks"), ("threads", "evaluation, threads of a rank"),
     ] {
       rows.append(Row(name: name, cells: runs.map { _ in "" } + methods.map { $0.folder.cost[key] ?? "" }))

@@ -31,7 +31,9 @@ public struct RunFolder {
   public let lastWord: String
   public let evaluations: [EvaluationFolder]
 
-  public static func isPresent(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/metrics.jsonl") }
+  public static func isPresent(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(path)/metrics.jsonl")
+  }
 
   /// - Throws: `Failure` 66 or 65, naming the file.
   public init(_ path: String) throws {
@@ -88,7 +90,8 @@ public struct RunFolder {
     }
     let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
     var seen: Set<String> = []
-    return try ([path] + below(path) + below(parent)).filter { EvaluationFolder.isPresent($0) }.compactMap { candidate in
+    return try ([path] + below(path) + below(parent)).filter { EvaluationFolder.isPresent($0) }.compactMap {
+      candidate in
       guard seen.insert(URL(fileURLWithPath: candidate).standardizedFileURL.path).inserted else { return nil }
       guard let data = manager.contents(atPath: "\(candidate)/summary.json"),
         let summary = try? JSONSerialization.jsonObject(with: data) as? [String: Any],

@@ -240,7 +240,9 @@ public struct Configuration: Equatable, Sendable {
     }
     if Set(lora.blocks).count != lora.blocks.count { try refuse("lora.blocks", "each block once") }
     if Set(lora.targets).count != lora.targets.count { try refuse("lora.targets", "each map once") }
-    if !lora.blocks.isEmpty && lora.targets.isEmpty { try refuse("lora.targets", "at least one map, or no lora.blocks") }
+    if !lora.blocks.isEmpty && lora.targets.isEmpty {
+      try refuse("lora.targets", "at least one map, or no lora.blocks")
+    }
     if let crop = image.crop, crop.resize < image.size {
       try refuse("image.augment", "a resize of at least image.size (\(image.size)) pixels")
     }

@@ -93,7 +93,8 @@ public enum SettingValue: Equatable, Sendable {
 func format(_ value: Double) -> String { "\(value)" }
 
 private func quoted(_ text: String) -> String {
-  let isPlain = !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "_-./".contains($0) }
+  let isPlain =
+    !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "_-./".contains($0) }
     && text.first?.isLetter == true && !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
   if isPlain { return text }
   return "'" + text.replacingOccurrences(of: "'", with: "''") + "'"

@@ -18,7 +18,8 @@ public enum SettingTable {
       "data.segmentations", .text, .text("auto"),
       "folder of masks; auto: segmentations/ beside the images, if there; none: no masks", mayDiffer: true),
     SettingKey(
-      "data.skip_unreadable", .boolean, .boolean(false), "leave unreadable images out, and list them, instead of refusing"),
+      "data.skip_unreadable", .boolean, .boolean(false),
+      "leave unreadable images out, and list them, instead of refusing"),
 
     SettingKey("image.size", .integer(8..<4097), .integer(224), "S, the side of a view in pixels"),
     SettingKey(
@@ -26,7 +27,8 @@ public enum SettingTable {
       "training views; resize is the shorter side in pixels, by default round(S·256/224)"),
 
     SettingKey(
-      "encoder.weights", .text, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file", mayDiffer: true),
+      "encoder.weights", .text, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file",
+      mayDiffer: true),
     SettingKey("encoder.depth", .allOrInteger, .text("all"), "k, how many blocks are run"),
     SettingKey("encoder.heads", .optionalInteger(1..<1025), .null, "attention heads; null: width / 64"),
     SettingKey(
@@ -55,7 +57,8 @@ public enum SettingTable {
     SettingKey("attention.head", .choice(["abn", "minmax"]), .text("abn"), "how α is made of the class-wise maps"),
     SettingKey("attention.kernel", .integer(1..<4), .integer(3), "1 or 3, of head abn's C→1 convolution"),
     SettingKey("attention.dropout", .number(share), .number(0), "share of the map dropped while training"),
-    SettingKey("attention.padding", .choice(["zeros", "replicate"]), .text("zeros"), "of this branch's 3×3 convolutions"),
+    SettingKey(
+      "attention.padding", .choice(["zeros", "replicate"]), .text("zeros"), "of this branch's 3×3 convolutions"),
 
     SettingKey("perception.channels", .integers(1..<65537), .integers([256, 128]), "of the stages"),
     SettingKey("perception.dropout", .number(share), .number(0), "before the classifier, while training"),
@@ -66,33 +69,46 @@ public enum SettingTable {
     SettingKey("training.lanes", .integer(1..<4097), .integer(4), "units of parallel work in a batch; a power of two"),
     SettingKey("training.aea", .boolean, .boolean(true), "alternating epochs; false is ablation (iii)"),
     SettingKey("training.aea_start", .choice(["alpha", "ones"]), .text("alpha"), "phase of epoch 1"),
-    SettingKey("training.lambda", .number(0...1e6), .number(0.06666667), "λ, the weight of the attention branch's loss"),
+    SettingKey(
+      "training.lambda", .number(0...1e6), .number(0.06666667), "λ, the weight of the attention branch's loss"),
     SettingKey("training.lr", .number(1e-12...1e3), .number(5e-5), "learning rate"),
     SettingKey("training.weight_decay", .number(0...1e3), .number(1e-4), "of tensors with two or more dimensions"),
     SettingKey("training.schedule", .schedule, .poly(0.9), "of the learning rate, over global steps"),
     SettingKey("training.clip", .number(0...1e9), .number(0.01), "largest norm of the gradient; 0 is off"),
-    SettingKey("training.patience", .integer(positive), .integer(10), "validations without a better one before stopping"),
-    SettingKey("training.select", .choice(["accuracy", "iou"]), .text("accuracy"), "what the best checkpoint is best at"),
+    SettingKey(
+      "training.patience", .integer(positive), .integer(10), "validations without a better one before stopping"),
+    SettingKey(
+      "training.select", .choice(["accuracy", "iou"]), .text("accuracy"), "what the best checkpoint is best at"),
     SettingKey("training.max_skipped", .integer(positive), .integer(10), "refused updates in a row before giving up"),
     SettingKey(
       "training.inject_nan_at_step", .optionalInteger(positive), .null, "makes a step's gradient NaN: a seam for tests"),
 
     SettingKey("cache.dir", .optionalText, .null, "folder of the feature cache; null trains live", mayDiffer: true),
     SettingKey("cache.views", .integer(1..<65537), .integer(4), "V, cached views of a training image", mayDiffer: true),
-    SettingKey("cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features", mayDiffer: true),
     SettingKey(
-      "cache.layers", .choice(["all", "tail"]), .text("all"), "tail: h⁽ᵐ⁻¹⁾ alone, and the fused layers are computed", mayDiffer: true),
+      "cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features", mayDiffer: true),
+    SettingKey(
+      "cache.layers", .choice(["all", "tail"]), .text("all"), "tail: h⁽ᵐ⁻¹⁾ alone, and the fused layers are computed",
+      mayDiffer: true),
 
     SettingKey("checkpoint.every_minutes", .number(0...1e6), .number(10), "0: only by epochs", mayDiffer: true),
     SettingKey("checkpoint.every_epochs", .integer(0..<Int.max), .integer(1), "0: only by minutes", mayDiffer: true),
-    SettingKey("checkpoint.keep", .integer(positive), .integer(3), "recent checkpoints; the best is kept beside", mayDiffer: true),
+    SettingKey(
+      "checkpoint.keep", .integer(positive), .integer(3), "recent checkpoints; the best is kept beside", mayDiffer: true
+    ),
 
-    SettingKey("evaluation.protocol", .choice(["standard", "lab"]), .text("standard"), "lab: the authors' earlier one", mayDiffer: true),
-    SettingKey("evaluation.iou_rule", .choice(["half", "mean_std", "valid"]), .text("valid"), "the table's primary rule", mayDiffer: true),
     SettingKey(
-      "evaluation.steps", .integer(0..<65537), .integer(224), "of insertion and deletion; 0 leaves them out", mayDiffer: true),
+      "evaluation.protocol", .choice(["standard", "lab"]), .text("standard"), "lab: the authors' earlier one",
+      mayDiffer: true),
     SettingKey(
-      "evaluation.substrate", .choice(["zero", "mean", "blur"]), .text("zero"), "what stands for absent pixels", mayDiffer: true),
+      "evaluation.iou_rule", .choice(["half", "mean_std", "valid"]), .text("valid"), "the table's primary rule",
+      mayDiffer: true),
+    SettingKey(
+      "evaluation.steps", .integer(0..<65537), .integer(224), "of insertion and deletion; 0 leaves them out",
+      mayDiffer: true),
+    SettingKey(
+      "evaluation.substrate", .choice(["zero", "mean", "blur"]), .text("zero"), "what stands for absent pixels",
+      mayDiffer: true),
     SettingKey(
       "evaluation.target", .choice(["true_class", "predicted"]), .text("true_class"),
       "whose probability insertion and deletion follow", mayDiffer: true),
@@ -109,7 +125,8 @@ public enum SettingTable {
     ]
     for key in keys {
       lines.append(
-        "| `\(key.path)`\(key.mayDiffer ? " *" : "") | \(key.kind.expectation) | `\(key.standard.yaml)` | \(key.meaning) |")
+        "| `\(key.path)`\(key.mayDiffer ? " *" : "") | \(key.kind.expectation) | `\(key.standard.yaml)` | \(key.meaning) |"
+      )
     }
     return lines.joined(separator: "\n") + "\n"
   }

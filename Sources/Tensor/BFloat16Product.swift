@@ -45,10 +45,12 @@ public struct BFloat16Shape: Hashable, Sendable {
       func has(_ set: dnnl_cpu_isa_t) -> Bool { instructions & set.rawValue == set.rawValue }
       guard has(dnnl_cpu_isa_avx512_core) else {
         throw Failure.unavailable(
-          "encoder.precision is bfloat16, which \(library) cannot compute on this processor: it needs AVX-512; use float32")
+          "encoder.precision is bfloat16, which \(library) cannot compute on this processor: it needs AVX-512; use float32"
+        )
       }
       let isEmulated = !has(dnnl_cpu_isa_avx512_core_bf16)
-      let name = isEmulated ? "bfloat16 emulated on AVX-512" : has(dnnl_cpu_isa_avx512_core_amx) ? "AMX" : "AVX-512 BF16"
+      let name =
+        isEmulated ? "bfloat16 emulated on AVX-512" : has(dnnl_cpu_isa_avx512_core_amx) ? "AMX" : "AVX-512 BF16"
       return BFloat16Support(description: "\(library) (\(name))", isEmulated: isEmulated)
     }
   }
@@ -154,7 +156,8 @@ public struct BFloat16Shape: Hashable, Sendable {
           primitive,
           [
             (ALA_DNNL_SOURCE, source, rounded), (ALA_DNNL_WEIGHT, weight, UnsafeMutableRawPointer(mutating: packed)),
-            (ALA_DNNL_BIAS, bias, UnsafeMutableRawPointer(mutating: b)), (ALA_DNNL_TARGET, target, UnsafeMutableRawPointer(y)),
+            (ALA_DNNL_BIAS, bias, UnsafeMutableRawPointer(mutating: b)),
+            (ALA_DNNL_TARGET, target, UnsafeMutableRawPointer(y)),
             (ALA_DNNL_SCRATCHPAD, scratchpad, workspace.scratchpad(bytes: scratchpadBytes)),
           ])
       } catch {

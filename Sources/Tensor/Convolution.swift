@@ -45,7 +45,8 @@ public func gatherTriples(
 }
 
 /// The gradient of `gatherTriples` without factors: dx [g·g, C] is overwritten.
-public func gatherTriplesBackward(_ dx: Floats, _ dTriples: ConstFloats, grid g: Int, channels C: Int, padding: Padding) {
+public func gatherTriplesBackward(_ dx: Floats, _ dTriples: ConstFloats, grid g: Int, channels C: Int, padding: Padding)
+{
   profiled(.gather) {
     clear(dx, g * g * C)
     for row in -1...g {

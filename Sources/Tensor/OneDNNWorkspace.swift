@@ -42,7 +42,9 @@
 
     /// The calling thread's.
     static var current: OneDNNWorkspace {
-      if let known = pthread_getspecific(key) { return Unmanaged<OneDNNWorkspace>.fromOpaque(known).takeUnretainedValue() }
+      if let known = pthread_getspecific(key) {
+        return Unmanaged<OneDNNWorkspace>.fromOpaque(known).takeUnretainedValue()
+      }
       let made = OneDNNWorkspace()
       pthread_setspecific(key, Unmanaged.passRetained(made).toOpaque())
       return made
@@ -95,7 +97,8 @@
   func check(_ status: dnnl_status_t) throws {
     guard status != dnnl_success else { return }
     throw Failure.unavailable(
-      "encoder.precision is bfloat16, and oneDNN refused a product of the encoder's (status \(status.rawValue)); use float32")
+      "encoder.precision is bfloat16, and oneDNN refused a product of the encoder's (status \(status.rawValue)); use float32"
+    )
   }
 
   func present<Object>(_ object: Object?) throws -> Object {

@@ -2,7 +2,8 @@
 
 /// y [h·h, C] = the maxima of 2×2 cells of x [g·g, C], h = ⌊g/2⌋. `winners` [h·h, C] keeps each maximum's place
 /// (0…3; the first in row-major order among equals).
-public func maxPool(_ y: Floats, winners: UnsafeMutablePointer<UInt8>?, _ x: ConstFloats, grid g: Int, channels C: Int) {
+public func maxPool(_ y: Floats, winners: UnsafeMutablePointer<UInt8>?, _ x: ConstFloats, grid g: Int, channels C: Int)
+{
   profiled(.pooling) {
     let h = g / 2
     for row in 0..<h {

@@ -186,7 +186,9 @@ public struct ProfileReport: Codable, Sendable {
     for part in parts where part.seconds > 0 {
       let inKernels = part.kernels.values.reduce(0, +)
       lines.append(
-        row(part.name, [percent(part.seconds)] + kinds.map { percent(part.kernels[$0] ?? 0) } + [percent(part.seconds - inKernels)]))
+        row(
+          part.name,
+          [percent(part.seconds)] + kinds.map { percent(part.kernels[$0] ?? 0) } + [percent(part.seconds - inKernels)]))
     }
     let busy = parts.reduce(0) { $0 + $1.seconds }
     lines.append(row("idle, and the rest", [percent(whole - busy)]))

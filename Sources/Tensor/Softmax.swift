@@ -52,7 +52,9 @@ public func softmaxRows(_ x: Floats, logSums: Floats?, rows: Int, columns: Int, 
 }
 
 /// The gradient of `softmaxRows`, in place: `scores` become the probabilities p again, dp becomes p·(dp − Σ p·dp).
-public func softmaxRowsBackward(_ dp: Floats, _ scores: Floats, logSums: ConstFloats, rows: Int, columns: Int, stride: Int) {
+public func softmaxRowsBackward(
+  _ dp: Floats, _ scores: Floats, logSums: ConstFloats, rows: Int, columns: Int, stride: Int
+) {
   profiled(.softmax) {
     precondition(stride % vectorWidth == 0 && stride >= columns)
     let mask = lastColumns(columns)

@@ -32,12 +32,14 @@ public final class EventFile {
   public func write(
     scalars: [(tag: String, value: Double)], step: Int, time: Double = Date().timeIntervalSince1970
   ) throws {
-    try append(step, time, scalars.map { tag, value in
-      var entry = Ala_Tensorboard_Summary.Value()
-      entry.tag = tag
-      entry.simpleValue = Float(value)
-      return entry
-    })
+    try append(
+      step, time,
+      scalars.map { tag, value in
+        var entry = Ala_Tensorboard_Summary.Value()
+        entry.tag = tag
+        entry.simpleValue = Float(value)
+        return entry
+      })
   }
 
   /// Appends pictures of one step.
@@ -47,15 +49,17 @@ public final class EventFile {
     pictures: [(tag: String, png: [UInt8], width: Int, height: Int)], step: Int,
     time: Double = Date().timeIntervalSince1970
   ) throws {
-    try append(step, time, pictures.map { tag, png, width, height in
-      var entry = Ala_Tensorboard_Summary.Value()
-      entry.tag = tag
-      entry.image.height = Int32(height)
-      entry.image.width = Int32(width)
-      entry.image.colorspace = 3
-      entry.image.encodedImageString = Data(png)
-      return entry
-    })
+    try append(
+      step, time,
+      pictures.map { tag, png, width, height in
+        var entry = Ala_Tensorboard_Summary.Value()
+        entry.tag = tag
+        entry.image.height = Int32(height)
+        entry.image.width = Int32(width)
+        entry.image.colorspace = 3
+        entry.image.encodedImageString = Data(png)
+        return entry
+      })
   }
 
   private func append(_ step: Int, _ time: Double, _ values: [Ala_Tensorboard_Summary.Value]) throws {

@@ -152,7 +152,8 @@ public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
     }
     let problems = cache.verify(wanted, rank: cluster.rank, world: cluster.size)
     if let first = problems.first {
-      throw Failure.badData("\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first)")
+      throw Failure.badData(
+        "\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first)")
     }
   }
   log.info("\(folder): all \(wanted.count) rows are sound")

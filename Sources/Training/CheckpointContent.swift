@@ -16,10 +16,11 @@ import Tensor
 public func modelTensors(_ store: ParameterStore) -> [NamedTensor] {
   store.parameters.map {
     NamedTensor(name: $0.name, shape: $0.shape, values: store.fileValues(of: $0, in: store.values))
-  } + store.statistics.map {
-    NamedTensor(
-      name: $0.name, shape: [$0.count], values: Array(UnsafeBufferPointer(start: $0.values, count: $0.count)))
   }
+    + store.statistics.map {
+      NamedTensor(
+        name: $0.name, shape: [$0.count], values: Array(UnsafeBufferPointer(start: $0.values, count: $0.count)))
+    }
 }
 
 /// A checkpoint of the tensors, their moments and counts.

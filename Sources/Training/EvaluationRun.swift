@@ -60,9 +60,12 @@ func checkClasses(_ stored: HDF5Attribute?, _ experiment: Experiment, path: Stri
   guard case .text(let json)? = stored, let theirs = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8))
   else { return }
   let own = experiment.dataset.classes
-  guard let place = (0..<max(own.count, theirs.count)).first(where: { place in
-    place >= own.count || place >= theirs.count || own[place].id != theirs[place].id || own[place].name != theirs[place].name
-  }) else { return }
+  guard
+    let place = (0..<max(own.count, theirs.count)).first(where: { place in
+      place >= own.count || place >= theirs.count || own[place].id != theirs[place].id
+        || own[place].name != theirs[place].name
+    })
+  else { return }
   let theirName = place < theirs.count ? "\(theirs[place].id) \(theirs[place].name)" : "absent"
   let ownName = place < own.count ? "\(own[place].id) \(own[place].name)" : "absent"
   throw Failure.badConfiguration(
@@ -147,7 +150,8 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   var threshold: Int?
   if !split.valid.isEmpty, records.contains(where: { $0.iouCurve != nil }) {
     let isWhole = request.split == "valid" && subset.isEmpty
-    let valid = isWhole
+    let valid =
+      isWhole
       ? outcomes : try pass.run(split.valid, .masks(settings), log: log, doing: "validation", signals: signals)
     threshold = EvaluationSummary.bestThreshold(valid.map(\.record))
   }
@@ -200,7 +204,8 @@ private func identity(_ experiment: Experiment, _ context: EvaluationContext) ->
 /// Names what is left out or odd: never averaged in silence.
 private func warn(_ records: [ImageRecord], _ summary: EvaluationSummary, _ log: RunLog) {
   let named = 10
-  let problems = records.compactMap(\.maskProblem)
+  let problems =
+    records.compactMap(\.maskProblem)
     + records.filter { !$0.isFinite }.map { "image \($0.imageID): its map or a probability is not finite" }
   for problem in problems.prefix(named) { log.warning(problem) }
   if problems.count > named { log.warning("… and \(problems.count - named) more") }

@@ -26,7 +26,9 @@ public struct Explanation: Sendable {
 
   /// The map at the image's own size, bilinear with half-pixel centres; nil where the model saw nothing.
   public func mapAtSource() -> [Float?] {
-    let (across, down) = (taps(image.width, geometry.scaledWidth, geometry.cropX), taps(image.height, geometry.scaledHeight, geometry.cropY))
+    let (across, down) = (
+      taps(image.width, geometry.scaledWidth, geometry.cropX), taps(image.height, geometry.scaledHeight, geometry.cropY)
+    )
     var result = [Float?](repeating: nil, count: image.width * image.height)
     for (y, vertical) in down.enumerated() {
       guard let vertical else { continue }

@@ -25,7 +25,9 @@ public func listImages(_ arguments: [String]) throws -> [String] {
       guard let text = try? String(contentsOfFile: argument, encoding: .utf8) else {
         throw Failure.badData("\(argument): is not a list of paths in UTF-8")
       }
-      let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+      let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter {
+        !$0.isEmpty
+      }
       guard !lines.isEmpty else { throw Failure.badData("\(argument): names no image") }
       result += lines
     } else {
@@ -49,7 +51,9 @@ public func writeExplanations(
   var csv = "image,file,predicted,probability\n"
   for (explanation, name) in done {
     guard let best = explanation.likeliest(1).first else { continue }
-    csv += [explanation.path, name, classNames[best], "\(explanation.probabilities[best])"].map(csvCell).joined(separator: ",") + "\n"
+    csv +=
+      [explanation.path, name, classNames[best], "\(explanation.probabilities[best])"].map(csvCell).joined(
+        separator: ",") + "\n"
   }
   try writeAtomically(csv, to: "\(folder)/predictions.csv")
   guard let grid = done.first?.explanation.grid else { return }
@@ -64,7 +68,8 @@ public func writeExplanations(
     let names = try JSONEncoder().encode(done.map(\.explanation.path))
     let classes = try JSONEncoder().encode(classNames)
     try file.write([
-      ("images", .text(String(decoding: names, as: UTF8.self))), ("classes", .text(String(decoding: classes, as: UTF8.self))),
+      ("images", .text(String(decoding: names, as: UTF8.self))),
+      ("classes", .text(String(decoding: classes, as: UTF8.self))),
     ])
     try file.close()
   } catch {

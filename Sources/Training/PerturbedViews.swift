@@ -20,7 +20,9 @@ struct PerturbedViews: @unchecked Sendable {
   /// - Parameters:
   ///   - patches: the view's, normalised; copied.
   ///   - pixels: the view [S, S, 3], of which a blurred substrate is made.
-  init(_ encoder: ImageEncoder, patches: ConstFloats, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate) {
+  init(
+    _ encoder: ImageEncoder, patches: ConstFloats, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate
+  ) {
     self.encoder = encoder
     self.plan = plan
     let count = encoder.patchCount * encoder.patchValues

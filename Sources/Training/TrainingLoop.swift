@@ -117,7 +117,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       pass.begin(batch: ids.count)
       let failure = Profile.of(.data) { reader.load(ids, view: view, into: pass) }
       let dataWait = Date().timeIntervalSince(stepStart)
-      let isDue = cluster.isRoot && configuration.checkpoint.everyMinutes > 0
+      let isDue =
+        cluster.isRoot && configuration.checkpoint.everyMinutes > 0
         && Date().timeIntervalSince(lastCheckpoint) > configuration.checkpoint.everyMinutes * 60
       let call = Profile.of(.ranks) {
         cluster.maximum((failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isDue ? 1 : 0))
@@ -127,7 +128,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         try save(isBest: false)
         throw cluster.agreed(
           .interrupted(
-            "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again"))
+            "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again"
+          ))
       }
       if call == 1 { try save(isBest: false) }
 
@@ -172,7 +174,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
         let last = folder.steps().first.map { folder.file(step: $0) } ?? "none"
         throw cluster.agreed(
           .internalError(
-            "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)"))
+            "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)"
+          ))
       }
       if isStopping() && state.batchInEpoch < stepsPerEpoch {
         try save(isBest: false)
@@ -223,7 +226,8 @@ private func describe(_ experiment: Experiment, _ source: SampleSource, _ log: R
   log.info(
     "encoder \(encoder.spelling.rawValue): width \(encoder.width), \(encoder.depth) of \(encoder.availableDepth) blocks, "
       + "patch \(encoder.patch), grid \(encoder.grid) x \(encoder.grid), activation \(encoder.activation.rawValue)"
-      + (encoder.fileGrid == encoder.grid ? "" : ", positions resampled from \(encoder.fileGrid) x \(encoder.fileGrid)"))
+      + (encoder.fileGrid == encoder.grid ? "" : ", positions resampled from \(encoder.fileGrid) x \(encoder.fileGrid)")
+  )
   log.info(
     "trained parameters: \(model.trainedCount(.alpha)) in alpha epochs, \(model.trainedCount(.ones)) in ones epochs")
   log.info(
@@ -268,7 +272,8 @@ private func begin(
       state = try TrainingState(json: checkpoint.text("progress") ?? "", path: path)
       log.info("resuming from \(path): epoch \(state.epoch), step \(state.step)")
       if let file = options.initialWeights {
-        log.warning("--init \(file) has no effect: a run goes on; --resume never would start it anew from these weights")
+        log.warning(
+          "--init \(file) has no effect: a run goes on; --resume never would start it anew from these weights")
       }
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
@@ -296,7 +301,8 @@ private func checkFits(
   let differences = experiment.configuration.differences(from: stored)
   if !differences.isEmpty {
     let list = differences.map { "\($0.key) is \($0.own), the run has \($0.other)" }.joined(separator: "; ")
-    let offer = differences.contains { $0.key == "training.epochs" }
+    let offer =
+      differences.contains { $0.key == "training.epochs" }
       ? " (to train longer, start another run with --init \(path))" : ""
     throw Failure.badConfiguration("\(path): cannot be resumed under settings that change the result: \(list)\(offer)")
   }
@@ -314,7 +320,9 @@ private func checkFits(
   }
   guard let fingerprint = checkpoint.text("fingerprint") else { return }
   for (key, value) in experiment.productKernels where !fingerprint.contains("\"\(key)\":\"\(value)\"") {
-    log.warning("\(path): was written with another \(key.replacing("_", with: " ")) than \(value): bits may differ from one run to the other")
+    log.warning(
+      "\(path): was written with another \(key.replacing("_", with: " ")) than \(value): bits may differ from one run to the other"
+    )
   }
 }
 

@@ -39,7 +39,8 @@ func validate(
     log.info(
       String(format: "epoch %d: validation accuracy %.4f, loss %.4f", state.epoch, result.accuracy, result.loss)
         + (result.iou.map { String(format: ", IoU %.4f", $0) } ?? "")
-        + (isBest ? " (best)" : "") + (state.isStoppedEarly ? "; no better one for \(state.validationsWithoutBetter): stopping" : ""))
+        + (isBest ? " (best)" : "")
+        + (state.isStoppedEarly ? "; no better one for \(state.validationsWithoutBetter): stopping" : ""))
   }
   return isBest
 }

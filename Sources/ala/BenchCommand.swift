@@ -42,10 +42,12 @@ struct BenchCommand: ClusterCommand {
     if dtype != .float32 {
       guard case .model(let work) = work, !work.startsFromCache else {
         throw ValidationError(
-          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-odd, live-even, perturb)")
+          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-odd, live-even, perturb)"
+        )
       }
     }
-    for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)] where value < 1 {
+    for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)]
+    where value < 1 {
       throw ValidationError("--\(name) is \(value); expected a number from 1")
     }
   }
@@ -63,7 +65,8 @@ struct BenchCommand: ClusterCommand {
           format: "%@: %.2f samples/s (%d ranks x %d threads, batch %d), peak %d MiB a rank\n", result.work,
           result.samplesPerSecond, result.world, result.threads, result.batch, result.peakRSS)
           + String(
-            format: "products by %@: %.1f GFLOP a sample; these alone reach %.0f GFLOP/s on their shapes; share of that roof %.2f\n",
+            format:
+              "products by %@: %.1f GFLOP a sample; these alone reach %.0f GFLOP/s on their shapes; share of that roof %.2f\n",
             result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof)
           + "BLAS \(BLASKernel.choice.description)" + (result.profile.map { "\n\($0.table)" } ?? ""))
     case .cacheRead:
@@ -71,7 +74,8 @@ struct BenchCommand: ClusterCommand {
       try show(
         result, on: cluster,
         String(
-          format: "cache-read: %.0f rows/s, %.0f MiB/s, every row checked; read(2) and CRC-32 of the same bytes: %.0f MiB/s; share of that roof %.2f",
+          format:
+            "cache-read: %.0f rows/s, %.0f MiB/s, every row checked; read(2) and CRC-32 of the same bytes: %.0f MiB/s; share of that roof %.2f",
           result.rowsPerSecond, result.mibPerSecond, result.plainMiBPerSecond, result.roof))
     case .checkpoint:
       let result = try benchmarkCheckpoint(repeats: repeats, cluster: cluster, below: folder)

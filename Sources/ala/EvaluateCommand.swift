@@ -12,7 +12,9 @@ struct EvaluateCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
     abstract: "Accuracy, IoU with masks, localisation by boxes, insertion, deletion, and the map of each image.",
-    discussion: "Example: mpirun -np 2 ala evaluate --config configs/quickstart.yaml --checkpoint runs/quickstart/run --out runs/quickstart/test")
+    discussion:
+      "Example: mpirun -np 2 ala evaluate --config configs/quickstart.yaml --checkpoint runs/quickstart/run --out runs/quickstart/test"
+  )
 
   @OptionGroup var settings: SettingsOptions
 

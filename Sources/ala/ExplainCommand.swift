@@ -25,7 +25,9 @@ struct ExplainCommand: ClusterCommand {
   @Option(help: "The folder to write to.")
   var out: String
 
-  @Option(help: ArgumentHelp("Where the contour lies: mean_std, or a share of the map's range from 0 to 1.", valueName: "mean_std|SHARE"))
+  @Option(
+    help: ArgumentHelp(
+      "Where the contour lies: mean_std, or a share of the map's range from 0 to 1.", valueName: "mean_std|SHARE"))
   var threshold = "mean_std"
 
   @Option(help: "How many of the likeliest classes to name.")
@@ -86,7 +88,9 @@ struct ExplainCommand: ClusterCommand {
     } else {
       level = meanStdThreshold(values)
     }
-    let classes = explanation.likeliest(top).map { (name: classNames[$0], probability: Double(explanation.probabilities[$0])) }
+    let classes = explanation.likeliest(top).map {
+      (name: classNames[$0], probability: Double(explanation.probabilities[$0]))
+    }
     let figure = ExplanationFigure(
       image: explanation.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
       classes: classes)

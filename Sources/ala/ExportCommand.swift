@@ -16,7 +16,8 @@ struct ExportCommand: ClusterCommand {
   @Option(help: "The safetensors file to write.")
   var out: String
 
-  @Flag(name: .customLong("merge-lora"), help: "Write the encoder instead, in its own spelling, with LoRA's updates added.")
+  @Flag(
+    name: .customLong("merge-lora"), help: "Write the encoder instead, in its own spelling, with LoRA's updates added.")
   var mergeLoRA = false
 
   func run(on cluster: Cluster) throws {

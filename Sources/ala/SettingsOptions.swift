@@ -9,7 +9,9 @@ struct SettingsOptions: ParsableArguments {
   @Option(name: .long, help: "The settings, a YAML file.")
   var config: String?
 
-  @Option(name: .long, help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
+  @Option(
+    name: .long,
+    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
   var set: [String] = []
 
   @Option(name: .long, help: "Threads of each process (run.threads).")

@@ -13,7 +13,10 @@ struct TrainCommand: ClusterCommand {
   @Option(help: ArgumentHelp("auto goes on with the newest sound checkpoint.", valueName: "auto|never|FILE"))
   var resume = "auto"
 
-  @Option(name: .customLong("init"), help: ArgumentHelp("Start from the weights of a checkpoint, of an HDF5 file with /model, or of an export.", valueName: "FILE"))
+  @Option(
+    name: .customLong("init"),
+    help: ArgumentHelp(
+      "Start from the weights of a checkpoint, of an HDF5 file with /model, or of an export.", valueName: "FILE"))
   var initial: String?
 
   @Option(help: "Stop with a checkpoint after this many updates of this call.")

@@ -53,9 +53,10 @@ private func makeModel(seed: UInt64) throws -> LatticeModel {
 
 private func startValues(_ model: LatticeModel) -> [String: [Double]] {
   let store = model.parameters
-  return Dictionary(uniqueKeysWithValues: store.parameters.map { parameter in
-    (parameter.name, store.fileValues(of: parameter, in: store.values).map { Double($0) })
-  })
+  return Dictionary(
+    uniqueKeysWithValues: store.parameters.map { parameter in
+      (parameter.name, store.fileValues(of: parameter, in: store.values).map { Double($0) })
+    })
 }
 
 @Test func everyTensorStartsFromItsDistribution() throws {
@@ -70,9 +71,11 @@ private func startValues(_ model: LatticeModel) -> [String: [Double]] {
     }
     // Kolmogorov and Smirnov's distance; 2/√n is passed by chance once in 1,500 tensors.
     let n = Double(sample.count)
-    let distance = sample.enumerated().map { index, x in
-      max(abs(distribution.cumulative(x) - Double(index) / n), abs(distribution.cumulative(x) - Double(index + 1) / n))
-    }.max() ?? 1
+    let distance =
+      sample.enumerated().map { index, x in
+        max(
+          abs(distribution.cumulative(x) - Double(index) / n), abs(distribution.cumulative(x) - Double(index + 1) / n))
+      }.max() ?? 1
     #expect(distance < 2 / n.squareRoot(), "\(parameter.name): \(distance) of \(sample.count)")
   }
 }

@@ -56,7 +56,9 @@ private struct Setup {
       store.set(parameter, fromFile: try fixture.floats("init/\(parameter.name)"))
     }
     for statistic in store.statistics {
-      for (index, value) in try fixture.floats("init/\(statistic.name)").enumerated() { statistic.values[index] = value }
+      for (index, value) in try fixture.floats("init/\(statistic.name)").enumerated() {
+        statistic.values[index] = value
+      }
     }
     let count = store.parameters.count + store.statistics.count
     #expect(fixture.names(below: "init/").count == count, "names of trained tensors")
@@ -106,7 +108,9 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   let (T, D, N) = (model.encoder.tokens, model.encoder.width, model.encoder.patchCount)
   let (C, d) = (model.options.classes, model.options.side.width)
   let kept = Set(model.frozenFusedLayers + [model.encoder.firstLoRABlock - 1])
-    .union(model.encoder.firstLoRABlock <= model.encoder.depth ? Array(model.encoder.firstLoRABlock...model.encoder.depth) : [])
+    .union(
+      model.encoder.firstLoRABlock <= model.encoder.depth
+        ? Array(model.encoder.firstLoRABlock...model.encoder.depth) : [])
   func slice(_ name: String, _ sample: Int, _ count: Int) throws -> [Double] {
     Array(try fixture.doubles(name)[(sample * count)..<((sample + 1) * count)])
   }
@@ -121,7 +125,9 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     }
     for layer in 1...model.options.side.layers {
       let expected = try slice("alpha/forward/side_input.\(layer)", sample, N * d)
-      expect("input of each SBN layer", of: "\(layer)", difference(values(inference.sideLayerInput(layer), N * d), expected), below: 1e-4)
+      expect(
+        "input of each SBN layer", of: "\(layer)", difference(values(inference.sideLayerInput(layer), N * d), expected),
+        below: 1e-4)
     }
     let side = try slice("alpha/forward/h_sbn", sample, N * d)
     expect("h_SBN", difference(values(inference.hSBN, N * d), side), below: 1e-4)
@@ -131,8 +137,11 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     expect("F", difference(values(inference.F, N * C), F), below: 1e-4)
     expect("alpha", difference(values(inference.alpha, N), try slice("evaluation/alpha", sample, N)), below: 1e-4)
     expect(
-      "logits of AB", difference(values(inference.attentionLogits, C), try slice("evaluation/logits_ab", sample, C)), below: 1e-4)
-    expect("logits of PB", difference(values(inference.logits, C), try slice("evaluation/logits_pb", sample, C)), below: 1e-4)
+      "logits of AB", difference(values(inference.attentionLogits, C), try slice("evaluation/logits_ab", sample, C)),
+      below: 1e-4)
+    expect(
+      "logits of PB", difference(values(inference.logits, C), try slice("evaluation/logits_pb", sample, C)), below: 1e-4
+    )
   }
 }
 
@@ -174,13 +183,16 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   )
   for epoch in 1...losses.count {
     let phase = Phase.of(
-      epoch: epoch, alternating: s["aea"] as? Bool ?? true, start: Phase(rawValue: s["aea_start"] as? String ?? "") ?? .alpha)
+      epoch: epoch, alternating: s["aea"] as? Bool ?? true,
+      start: Phase(rawValue: s["aea_start"] as? String ?? "") ?? .alpha)
     try setup.load(pass)
     let outcome = pass.run(phase, seed: 0, step: epoch)
     let norm = optimizer.gradientNorm(setup.model.trainedRange(phase))
     expect(
-      "losses of four epochs", of: "\(epoch)", abs(outcome.loss - losses[epoch - 1]) / max(1, abs(losses[epoch - 1])), below: 1e-5)
-    expect("gradient norms of four epochs", of: "\(epoch)", abs(norm - norms[epoch - 1]) / norms[epoch - 1], below: 1e-4)
+      "losses of four epochs", of: "\(epoch)", abs(outcome.loss - losses[epoch - 1]) / max(1, abs(losses[epoch - 1])),
+      below: 1e-5)
+    expect(
+      "gradient norms of four epochs", of: "\(epoch)", abs(norm - norms[epoch - 1]) / norms[epoch - 1], below: 1e-4)
     let rate = number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), number("power"))
     #expect(abs(rate - rates[epoch - 1]) < 1e-12)
     optimizer.step(setup.model.trainedRange(phase), learningRate: rate, norm: norm)
@@ -209,7 +221,8 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   for statistic in store.statistics {
     let expected = try setup.fixture.doubles("trained/\(statistic.name)")
     expect(
-      "running statistics after four epochs", of: statistic.name, difference(values(statistic.values, statistic.count), expected),
+      "running statistics after four epochs", of: statistic.name,
+      difference(values(statistic.values, statistic.count), expected),
       below: 1e-4)
   }
 }
@@ -228,7 +241,9 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   func step(_ phase: Phase, _ number: Int) throws {
     try setup.load(pass)
     _ = pass.run(phase, seed: 0, step: number)
-    optimizer.step(setup.model.trainedRange(phase), learningRate: 1e-2, norm: optimizer.gradientNorm(setup.model.trainedRange(phase)))
+    optimizer.step(
+      setup.model.trainedRange(phase), learningRate: 1e-2, norm: optimizer.gradientNorm(setup.model.trainedRange(phase))
+    )
     pass.commitStatistics(phase)
   }
   try step(.alpha, 1)

@@ -38,7 +38,11 @@ private struct Trained: Sendable {
   func evaluate(
     to out: String, ranks: Int = 1, _ arguments: [String] = [], whileRunning: ((Int32) -> Void)? = nil
   ) throws -> ProcessResult {
-    let all = ["evaluate", "--config", "\(root)/c.yaml", "--checkpoint", "\(root)/run", "--out", "\(root)/\(out)", "--threads", "1"]
+    let all =
+      [
+        "evaluate", "--config", "\(root)/c.yaml", "--checkpoint", "\(root)/run", "--out", "\(root)/\(out)", "--threads",
+        "1",
+      ]
       + arguments
     return ranks == 1
       ? try run(program, all, whileRunning: whileRunning)
@@ -117,17 +121,21 @@ private struct Trained: Sendable {
   }.map { "\(masks)/\(($0 as NSString).deletingPathExtension).png" }
   try FileManager.default.removeItem(atPath: paths[0])
   func black(_ width: Int, _ height: Int) throws -> Data {
-    Data(try encodePNG(RGBImage(width: width, height: height, pixels: [UInt8](repeating: 0, count: width * height * 3))))
+    Data(
+      try encodePNG(RGBImage(width: width, height: height, pixels: [UInt8](repeating: 0, count: width * height * 3))))
   }
   let size = try imageSize(path: paths[1])
   try black(size.width, size.height).write(to: URL(fileURLWithPath: paths[1]))
   try black(size.width + 1, size.height).write(to: URL(fileURLWithPath: paths[2]))
-  let result = try trained.evaluate(to: "masks-out", ranks: 2, ["--set", "data.segmentations=\(masks)", "--set", "evaluation.steps=0"])
+  let result = try trained.evaluate(
+    to: "masks-out", ranks: 2, ["--set", "data.segmentations=\(masks)", "--set", "evaluation.steps=0"])
   #expect(result.code == 0, "\(result.errors)")
   for path in paths.dropFirst() { #expect(result.errors.contains(path), "\(path)") }
   let summary = try trained.summary("masks-out")
   let counts = summary["counts"] as? [String: Int] ?? [:]
-  #expect(counts["with_mask"] == 34 && counts["mask_absent"] == 1 && counts["mask_empty"] == 1 && counts["mask_wrong_size"] == 1)
+  #expect(
+    counts["with_mask"] == 34 && counts["mask_absent"] == 1 && counts["mask_empty"] == 1
+      && counts["mask_wrong_size"] == 1)
   #expect(summary["insertion"] is NSNull)
 
   let none = try trained.evaluate(to: "no-masks", ["--set", "data.segmentations=none", "--set", "evaluation.steps=0"])
@@ -142,7 +150,8 @@ private struct Trained: Sendable {
   #expect(try run(program, ["synth", "--out", "\(root)/data"]).code == 0)
   let settings = [
     "--config", "\(repositoryRoot)/configs/quickstart.yaml", "--set", "data.root=\(root)/data", "--set",
-    "encoder.weights=\(root)/data/encoder.safetensors", "--set", "run.dir=\(root)/run", "--set", "cache.dir=null", "--set",
+    "encoder.weights=\(root)/data/encoder.safetensors", "--set", "run.dir=\(root)/run", "--set", "cache.dir=null",
+    "--set",
     "evaluation.steps=0", "--threads", "1",
   ]
   #expect(try mpirun(ranks: 2, program, ["train"] + settings).code == 0)

@@ -8,7 +8,9 @@ import Testing
 @Test func explainTakesFilesFoldersAndListsAndNamesWhatItCannotRead() throws {
   let folder = try TemporaryFolder()
   let (root, program) = (folder.path, builtProgram("ala"))
-  #expect(try run(program, ["synth", "--out", "\(root)/data", "--classes", "3", "--images-per-class", "8", "--size", "32"]).code == 0)
+  #expect(
+    try run(program, ["synth", "--out", "\(root)/data", "--classes", "3", "--images-per-class", "8", "--size", "32"])
+      .code == 0)
   try """
   run: {dir: \(root)/run}
   data: {root: \(root)/data}
@@ -25,7 +27,8 @@ import Testing
   let first = "\(root)/pictures/001.Synthetic_001/Synthetic_001_0001.png"
   try "\(first)\n\n".write(toFile: "\(root)/list.txt", atomically: true, encoding: .utf8)
   let checkpoint = ["--checkpoint", "\(root)/run", "--out", "\(root)/out"]
-  let result = try run(program, ["explain", "\(root)/pictures/002.Synthetic_002", "\(root)/list.txt", first] + checkpoint)
+  let result = try run(
+    program, ["explain", "\(root)/pictures/002.Synthetic_002", "\(root)/list.txt", first] + checkpoint)
   #expect(result.code == 0 && result.output.contains("10 images explained"), "\(result.errors)")
   #expect(result.output.contains("Synthetic_001") && result.output.contains("%"))
   for name in ["Synthetic_001_0001", "Synthetic_001_0001-2", "Synthetic_002_0008"] {

@@ -9,7 +9,8 @@ import Testing
   try RandomEncoder.write(to: "\(folder.path)/vit-b16.safetensors")
   #expect(
     try run(
-      program, ["synth", "--out", "\(folder.path)/data", "--classes", "200", "--images-per-class", "2", "--size", "224"]
+      program,
+      ["synth", "--out", "\(folder.path)/data", "--classes", "200", "--images-per-class", "2", "--size", "224"]
     ).code == 0)
   // Five batches of eight an epoch: forty training images of two hundred classes.
   let images = try String(contentsOfFile: "\(folder.path)/data/images.txt", encoding: .utf8).split(separator: "\n")
@@ -32,7 +33,9 @@ import Testing
   #expect(steps.allSatisfy { ($0["loss"] as? Double)?.isFinite == true })
   for phase in ["alpha", "ones"] {
     let rates = steps.filter { $0["phase"] as? String == phase }.compactMap { $0["samples_per_s"] as? Double }.sorted()
-    print("ViT-B/16, 224 pixels, 200 classes, 2 ranks x 1 thread, live, phase \(phase): \(rates[rates.count / 2]) samples/s")
+    print(
+      "ViT-B/16, 224 pixels, 200 classes, 2 ranks x 1 thread, live, phase \(phase): \(rates[rates.count / 2]) samples/s"
+    )
   }
   print(result.errors.split(separator: "\n").last { $0.contains("peak memory") } ?? "")
   // The paper's sizes: reference.md 12.

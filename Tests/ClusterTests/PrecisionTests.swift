@@ -29,7 +29,9 @@ private let inBFloat16 = ["--set", "encoder.precision=bfloat16"]
     #expect(try bench.ala("train", run: "live", live).code == 0)
     #expect(try bench.ala("cache", run: "cached").code == 0)
     let stale = try bench.ala("train", run: "stale", inBFloat16 + ["--stop-after-steps", "1"])
-    #expect(stale.code == 0 && stale.errors.contains("\"precision\":\"bfloat16\"") && stale.errors.contains("; live"), "\(stale.errors)")
+    #expect(
+      stale.code == 0 && stale.errors.contains("\"precision\":\"bfloat16\"") && stale.errors.contains("; live"),
+      "\(stale.errors)")
     #expect(try bench.ala("cache", ranks: 2, run: "cached", inBFloat16).code == 0)
     let cached = try bench.ala("train", run: "cached", inBFloat16)
     #expect(cached.code == 0 && cached.errors.contains("from the cache"), "\(cached.errors)")
@@ -45,7 +47,10 @@ private let inBFloat16 = ["--set", "encoder.precision=bfloat16"]
 
   @Test(.enabled(if: isAvailable)) func aProcessorWithoutTheInstructionsIsToldSo() throws {
     let bench = try TrainingBench(lanes: 4)
-    let arguments = ["train", "--config", "\(bench.folder.path)/c.yaml", "--stop-after-steps", "1", "--set", "run.dir=\(bench.folder.path)/run"]
+    let arguments = [
+      "train", "--config", "\(bench.folder.path)/c.yaml", "--stop-after-steps", "1", "--set",
+      "run.dir=\(bench.folder.path)/run",
+    ]
     let emulated = try run(bench.program, arguments + inBFloat16, environment: ["DNNL_MAX_CPU_ISA": "AVX512_CORE"])
     #expect(emulated.code == 0 && emulated.errors.contains("has no bfloat16 instructions"), "\(emulated.errors)")
     let refused = try run(bench.program, arguments + inBFloat16, environment: ["DNNL_MAX_CPU_ISA": "AVX2"])

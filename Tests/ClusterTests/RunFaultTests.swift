@@ -26,7 +26,8 @@ private struct FaultyRun {
     """.write(toFile: "\(folder.path)/c.yaml", atomically: true, encoding: .utf8)
   }
 
-  func train(ranks: Int = 1, _ arguments: [String] = [], whileRunning: ((Int32) -> Void)? = nil) throws -> ProcessResult {
+  func train(ranks: Int = 1, _ arguments: [String] = [], whileRunning: ((Int32) -> Void)? = nil) throws -> ProcessResult
+  {
     let all = ["train", "--config", "\(folder.path)/c.yaml"] + arguments
     return try mpirun(ranks: ranks, program, all, whileRunning: whileRunning)
   }
@@ -48,7 +49,9 @@ private struct FaultyRun {
     ["-c", "trap '' XFSZ; ulimit -f 200; exec \(bench.program) train --config \(bench.folder.path)/c.yaml"])
   #expect(limited.code == 73, "\(limited.code) \(limited.errors)")
   let lines = limited.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error:") }
-  #expect(lines.count == 1 && lines.first?.hasSuffix("step-000000008.h5: its end cannot be written: File too large") == true && !limited.errors.contains("crashed"))
+  #expect(
+    lines.count == 1 && lines.first?.hasSuffix("step-000000008.h5: its end cannot be written: File too large") == true
+      && !limited.errors.contains("crashed"))
   let names = try FileManager.default.contentsOfDirectory(atPath: "\(bench.folder.path)/run/checkpoints")
   #expect(Set(names) == ["step-000000004.h5", "last.h5", "best.h5"])
   #expect(try bench.train().code == 0)

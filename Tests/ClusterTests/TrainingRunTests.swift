@@ -35,7 +35,11 @@ struct TrainingBench {
     _ command: String, ranks: Int = 1, run name: String, threads: Int = 1, _ arguments: [String] = [],
     whileRunning: ((Int32) -> Void)? = nil
   ) throws -> ProcessResult {
-    let all = [command, "--config", "\(folder.path)/c.yaml", "--set", "run.dir=\(folder.path)/\(name)", "--threads", "\(threads)"]
+    let all =
+      [
+        command, "--config", "\(folder.path)/c.yaml", "--set", "run.dir=\(folder.path)/\(name)", "--threads",
+        "\(threads)",
+      ]
       + arguments
     return ranks == 1
       ? try TestSupport.run(program, all, whileRunning: whileRunning)
@@ -97,7 +101,9 @@ struct TrainingBench {
   let trained = try bench.ala("train", ranks: 2, run: "cached")
   #expect(trained.code == 0 && trained.errors.contains("from the cache"), "\(trained.errors)")
   #expect(try bench.digest("live") == bench.digest("cached"))
-  #expect(try bench.ala("train", run: "tail", ["--set", "cache.dir=\(bench.folder.path)/tail", "--set", "cache.layers=tail"]).code == 0)
+  #expect(
+    try bench.ala("train", run: "tail", ["--set", "cache.dir=\(bench.folder.path)/tail", "--set", "cache.layers=tail"])
+      .code == 0)
   #expect(try bench.digest("tail") == bench.digest("live"))
 }
 
@@ -186,7 +192,8 @@ struct TrainingBench {
   #expect(refused.code == 78 && refused.errors.contains("training.lr"), "\(refused.errors)")
   let longer = try bench.ala("train", run: "r", ["--set", "training.epochs=9"])
   #expect(longer.code == 78 && longer.errors.contains("--init"))
-  let anew = try bench.ala("train", run: "r", ["--set", "training.lr=0.5", "--resume", "never", "--stop-after-steps", "1"])
+  let anew = try bench.ala(
+    "train", run: "r", ["--set", "training.lr=0.5", "--resume", "never", "--stop-after-steps", "1"])
   #expect(anew.code == 0 && anew.errors.contains("starts anew"))
   #expect(try bench.checkpoint("r").integer("step") == 1)
 }
@@ -207,7 +214,8 @@ struct TrainingBench {
   let root = bench.folder.path
   #expect(try bench.ala("train", run: "first", ["--stop-after-steps", "3"]).code == 0)
   let export = try run(
-    bench.program, ["export", "--checkpoint", "\(root)/first/checkpoints/last.h5", "--out", "\(root)/adapter.safetensors"])
+    bench.program,
+    ["export", "--checkpoint", "\(root)/first/checkpoints/last.h5", "--out", "\(root)/adapter.safetensors"])
   #expect(export.code == 0, "\(export.errors)")
   for (name, source) in [("hdf5", "first/checkpoints/last.h5"), ("safetensors", "adapter.safetensors")] {
     let result = try bench.ala("train", run: name, ["--init", "\(root)/\(source)", "--stop-after-steps", "1"])
@@ -230,7 +238,8 @@ struct TrainingBench {
   let root = bench.folder.path
   #expect(try bench.ala("train", run: "first", ["--stop-after-steps", "1"]).code == 0)
   let export = try run(
-    bench.program, ["export", "--checkpoint", "\(root)/first/checkpoints/last.h5", "--out", "\(root)/adapter.safetensors"])
+    bench.program,
+    ["export", "--checkpoint", "\(root)/first/checkpoints/last.h5", "--out", "\(root)/adapter.safetensors"])
   #expect(export.code == 0, "\(export.errors)")
   // The same tensors, other bytes.
   let encoder = try SafetensorsFile(path: "\(root)/data/encoder.safetensors")
@@ -238,7 +247,8 @@ struct TrainingBench {
     let bytes = encoder.bytes(of: tensor)
     return (
       name: tensor.name, shape: tensor.shape,
-      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) })
+      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    )
   }
   try writeSafetensors(tensors, metadata: ["made": "anew"], to: "\(root)/other.safetensors")
   let other = ["--set", "encoder.weights=\(root)/other.safetensors"]
@@ -255,10 +265,12 @@ struct TrainingBench {
     let bytes = adapter.bytes(of: tensor)
     return (
       name: tensor.name, shape: tensor.shape,
-      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) })
+      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    )
   }
   try writeSafetensors(plain, to: "\(root)/plain.safetensors")
-  let taken = try bench.ala("train", run: "taken", ["--init", "\(root)/plain.safetensors", "--stop-after-steps", "1"] + other)
+  let taken = try bench.ala(
+    "train", run: "taken", ["--init", "\(root)/plain.safetensors", "--stop-after-steps", "1"] + other)
   #expect(taken.code == 0, "\(taken.errors)")
   // A variance cannot be negative.
   let negative = plain.map { tensor in
@@ -298,7 +310,8 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
   #expect(try bench.ala("train", run: "intact", dtype).code == 0)
   #expect(try bench.ala("train", run: "damaged", dtype + ["--stop-after-steps", "1"]).code == 0)
   // A row of two epochs, and one of every validation.
-  let split = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: "\(root)/damaged/split.json")))
+  let split = try JSONSerialization.jsonObject(
+    with: Data(contentsOf: URL(fileURLWithPath: "\(root)/damaged/split.json")))
   let train = try #require((split as? [String: [Int]])?["train"]?.last)
   let valid = try #require((split as? [String: [Int]])?["valid"]?.first)
   let shard = "\(root)/cache/shard-00000-of-00001.h5"
@@ -357,7 +370,9 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
   func refusal(_ code: Int32, _ word: String, _ arguments: [String]) throws {
     let result = try bench.ala("train", ranks: ranks, run: "bad\(code)", arguments)
     let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error:") || $0.contains("Fatal") }
-    #expect(result.code == code && result.errors.contains(word) && lines.count == 1, "\(word): \(result.code) \(result.errors)")
+    #expect(
+      result.code == code && result.errors.contains(word) && lines.count == 1,
+      "\(word): \(result.code) \(result.errors)")
   }
   try refusal(78, "training.lr", ["--set", "training.lrr=1"])
   try refusal(66, "nowhere.safetensors", ["--set", "encoder.weights=nowhere.safetensors"])
@@ -374,7 +389,9 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
   try damaged.write(to: URL(fileURLWithPath: victim))
   try refusal(65, "Synthetic_002_0003.png", [])
   try image.write(to: URL(fileURLWithPath: victim))
-  let usage = ranks == 1
-    ? try run(bench.program, ["train", "--nonsense"]) : try mpirun(ranks: ranks, bench.program, ["train", "--nonsense"])
+  let usage =
+    ranks == 1
+    ? try run(bench.program, ["train", "--nonsense"])
+    : try mpirun(ranks: ranks, bench.program, ["train", "--nonsense"])
   #expect(usage.code == 64 && usage.errors.contains("nonsense"))
 }

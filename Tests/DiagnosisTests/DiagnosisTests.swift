@@ -48,7 +48,8 @@ import Testing
   #expect(share == 0.5 && checkRows(share).verdict == .note && checkRows(share).text.contains("50.0%"))
 }
 
-private let modern = Processor(cpuinfo: "model name\t: A: B\nflags\t\t: avx avx2 fma f16c bmi2 avx512f avx512dq avx512bw avx512vl avx512cd\n")
+private let modern = Processor(
+  cpuinfo: "model name\t: A: B\nflags\t\t: avx avx2 fma f16c bmi2 avx512f avx512dq avx512bw avx512vl avx512cd\n")
 private let plain = Processor(cpuinfo: "flags : avx avx2 fma f16c bmi2")
 private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
 
@@ -75,7 +76,8 @@ private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
   let ignored = choice("SkylakeX", ["OPENBLAS_CORETYPE": "Foo"])
   #expect(!ignored.isForced && ignored.description.contains("OPENBLAS_CORETYPE=Foo is no kernel"))
   #expect(choice("Prescott", [:]).better == "SkylakeX" && choice("Prescott", [:], plain).better == "Haswell")
-  #expect(choice("Prescott", ["OPENBLAS_CORETYPE": "Prescott"]).better == nil && choice("Prescott", [:], old).better == nil)
+  #expect(
+    choice("Prescott", ["OPENBLAS_CORETYPE": "Prescott"]).better == nil && choice("Prescott", [:], old).better == nil)
   let own = choice("SkylakeX", ["OPENBLAS_CORETYPE": "SkylakeX", BLASChoice.ownChoice: "1"])
   #expect(!own.isForced && own.better == nil && own.description.contains("named by ala"))
   #expect(choice("SkylakeX", ["OPENBLAS_CORETYPE": "SkylakeX"], plain).isTooNew && !forced.isTooNew)
@@ -86,12 +88,21 @@ private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
   #expect(checkBLAS(native, rate: { 100 }, unforced: { nil }).verdict == .ok)
   #expect(checkBLAS(ignored, rate: { 100 }, unforced: { nil }).verdict == .note)
   let impossible = choice("SkylakeX", ["OPENBLAS_CORETYPE": "SkylakeX"], plain)
-  #expect(checkBLAS(impossible, rate: { Issue.record("a product would end the process"); return 0 }, unforced: { nil }).verdict == .problem)
+  #expect(
+    checkBLAS(
+      impossible,
+      rate: {
+        Issue.record("a product would end the process"); return 0
+      }, unforced: { nil }
+    ).verdict == .problem)
 }
 
 @Test func threadsAreHeldAgainstTheProcessorsOfTheHost() {
-  func check(_ threads: [Int], _ processors: Int, online: Int? = nil, quota: Double? = nil, launched: Bool = true) -> Finding {
-    checkThreads(threads: threads, processors: processors, online: online ?? processors, quota: quota, isLaunched: launched)
+  func check(_ threads: [Int], _ processors: Int, online: Int? = nil, quota: Double? = nil, launched: Bool = true)
+    -> Finding
+  {
+    checkThreads(
+      threads: threads, processors: processors, online: online ?? processors, quota: quota, isLaunched: launched)
   }
   #expect(check([2], 2, launched: false).verdict == .ok && check([1, 1], 2).verdict == .ok)
   #expect(check([1, 1, 1], 2).text.contains("take turns"))
@@ -136,9 +147,9 @@ private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
 
 // MARK: The built program
 
-
 private func doctor(_ ranks: Int, _ arguments: [String], kernel: String? = nil) throws -> ProcessResult {
-  let unset = ["-u", "OPENBLAS_CORETYPE", "-u", "OPENBLAS_L2_SIZE"] + (kernel.map { ["OPENBLAS_CORETYPE=\($0)"] } ?? [])
+  let unset =
+    ["-u", "OPENBLAS_CORETYPE", "-u", "OPENBLAS_L2_SIZE"] + (kernel.map { ["OPENBLAS_CORETYPE=\($0)"] } ?? [])
   let command = unset + [builtProgram("ala"), "doctor"] + arguments
   return ranks == 1 ? try run("/usr/bin/env", command) : try mpirun(ranks: ranks, "/usr/bin/env", command)
 }
@@ -148,7 +159,9 @@ private func doctor(_ ranks: Int, _ arguments: [String], kernel: String? = nil) 
   let result = try doctor(ranks, ["--dir", folder.path])
   #expect(result.code == 0, "\(result.output)\(result.errors)")
   let lines = result.output.split(separator: "\n")
-  for check in ["mpi", "hdf5", "processor", "blas", "products", "rows", "threads", "memory", "folder", "rename", "locks"] {
+  for check in [
+    "mpi", "hdf5", "processor", "blas", "products", "rows", "threads", "memory", "folder", "rename", "locks",
+  ] {
     #expect(lines.count { $0.split(separator: " ").dropFirst().first.map(String.init) == check } == 1, "\(check)")
   }
   #expect(lines.contains { $0.contains("sharing") } == (ranks > 1) && result.output.contains("\(ranks) rank"))
@@ -172,7 +185,9 @@ private func doctor(_ ranks: Int, _ arguments: [String], kernel: String? = nil) 
   for path in ["/proc", "/nowhere/at/all"] {
     let result = try doctor(ranks, ["--dir", path])
     #expect(result.code == 69, "\(result.code)")
-    #expect(result.errors.components(separatedBy: "ala: error:").count == 2 && result.errors.contains(path), "\(result.errors)")
+    #expect(
+      result.errors.components(separatedBy: "ala: error:").count == 2 && result.errors.contains(path),
+      "\(result.errors)")
     #expect(result.output.contains("problem  folder"))
   }
   #expect(try doctor(ranks, ["--dir", "/proc", "--json"]).output.contains("\"sound\":false"))

@@ -31,14 +31,16 @@
     let path = Fixture.path("\(library)-float32.safetensors")
     func encoder(_ precision: Precision) throws -> ImageEncoder {
       try ImageEncoder(
-        EncoderOptions(weights: path, imageSide: 32, heads: 2, loraBlocks: [], precision: precision), store: ParameterStore())
+        EncoderOptions(weights: path, imageSide: 32, heads: 2, loraBlocks: [], precision: precision),
+        store: ParameterStore())
     }
     let width = try encoder(.float32).width
     let (exact, reduced) = (output(try encoder(.float32)), output(try encoder(.bfloat16)))
     var smallest = 1.0
     for token in 0..<(exact.count / width) {
       let pairs = (0..<width).map { (Double(exact[token * width + $0]), Double(reduced[token * width + $0])) }
-      let cosine = pairs.reduce(0) { $0 + $1.0 * $1.1 }
+      let cosine =
+        pairs.reduce(0) { $0 + $1.0 * $1.1 }
         / (pairs.reduce(0) { $0 + $1.0 * $1.0 } * pairs.reduce(0) { $0 + $1.1 * $1.1 }).squareRoot()
       smallest = min(smallest, cosine)
     }

@@ -36,12 +36,13 @@ func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String
     }
     let h = Buffer(encoder.tokens * encoder.width)
     encoder.embed(h.base, patches: patches.base)
-    return [Array(UnsafeBufferPointer(start: h.base, count: h.count))] + encoder.blocks.map { block in
-      let places = block.places(tokens: encoder.tokens, keeping: .nothing)
-      let (saved, scratch) = (Buffer(places.savedCount), Buffer(places.scratchCount))
-      block.forward(h.base, h.base, saved: saved.base, scratch: scratch.base, places)
-      return Array(UnsafeBufferPointer(start: h.base, count: h.count))
-    }
+    return [Array(UnsafeBufferPointer(start: h.base, count: h.count))]
+      + encoder.blocks.map { block in
+        let places = block.places(tokens: encoder.tokens, keeping: .nothing)
+        let (saved, scratch) = (Buffer(places.savedCount), Buffer(places.scratchCount))
+        block.forward(h.base, h.base, saved: saved.base, scratch: scratch.base, places)
+        return Array(UnsafeBufferPointer(start: h.base, count: h.count))
+      }
   }
   func expectStates(_ found: [[Float]], _ quantity: String) throws {
     for (layer, values) in found.enumerated() {
@@ -71,7 +72,8 @@ func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String
     let bytes = original.bytes(of: tensor)
     return (
       name: tensor.name, shape: tensor.shape,
-      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) })
+      values: (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    )
   }
   let numbers: [Int64] = [0, 1, 1 << 60]
   let others = [

@@ -23,7 +23,9 @@ private struct Case {
     size = object["size"] as? Int ?? 0
     heads = object["heads"] as? Int ?? 0
     depth = object["depth"] as? Int ?? 0
-    tensors = (object["tensors"] as? [[String: Any]] ?? []).map { ($0["name"] as? String ?? "", $0["shape"] as? [Int] ?? []) }
+    tensors = (object["tensors"] as? [[String: Any]] ?? []).map {
+      ($0["name"] as? String ?? "", $0["shape"] as? [Int] ?? [])
+    }
   }
 
   /// Runs the encoder on sin(0.1·k), k over [3, size, size], and hands each h⁽ⁱ⁾ [1 + N, D] to `body`.
@@ -79,13 +81,15 @@ private func writeCountedWeights(_ tensors: [(name: String, shape: [Int])], to p
   let entries = tensors.map { tensor in
     let bytes = tensor.shape.reduce(4, *)
     defer { offset += bytes }
-    return "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\"data_offsets\":[\(offset),\(offset + bytes)]}"
+    return
+      "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\"data_offsets\":[\(offset),\(offset + bytes)]}"
   }
   var header = "{" + entries.joined(separator: ",") + "}"
   while header.utf8.count % 8 != 0 { header += " " }
   _ = FileManager.default.createFile(atPath: path, contents: nil)
   let file = try #require(FileHandle(forWritingAtPath: path))
-  try file.write(contentsOf: withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8))
+  try file.write(
+    contentsOf: withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8))
   for (index, tensor) in tensors.enumerated() {
     let count = tensor.shape.reduce(1, *)
     let isVector = tensor.shape.count == 1

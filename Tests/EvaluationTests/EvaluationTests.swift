@@ -106,7 +106,9 @@ import Testing
   map[10 * side + 10] = 1
   // The smoothed peak of a single pixel is 1/2π at its centre; mean + sd of the map is 0.05.
   var mask = [Bool](repeating: false, count: side * side)
-  for (y, x) in [(10, 10), (9, 10), (11, 10), (10, 9), (10, 11), (9, 9), (9, 11), (11, 9), (11, 11)] { mask[y * side + x] = true }
+  for (y, x) in [(10, 10), (9, 10), (11, 10), (10, 9), (10, 11), (9, 9), (9, 11), (11, 9), (11, 11)] {
+    mask[y * side + x] = true
+  }
   #expect(labIntersectionOverUnion(map, side: side, mask) == 1)
   #expect(intersectionOverUnion(map, above: meanStdThreshold(map), mask) == 1.0 / 9)
 }

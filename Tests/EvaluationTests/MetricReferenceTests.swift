@@ -7,7 +7,9 @@ import Testing
 
 private func number(_ name: String, _ fixture: Fixture) throws -> Double { try fixture.doubles(name)[0] }
 
-private func expect(_ quantity: String, _ detail: String, _ found: [Double], _ expected: [Double], limit: Double = 1e-12) {
+private func expect(
+  _ quantity: String, _ detail: String, _ found: [Double], _ expected: [Double], limit: Double = 1e-12
+) {
   let error = found.count == expected.count ? zip(found, expected).map { abs($0 - $1) }.max() ?? 0 : .infinity
   noteDifference(quantity, reference: "NumPy, SciPy", unit: "absolute", error, limit: limit)
   #expect(error <= limit, "\(quantity), \(detail)")

@@ -29,7 +29,8 @@ private let cases: [Case] = {
 private func expectPillows(_ found: [UInt8], _ expected: [UInt8], _ quantity: String) {
   let differences = zip(found, expected).map { abs(Int($0) - Int($1)) }
   let unequal = Double(differences.count { $0 != 0 }) / Double(differences.count)
-  noteDifference("pixels: \(quantity)", reference: "Pillow", unit: "levels of 255", Double(differences.max() ?? 255), limit: 1)
+  noteDifference(
+    "pixels: \(quantity)", reference: "Pillow", unit: "levels of 255", Double(differences.max() ?? 255), limit: 1)
   noteDifference("pixels: \(quantity)", reference: "Pillow", unit: "share of unequal bytes", unequal, limit: 0.001)
   #expect(differences.max() ?? 255 <= 1)
   #expect(unequal <= 0.001)
@@ -42,10 +43,11 @@ func photographsAgreeWithPillowDecodedAsViewsAndResized() throws {
   let ids = try fixture.doubles("image_id").map { Int($0) }
   let root = "\(optionalData ?? "")/cub-10"
   let lines = try String(contentsOfFile: "\(root)/images.txt", encoding: .utf8).split(separator: "\n")
-  let paths = Dictionary(uniqueKeysWithValues: lines.map { line in
-    let words = line.split(separator: " ")
-    return (Int(words[0]) ?? 0, String(words[1]))
-  })
+  let paths = Dictionary(
+    uniqueKeysWithValues: lines.map { line in
+      let words = line.split(separator: " ")
+      return (Int(words[0]) ?? 0, String(words[1]))
+    })
   let definition = ViewDefinition(side: 224, augmentation: .none)
   var found: [String: [UInt8]] = [:]
   for id in ids {

@@ -25,7 +25,8 @@ private func random(_ count: Int, _ name: String) -> Buffer {
 
 @Test func roundingToBFloat16IsToTheNearestAndTiesGoToEven() {
   var values: [Float] = [
-    0, -0.0, 1, -1, 1 + 0x1p-8, 1 + 3 * 0x1p-8, -1 - 0x1p-8, (1 + 0x1p-8).nextUp, (1 + 0x1p-8).nextDown, 0x1p-126, 0x1p-130,
+    0, -0.0, 1, -1, 1 + 0x1p-8, 1 + 3 * 0x1p-8, -1 - 0x1p-8, (1 + 0x1p-8).nextUp, (1 + 0x1p-8).nextDown, 0x1p-126,
+    0x1p-130,
     .leastNonzeroMagnitude, 3.3e38, -3.3e38,
   ]
   let noise = random(1000, "rounding")
@@ -34,7 +35,9 @@ private func random(_ count: Int, _ name: String) -> Buffer {
     var found = [UInt16](repeating: 0xABCD, count: count + 1)
     roundToBFloat16(&found, values, count)
     for index in 0..<count {
-      #expect(Float(bitPattern: UInt32(found[index]) << 16).bitPattern == nearest(values[index]).bitPattern, "\(values[index])")
+      #expect(
+        Float(bitPattern: UInt32(found[index]) << 16).bitPattern == nearest(values[index]).bitPattern,
+        "\(values[index])")
     }
     #expect(found[count] == 0xABCD, "\(count): written behind the end")
   }
@@ -81,7 +84,8 @@ private func random(_ count: Int, _ name: String) -> Buffer {
     arguments: [
       BFloat16Shape(rows: 1, outputs: 1, inputs: 1), BFloat16Shape(rows: 5, outputs: 37, inputs: 16),
       BFloat16Shape(rows: 17, outputs: 24, inputs: 53, strideY: 72), BFloat16Shape(rows: 50, outputs: 240, inputs: 240),
-      BFloat16Shape(rows: 197, outputs: 192, inputs: 192, strideY: 576), BFloat16Shape(rows: 197, outputs: 768, inputs: 192),
+      BFloat16Shape(rows: 197, outputs: 192, inputs: 192, strideY: 576),
+      BFloat16Shape(rows: 197, outputs: 768, inputs: 192),
       BFloat16Shape(rows: 197, outputs: 192, inputs: 768),
     ])
   func productsAreSumsOfRoundedOperandsToFloat32(shape: BFloat16Shape) throws {

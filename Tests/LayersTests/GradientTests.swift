@@ -72,7 +72,8 @@ private let tolerance = 2e-5
   #expect(difference(found[2], finiteDifferences(B, DY) { f(X, W, $0) }) < tolerance)
 }
 
-@Test(arguments: [(5, 2, 3), (17, 1, 8), (3, 3, 1), (16, 2, 4), (32, 1, 5)]) func attentionGradientsAgreeWithFiniteDifferences(
+@Test(arguments: [(5, 2, 3), (17, 1, 8), (3, 3, 1), (16, 2, 4), (32, 1, 5)])
+func attentionGradientsAgreeWithFiniteDifferences(
   shape: (Int, Int, Int)
 ) {
   let (T, heads, headWidth) = shape
@@ -288,7 +289,8 @@ private let tolerance = 2e-5
     difference(store.fileValues(of: norm.weight, in: store.gradients), finiteDifferences(W, DY) { f(X, $0, B) })
       < tolerance)
   #expect(
-    difference(store.fileValues(of: norm.bias, in: store.gradients), finiteDifferences(B, DY) { f(X, W, $0) }) < tolerance)
+    difference(store.fileValues(of: norm.bias, in: store.gradients), finiteDifferences(B, DY) { f(X, W, $0) })
+      < tolerance)
 }
 
 /// Statistics change with the update, not before it.

@@ -56,7 +56,9 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   let (y, dx, dw, db, mean, inverse, scratch) = (
     Buffer(x.count), Buffer(x.count), Buffer(37), Buffer(37), Buffer(5), Buffer(5), Buffer(37)
   )
-  layerNorm(y.base, x.base, weight: w.base, bias: b.base, eps: 1e-5, mean: mean.base, inverse: inverse.base, rows: 5, columns: 37)
+  layerNorm(
+    y.base, x.base, weight: w.base, bias: b.base, eps: 1e-5, mean: mean.base, inverse: inverse.base, rows: 5,
+    columns: 37)
   try expect(y, "layer_norm/y", f)
   layerNormBackward(
     dx.base, dWeight: dw.base, dBias: db.base, dy.base, x.base, weight: w.base, mean: mean.base, inverse: inverse.base,

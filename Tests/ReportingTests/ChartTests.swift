@@ -19,7 +19,8 @@ private func count(_ image: RGBImage, _ colour: Colour) -> Int {
 
 @Test func aLineIsDrawnAsPixelsAndAsSVG() throws {
   let blue = Chart.palette[0]
-  let canvas = try chart([Chart.Series("ALA", x: [0, 0.5, 1], y: [0.2, 0.6, 0.1], spread: [0.1, 0.1, 0.1], blue)]).canvas()
+  let canvas = try chart([Chart.Series("ALA", x: [0, 0.5, 1], y: [0.2, 0.6, 0.1], spread: [0.1, 0.1, 0.1], blue)])
+    .canvas()
   #expect(count(try canvas.pixels(scale: 1), blue) > 300)
   let svg = try canvas.svg()
   #expect(svg.contains("<svg") && svg.contains("</svg>") && !svg.contains("http://example"))
@@ -28,10 +29,12 @@ private func count(_ image: RGBImage, _ colour: Colour) -> Int {
   }
 }
 
-@Test(arguments: [
-  ([], []), ([1], [1]), ([0, 1, 2], [.nan, .nan, .nan]), ([0, 1, 2], [1, .infinity, 3]), ([0, 1], [5, 5]),
-  ([0, 1, 2, 3], [1e-12, 2e-12, 3e-12, 1e-12]), ([0, 1e9], [-1e300, 1e300]),
-] as [([Double], [Double])]) func aChartOfAwkwardValuesIsStillAChart(x: [Double], y: [Double]) throws {
+@Test(
+  arguments: [
+    ([], []), ([1], [1]), ([0, 1, 2], [.nan, .nan, .nan]), ([0, 1, 2], [1, .infinity, 3]), ([0, 1], [5, 5]),
+    ([0, 1, 2, 3], [1e-12, 2e-12, 3e-12, 1e-12]), ([0, 1e9], [-1e300, 1e300]),
+  ] as [([Double], [Double])]) func aChartOfAwkwardValuesIsStillAChart(x: [Double], y: [Double]) throws
+{
   let image = try chart([Chart.Series("odd", x: x, y: y, Chart.palette[1])]).canvas().pixels(scale: 1)
   #expect(image.width > 500 && image.height > 250)
 }

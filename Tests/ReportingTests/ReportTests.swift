@@ -12,12 +12,14 @@ private struct Folders {
 
   init(className: String = "Cardinal") throws {
     folder = try TemporaryFolder()
-    try write("run/metrics.jsonl", [
-      #"{"event":"step","epoch":1,"step":1,"phase":"alpha","loss":2.0,"loss_pb":1.9,"loss_ab":1.5,"lr":0.1,"grad_norm":1,"samples_per_s":10,"gradient_bytes":4,"other_bytes":4}"#,
-      #"{"event":"epoch","epoch":1,"phase":"alpha","split":"train","loss":2.0,"accuracy":0.5,"model_sha256":"aa"}"#,
-      #"{"event":"epoch","epoch":1,"phase":"alpha","split":"valid","accuracy":0.75,"loss":1.0,"iou":null}"#,
-      #"{"event":"step","epoch":2,"step":2,"phase":"ones","loss":1.0,"loss_pb":1.0,"loss_ab":null,"lr":0.1,"grad_norm":1,"samples_per_s":20,"gradient_bytes":4,"other_bytes":4}"#,
-    ].joined(separator: "\n") + "\n{\"event\":\"st")
+    try write(
+      "run/metrics.jsonl",
+      [
+        #"{"event":"step","epoch":1,"step":1,"phase":"alpha","loss":2.0,"loss_pb":1.9,"loss_ab":1.5,"lr":0.1,"grad_norm":1,"samples_per_s":10,"gradient_bytes":4,"other_bytes":4}"#,
+        #"{"event":"epoch","epoch":1,"phase":"alpha","split":"train","loss":2.0,"accuracy":0.5,"model_sha256":"aa"}"#,
+        #"{"event":"epoch","epoch":1,"phase":"alpha","split":"valid","accuracy":0.75,"loss":1.0,"iou":null}"#,
+        #"{"event":"step","epoch":2,"step":2,"phase":"ones","loss":1.0,"loss_pb":1.0,"loss_ab":null,"lr":0.1,"grad_norm":1,"samples_per_s":20,"gradient_bytes":4,"other_bytes":4}"#,
+      ].joined(separator: "\n") + "\n{\"event\":\"st")
     try write("run/config.yaml", "run:\n  dir: \"x\"\n  seed: 7\n")
     var context = EvaluationContext()
     context.modelSHA256 = "aa"

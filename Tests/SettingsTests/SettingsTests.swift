@@ -33,7 +33,9 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   try "training: {lr: 0.1, clip: 0.2, patience: 3, batch: 4}".write(toFile: path, atomically: true, encoding: .utf8)
   let c = try Configuration.load(
     file: path, flags: [("training.lr", "0.4")], sets: ["training.lr=0.3", "training.clip=0.3"],
-    environment: ["ALA_TRAINING__LR": "0.2", "ALA_TRAINING__CLIP": "0.25", "ALA_TRAINING__PATIENCE": "7", "ALA_THREADS": "3"])
+    environment: [
+      "ALA_TRAINING__LR": "0.2", "ALA_TRAINING__CLIP": "0.25", "ALA_TRAINING__PATIENCE": "7", "ALA_THREADS": "3",
+    ])
   #expect(c.training.lr == 0.4 && c.training.clip == 0.3 && c.training.patience == 7 && c.training.batch == 4)
   #expect(c.run.threads == 3)
 }
@@ -47,9 +49,12 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
 }
 
 @Test(arguments: [
-  "training: {epochs: 010}", "training: {epochs: 1.5}", "training: {aea: on}", "training: {lr: nan}", "training: {lr: -1}",
-  "training: {lanes: 3}", "attention: {head: abc}", "attention: {kernel: 2}", "lora: {blocks: 10}", "side: {fusion: [0, -1]}",
-  "image: {augment: {crop: centre}}", "encoder: {mean: [1, 2]}", "training: {lr: 1, lr: 2}", "training: [1]", "a: [", "- 1",
+  "training: {epochs: 010}", "training: {epochs: 1.5}", "training: {aea: on}", "training: {lr: nan}",
+  "training: {lr: -1}",
+  "training: {lanes: 3}", "attention: {head: abc}", "attention: {kernel: 2}", "lora: {blocks: 10}",
+  "side: {fusion: [0, -1]}",
+  "image: {augment: {crop: centre}}", "encoder: {mean: [1, 2]}", "training: {lr: 1, lr: 2}", "training: [1]", "a: [",
+  "- 1",
   "perception: {channels: []}", "side: {heads: 7}", "data: {classes: []}", "training: {schedule: {poly: x}}",
 ]) func whatCannotBeReadIsRefusedWithItsKey(yaml: String) {
   let failure = refusal(yaml)
@@ -57,7 +62,8 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
 }
 
 @Test func wordsAreReadByTheKeysType() throws {
-  let c = try load("run: {dir: on}\ndata: {classes: [010, yes]}\nside: {fusion: san}\ncache: {dir: null}\nimage: {augment: none}")
+  let c = try load(
+    "run: {dir: on}\ndata: {classes: [010, yes]}\nside: {fusion: san}\ncache: {dir: null}\nimage: {augment: none}")
   #expect(c.run.dir == "on" && c.data.classes == ["010", "yes"] && c.side.fusion == [0, 3, 6, 9])
   #expect(c.cache.dir == nil && c.image.crop == nil)
 }
@@ -77,7 +83,8 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
     try text.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
   }
   try write("base.yaml", "training: {lr: 0.1, clip: 0.2}\nside: {fusion: [0, 1]}\nimage: {augment: {flip: 0.1}}")
-  try write("over.yaml", "extends: base.yaml\ntraining: {lr: 0.3}\nside: {fusion: [2]}\nimage: {augment: {resize: 300}}")
+  try write(
+    "over.yaml", "extends: base.yaml\ntraining: {lr: 0.3}\nside: {fusion: [2]}\nimage: {augment: {resize: 300}}")
   let c = try Configuration.load(file: "\(folder.path)/over.yaml")
   #expect(c.training.lr == 0.3 && c.training.clip == 0.2 && c.side.fusion == [2])
   #expect(c.image.crop?.resize == 300 && c.image.crop?.flip == 0.1)
@@ -90,7 +97,8 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
 }
 
 @Test func theResolvedSettingsReadBackAsTheSame() throws {
-  let c = try load("run: {dir: 'a b: c'}\nside: {fusion: []}\nencoder: {mean: [0.1, 0.2, 0.3]}\ntraining: {schedule: constant}")
+  let c = try load(
+    "run: {dir: 'a b: c'}\nside: {fusion: []}\nencoder: {mean: [0.1, 0.2, 0.3]}\ntraining: {schedule: constant}")
   #expect(try Configuration(resolvedYAML: c.resolvedYAML, place: "test") == c)
 }
 

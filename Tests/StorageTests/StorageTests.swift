@@ -126,11 +126,15 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: cache.rowBytes, alignment: 64)
   defer { payload.deallocate() }
   try cache.read(key, into: payload)
-  var (first, second, tail) = ([Float](repeating: 0, count: 12), [Float](repeating: 0, count: 12), [Float](repeating: 0, count: 15))
+  var (first, second, tail) = (
+    [Float](repeating: 0, count: 12), [Float](repeating: 0, count: 12), [Float](repeating: 0, count: 15)
+  )
   first.withUnsafeMutableBufferPointer { a in
     second.withUnsafeMutableBufferPointer { b in
       tail.withUnsafeMutableBufferPointer { t in
-        guard let base = payload.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let t = t.baseAddress else { return }
+        guard let base = payload.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let t = t.baseAddress else {
+          return
+        }
         cache.unpack(base, layers: [a, b], tail: t)
       }
     }
@@ -161,7 +165,9 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   #expect(try cache.open(wanting: rows) == .complete)
   for key in rows {
     let value = try read(cache, key)
-    #expect(value.pixel == UInt8(key.imageID) && value.layer == Float(key.imageID * 10 + key.view) && value.tail == value.layer)
+    #expect(
+      value.pixel == UInt8(key.imageID) && value.layer == Float(key.imageID * 10 + key.view)
+        && value.tail == value.layer)
   }
   try cache.writeIndex(rows)
   #expect(cache.verify(rows, rank: 0, world: 1).isEmpty)

@@ -5,10 +5,12 @@ import TestSupport
 import Testing
 
 /// RFC 3720, appendix B.4.
-@Test(arguments: [
-  ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
-  (Array(0..<32), 0x46DD_794E), (Array("123456789".utf8), 0xE306_9283), ([], 0),
-] as [([UInt8], UInt32)]) func crc32cHasItsPublishedValues(bytes: [UInt8], expected: UInt32) {
+@Test(
+  arguments: [
+    ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+    (Array(0..<32), 0x46DD_794E), (Array("123456789".utf8), 0xE306_9283), ([], 0),
+  ] as [([UInt8], UInt32)]) func crc32cHasItsPublishedValues(bytes: [UInt8], expected: UInt32)
+{
   #expect(crc32c(bytes) == expected)
 }
 
@@ -21,5 +23,6 @@ import Testing
   try file.write(pictures: [("maps/12", Array(0..<200), 3, 2)], step: 300, time: 1.5e9 + 1)
   let name = (file.path as NSString).lastPathComponent
   #expect(name.hasPrefix("events.out.tfevents.1500000000."))
-  #expect(FileManager.default.contents(atPath: file.path) == FileManager.default.contents(atPath: Fixture.path("events.bin")))
+  #expect(
+    FileManager.default.contents(atPath: file.path) == FileManager.default.contents(atPath: Fixture.path("events.bin")))
 }

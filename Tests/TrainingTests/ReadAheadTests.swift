@@ -17,7 +17,8 @@ private func experiment(_ folder: TemporaryFolder, _ sets: [String] = []) throws
     file: nil,
     sets: [
       "data.root=\(data)", "encoder.weights=\(data)/encoder.safetensors", "image.size=32", "lora.blocks=[3]",
-      "side.width=24", "side.heads=3", "side.layers=2", "side.fusion=[0, 2]", "perception.channels=[8, 8]", "run.threads=2",
+      "side.width=24", "side.heads=3", "side.layers=2", "side.fusion=[0, 2]", "perception.channels=[8, 8]",
+      "run.threads=2",
       "run.dir=\(folder.path)/run", "cache.dir=null", "training.batch=4", "training.epochs=3",
     ] + sets)
   return try Experiment(configuration, cluster: try Cluster(), training: false)
