@@ -126,7 +126,7 @@ let package = Package(
     tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("TrainingTests", ["Training", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
   ],
   swiftLanguageModes: [.v6]
 )
