@@ -74,25 +74,48 @@ let package = Package(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
+    module("Metrics", ["Randomness", "Images"]),
+    module(
+      "Experiments",
+      [
+        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    module(
+      "Caching",
+      [
+        "Failures", "Files", "Tensor", "AttentionLattice", "Cluster", "Storage", "Images", "Dataset", "Experiments",
+      ]),
+    module(
+      "Explaining",
+      [
+        "Failures", "Files", "Randomness", "Tensor", "Encoder", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
+      ]),
+    module(
+      "Evaluation",
+      [
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice",
+        "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
+      ]),
     module(
       "Training",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Evaluation", "Reporting", "TensorBoard", "Machine",
-        .product(name: "Logging", package: "swift-log"),
+        "Failures", "Files", "Machine", "Tensor", "Layers", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
-    module("Evaluation", ["Failures", "Randomness", "Images"]),
     module(
       "Reporting",
       [
-        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Evaluation", "CCairo",
+        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Dataset", "Training",
+        "Storage", "Dataset", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -101,8 +124,8 @@ let package = Package(
       name: "ala",
       dependencies: [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Training", "Evaluation", "Reporting", "Benchmark",
-        "Machine", "Diagnosis",
+        "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
+        "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: processor),
@@ -115,17 +138,18 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
-      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Training"], hasFixtures: true
+      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Experiments", "Training"],
+      hasFixtures: true
     ),
     tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
-    tests("ReportingTests", ["Reporting", "Evaluation", "Images", "Failures"]),
-    tests("EvaluationTests", ["Evaluation", "Images"], hasFixtures: true),
+    tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
+    tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
-    tests("TrainingTests", ["Training", "Cluster", "Dataset", "Settings", "Failures"]),
+    tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,9 +1,11 @@
+import Experiments
 import AttentionLattice
 import Cluster
 import Encoder
 import Failures
 import Foundation
 import Layers
+import Machine
 import Randomness
 import Tensor
 import Training
@@ -116,7 +118,7 @@ public func benchmark(
     best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(steps))
   }
   let profile = isProfiled ? Profile.end(threads: threads) : nil
-  let peak = peakMemory(cluster)
+  let peak = cluster.maximum(Processor.peakMemory())
   cluster.barrier()
   let rate = try productRate(products, team: team) * Double(cluster.size)
   let samples = Double(batch) / best

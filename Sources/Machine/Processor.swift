@@ -83,3 +83,13 @@ public enum VectorLevel: Int, Comparable, Sendable {
     }
   }
 }
+
+/// What this process has cost its machine.
+extension Processor {
+  /// The most memory that the process has held at a time, in MiB.
+  public static func peakMemory() -> Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss / 1024
+  }
+}

@@ -1,4 +1,4 @@
-import Evaluation
+import Metrics
 
 /// The charts of evaluations, for one method or several.
 public enum EvaluationCharts {

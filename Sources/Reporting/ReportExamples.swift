@@ -1,5 +1,5 @@
 import Dataset
-import Evaluation
+import Metrics
 import Failures
 import Foundation
 import Images

@@ -1,4 +1,4 @@
-import Evaluation
+import Metrics
 import Foundation
 
 /// The tables of a report, as rows of text.

@@ -1,3 +1,5 @@
+import Evaluation
+import Experiments
 import AttentionLattice
 import Cluster
 import Dataset
@@ -5,6 +7,7 @@ import Failures
 import Files
 import Foundation
 import Layers
+import Machine
 import Settings
 import Storage
 import Tensor
@@ -202,15 +205,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     if cluster.isRoot { log.info("where the time of rank 0 went:\n\(table)") }
   }
   log.info(
-    "\(isFinished(state, experiment) ? "finished" : "stopped"): \(state.step) steps, \(state.epoch) epochs, peak memory \(peakMemory(cluster)) MiB a rank"
+    "\(isFinished(state, experiment) ? "finished" : "stopped"): \(state.step) steps, \(state.epoch) epochs, peak memory \(cluster.maximum(Processor.peakMemory())) MiB a rank"
       + (state.best.map { String(format: "; best epoch %d, validation accuracy %.4f", $0.epoch, $0.accuracy) } ?? ""))
-}
-
-/// The largest memory that a rank has held, in MiB.
-public func peakMemory(_ cluster: Cluster) -> Int {
-  var usage = rusage()
-  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-  return cluster.maximum(usage.ru_maxrss / 1024)
 }
 
 /// Whether nothing is left to do.

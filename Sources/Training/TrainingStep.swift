@@ -1,3 +1,4 @@
+import Experiments
 import AttentionLattice
 import Cluster
 import Foundation

@@ -1,5 +1,7 @@
-import Dataset
 import Evaluation
+import Experiments
+import Dataset
+import Metrics
 import Foundation
 import Images
 import Reporting

@@ -1,6 +1,7 @@
+import Caching
+import Experiments
 import ArgumentParser
 import Cluster
-import Training
 
 struct CacheCommand: ClusterCommand {
   static let configuration = CommandConfiguration(

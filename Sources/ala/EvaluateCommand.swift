@@ -1,12 +1,13 @@
+import Evaluation
+import Experiments
 import ArgumentParser
 import Cluster
-import Evaluation
+import Metrics
 import Failures
 import Files
 import Foundation
 import Images
 import Reporting
-import Training
 
 struct EvaluateCommand: ClusterCommand {
   static let configuration = CommandConfiguration(

@@ -1,12 +1,13 @@
+import Explaining
+import Experiments
 import ArgumentParser
 import Cluster
-import Evaluation
+import Metrics
 import Failures
 import Files
 import Foundation
 import Images
 import Reporting
-import Training
 
 struct ExplainCommand: ClusterCommand {
   static let configuration = CommandConfiguration(

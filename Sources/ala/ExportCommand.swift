@@ -1,6 +1,6 @@
+import Experiments
 import ArgumentParser
 import Cluster
-import Training
 
 struct ExportCommand: ClusterCommand {
   static let configuration = CommandConfiguration(

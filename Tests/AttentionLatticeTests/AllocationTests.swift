@@ -1,3 +1,4 @@
+import Experiments
 import AllocationCounter
 import AttentionLattice
 import Cluster

@@ -79,7 +79,7 @@ public struct ImageRecord: Codable, Equatable, Sendable {
       isPointing = mask[peak]
     }
     if let box {
-      boxCurve = Evaluation.boxCurve(normalised: normal, side: side, box)
+      boxCurve = Metrics.boxCurve(normalised: normal, side: side, box)
       if mask == nil {
         let (y, x) = (Double(peak / side) + 0.5, Double(peak % side) + 0.5)
         isPointing = x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1

@@ -6,17 +6,6 @@ import Storage
 
 /// `ala export`: weights for other tools.
 
-/// The settings that a checkpoint carries.
-///
-/// - Throws: `Failure` 78 for a file that carries none.
-public func storedSettings(_ checkpoint: String) throws -> String {
-  let path = checkpointPath(checkpoint)
-  guard case .text(let text)? = try Checkpoint.attributesIfOurs(path)?["config"] else {
-    throw Failure.badConfiguration("\(path): carries no settings; give --config")
-  }
-  return text
-}
-
 /// Writes the trained tensors under their names, or the encoder with W⁽⁰⁾ + s·B·A in place of each updated W⁽⁰⁾.
 public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: String) throws {
   let metadata = ["format": "pt", "encoder_sha256": experiment.encoderSHA256]

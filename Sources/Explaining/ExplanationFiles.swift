@@ -1,4 +1,5 @@
-import Evaluation
+import Experiments
+import Metrics
 import Failures
 import Files
 import Foundation

@@ -1,4 +1,4 @@
-import Evaluation
+import Metrics
 import Images
 import TestSupport
 import Testing

@@ -62,12 +62,12 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// What makes the products: part of fingerprints, for bits differ between kernels.
-  var productKernels: [(key: String, value: String)] {
+  public var productKernels: [(key: String, value: String)] {
     [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
   }
 
   /// Says once what a run in bfloat16 is made by.
-  func describePrecision(_ log: RunLog) {
+  public func describePrecision(_ log: RunLog) {
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")
@@ -78,7 +78,7 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// The model that settings describe.
-  static func options(_ configuration: Configuration, classes: Int) -> ModelOptions {
+  public static func options(_ configuration: Configuration, classes: Int) -> ModelOptions {
     let encoder = configuration.encoder
     var options = ModelOptions(
       encoder: EncoderOptions(
@@ -105,7 +105,7 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// An image of the data set by its id.
-  func image(_ id: Int) throws -> ImageEntry {
+  public func image(_ id: Int) throws -> ImageEntry {
     guard let image = dataset.image(id) else { throw Failure.internalError("image \(id) is not in the data set") }
     return image
   }

@@ -1,7 +1,8 @@
+import Experiments
 import AttentionLattice
 import Cluster
 import Dataset
-import Evaluation
+import Metrics
 import Failures
 import Foundation
 import Images

@@ -1,6 +1,7 @@
+import Experiments
 import AttentionLattice
 import Encoder
-import Evaluation
+import Metrics
 import Tensor
 
 /// One image's perturbed views, as the patches that the model reads: insertion reveals the view over its substrate,

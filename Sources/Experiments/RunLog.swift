@@ -62,7 +62,7 @@ public final class RunLog: @unchecked Sendable {
   }
 
   /// Forgets the figures of the run that has been in the folder; its `log.txt` goes on.
-  func beginAnew(folder: String) throws {
+  public func beginAnew(folder: String) throws {
     guard speaks else { return }
     try? FileManager.default.removeItem(atPath: "\(folder)/metrics.jsonl")
     try? FileManager.default.removeItem(atPath: "\(folder)/tensorboard")

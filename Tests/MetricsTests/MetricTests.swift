@@ -1,4 +1,4 @@
-import Evaluation
+import Metrics
 import Foundation
 import Images
 import Testing

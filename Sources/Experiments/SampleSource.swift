@@ -104,7 +104,7 @@ public final class SampleSource: @unchecked Sendable {
   ///
   /// - Parameter patches, tail, feature: where the sample's patches, h⁽ᵐ⁻¹⁾ and fused layers belong.
   /// - Returns: what has been put there.
-  func deliver(
+  public func deliver(
     _ row: SampleRow, patches: Floats, tail: Floats, feature: (Int) -> Floats
   ) -> TrainingPass.Input {
     experiment.model.encoder.patchify(patches, pixels: row.pixels)

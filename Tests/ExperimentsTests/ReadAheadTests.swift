@@ -5,7 +5,7 @@ import Settings
 import TestSupport
 import Testing
 
-import Training
+import Experiments
 
 /// Samples that are read before their turn.
 

@@ -1,85 +1,20 @@
+import Experiments
 import Cluster
 import Dataset
 import Digests
-import Evaluation
+import Metrics
 import Failures
 import Files
 import Foundation
 import Images
 import Layers
+import Machine
 import Randomness
 import Settings
 import Storage
 import Tensor
 
 /// `ala evaluate`: figures, per-image values and maps of one split.
-
-/// Loads the weights that are to be judged: a checkpoint, a run folder (its best), or a file with `/model` alone.
-///
-/// - Throws: `Failure` 66, 65; 78 where they were trained with another encoder, as far as the file says.
-public func loadWeights(_ experiment: Experiment, checkpoint given: String, program: String) throws {
-  let store = experiment.model.parameters
-  try experiment.cluster.agree {
-    store.initialise(seed: experiment.configuration.run.seed)
-    let path = checkpointPath(given)
-    let stored = try storedAttributes(path)
-    try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
-    try checkClasses(stored["classes"], experiment, path: path)
-    try setModel(store, try readModelTensors(path, program: program), path: path)
-  }
-}
-
-/// Refuses weights that were trained with another encoder.
-///
-/// - Parameter sha256: of the encoder's file, where it is known already.
-func checkEncoder(
-  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String? = nil, path: String
-) throws {
-  let own = try sha256 ?? SHA256.ofFile(weights)
-  if let difference = encoderDifference(attributes, weights, sha256: own, path: path) {
-    throw Failure.badConfiguration(difference)
-  }
-}
-
-/// What to say of weights that were trained with another encoder's file; nil where the file is the same, or not known.
-func encoderDifference(
-  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String, path: String
-) -> String? {
-  guard let theirs = attributes["encoder_sha256"], theirs != .text(sha256) else { return nil }
-  return "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)"
-}
-
-/// Refuses weights whose outputs stand for other classes, or for the same in another order.
-///
-/// - Parameter stored: a checkpoint's attribute `classes`.
-func checkClasses(_ stored: HDF5Attribute?, _ experiment: Experiment, path: String) throws {
-  struct Stored: Decodable {
-    let id: Int
-    let name: String
-  }
-  guard case .text(let json)? = stored, let theirs = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8))
-  else { return }
-  let own = experiment.dataset.classes
-  guard
-    let place = (0..<max(own.count, theirs.count)).first(where: { place in
-      place >= own.count || place >= theirs.count || own[place].id != theirs[place].id
-        || own[place].name != theirs[place].name
-    })
-  else { return }
-  let theirName = place < theirs.count ? "\(theirs[place].id) \(theirs[place].name)" : "absent"
-  let ownName = place < own.count ? "\(own[place].id) \(own[place].name)" : "absent"
-  throw Failure.badConfiguration(
-    "\(path): was trained on other classes than \(experiment.dataset.root) has (data.root, data.classes): class \(place + 1) of the model is \(theirName), of the data \(ownName)"
-  )
-}
-
-/// A run folder stands for its best checkpoint, or for its last where none is best.
-public func checkpointPath(_ given: String) -> String {
-  var isFolder: ObjCBool = false
-  guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder), isFolder.boolValue else { return given }
-  let folder = CheckpointFolder(path: "\(given)/checkpoints", keep: 1)
-  return FileManager.default.fileExists(atPath: folder.best) ? folder.best : folder.last
-}
 
 /// What `evaluate` is asked for beside the settings.
 public struct EvaluationRequest: Sendable {
@@ -270,7 +205,7 @@ private func withStartWeights<Value>(_ experiment: Experiment, _ body: () throws
 }
 
 private func writeCost(_ experiment: Experiment, seconds: Double, images: Int, to path: String) throws {
-  let memory = peakMemory(experiment.cluster)
+  let memory = experiment.cluster.maximum(Processor.peakMemory())
   try experiment.cluster.onRoot {
     let cost: [String: Any] = [
       "seconds": seconds, "images_per_s": Double(images) / max(seconds, 1e-9), "ranks": experiment.cluster.size,

@@ -1,8 +1,9 @@
+import Experiments
 import AttentionLattice
 import Cluster
 import Dataset
 import Encoder
-import Evaluation
+import Metrics
 import Failures
 import Foundation
 import Images

@@ -1,0 +1,152 @@
+import AttentionLattice
+import Cluster
+import Dataset
+import Digests
+import Encoder
+import Failures
+import Foundation
+import Layers
+import Settings
+import Storage
+
+/// The model's tensors in a checkpoint, in an HDF5 file with `/model` alone, or in a plain export of `ala`.
+///
+/// - Parameter program: this program's file; see `ForeignHDF5`.
+/// - Throws: `Failure` 66 or 65.
+public func readModelTensors(_ path: String, program: String) throws -> [NamedTensor] {
+  guard startsAsSafetensors(path) else { return try Checkpoint.readModel(path, probe: program) }
+  let file = try SafetensorsFile(path: path)
+  return try file.tensors.values.sorted { $0.name < $1.name }.map { tensor in
+    guard tensor.type == "F32" else {
+      throw Failure.badData("\(path): tensor \(tensor.name) is of type \(tensor.type); expected F32")
+    }
+    let bytes = file.bytes(of: tensor)
+    let values = (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    return NamedTensor(name: tensor.name, shape: tensor.shape, values: values)
+  }
+}
+
+/// What a file of weights says of itself: a checkpoint's attributes, or a plain export's metadata; nothing for a file
+/// with `/model` alone.
+public func storedAttributes(_ path: String) throws -> [String: HDF5Attribute] {
+  guard startsAsSafetensors(path) else { return try Checkpoint.attributesIfOurs(path) ?? [:] }
+  return try SafetensorsFile(path: path).metadata.mapValues { .text($0) }
+}
+
+/// Whether the JSON header of safetensors begins after the first eight bytes.
+private func startsAsSafetensors(_ path: String) -> Bool {
+  guard let handle = FileHandle(forReadingAtPath: path) else { return false }
+  defer { try? handle.close() }
+  let head = (try? handle.read(upToCount: 9)) ?? Data()
+  return head.count == 9 && head.last == UInt8(ascii: "{")
+}
+
+/// Puts named tensors into the model: every trained tensor and statistic must be there, and nothing else.
+///
+/// - Parameter path: for messages.
+/// - Throws: `Failure` 65 for a missing, additional, misshapen or non-finite tensor, or a negative variance; nothing is
+///   changed then.
+public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: String) throws {
+  let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  func found(_ name: String, _ shape: [Int]) throws -> NamedTensor {
+    guard let tensor = byName[name] else { throw Failure.badData("\(path): tensor \(name) is missing") }
+    guard tensor.shape == shape else {
+      throw Failure.badData("\(path): tensor \(name) has shape \(tensor.shape); expected \(shape)")
+    }
+    guard tensor.values.allSatisfy({ $0.isFinite }) else {
+      throw Failure.badData("\(path): tensor \(name) holds values that are not finite")
+    }
+    return tensor
+  }
+  let trained = try store.parameters.map { try found($0.name, $0.shape) }
+  let statistics = try store.statistics.map { try found($0.name, [$0.count]) }
+  if let variance = statistics.first(where: { $0.name.hasSuffix(".running_var") && $0.values.contains { $0 < 0 } }) {
+    throw Failure.badData("\(path): tensor \(variance.name) holds a negative variance")
+  }
+  let known = Set(store.parameters.map(\.name) + store.statistics.map(\.name))
+  if let other = tensors.first(where: { !known.contains($0.name) }) {
+    throw Failure.badData("\(path): tensor \(other.name) is in the file, but these settings call for none such")
+  }
+  for (parameter, tensor) in zip(store.parameters, trained) { store.set(parameter, fromFile: tensor.values) }
+  for (statistic, tensor) in zip(store.statistics, statistics) {
+    statistic.values.update(from: tensor.values, count: statistic.count)
+  }
+}
+
+/// Loads the weights that are to be judged: a checkpoint, a run folder (its best), or a file with `/model` alone.
+///
+/// - Throws: `Failure` 66, 65; 78 where they were trained with another encoder, as far as the file says.
+public func loadWeights(_ experiment: Experiment, checkpoint given: String, program: String) throws {
+  let store = experiment.model.parameters
+  try experiment.cluster.agree {
+    store.initialise(seed: experiment.configuration.run.seed)
+    let path = checkpointPath(given)
+    let stored = try storedAttributes(path)
+    try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
+    try checkClasses(stored["classes"], experiment, path: path)
+    try setModel(store, try readModelTensors(path, program: program), path: path)
+  }
+}
+
+/// Refuses weights that were trained with another encoder.
+///
+/// - Parameter sha256: of the encoder's file, where it is known already.
+public func checkEncoder(
+  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String? = nil, path: String
+) throws {
+  let own = try sha256 ?? SHA256.ofFile(weights)
+  if let difference = encoderDifference(attributes, weights, sha256: own, path: path) {
+    throw Failure.badConfiguration(difference)
+  }
+}
+
+/// What to say of weights that were trained with another encoder's file; nil where the file is the same, or not known.
+public func encoderDifference(
+  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String, path: String
+) -> String? {
+  guard let theirs = attributes["encoder_sha256"], theirs != .text(sha256) else { return nil }
+  return "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)"
+}
+
+/// Refuses weights whose outputs stand for other classes, or for the same in another order.
+///
+/// - Parameter stored: a checkpoint's attribute `classes`.
+public func checkClasses(_ stored: HDF5Attribute?, _ experiment: Experiment, path: String) throws {
+  struct Stored: Decodable {
+    let id: Int
+    let name: String
+  }
+  guard case .text(let json)? = stored, let theirs = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8))
+  else { return }
+  let own = experiment.dataset.classes
+  guard
+    let place = (0..<max(own.count, theirs.count)).first(where: { place in
+      place >= own.count || place >= theirs.count || own[place].id != theirs[place].id
+        || own[place].name != theirs[place].name
+    })
+  else { return }
+  let theirName = place < theirs.count ? "\(theirs[place].id) \(theirs[place].name)" : "absent"
+  let ownName = place < own.count ? "\(own[place].id) \(own[place].name)" : "absent"
+  throw Failure.badConfiguration(
+    "\(path): was trained on other classes than \(experiment.dataset.root) has (data.root, data.classes): class \(place + 1) of the model is \(theirName), of the data \(ownName)"
+  )
+}
+
+/// A run folder stands for its best checkpoint, or for its last where none is best.
+public func checkpointPath(_ given: String) -> String {
+  var isFolder: ObjCBool = false
+  guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder), isFolder.boolValue else { return given }
+  let folder = CheckpointFolder(path: "\(given)/checkpoints", keep: 1)
+  return FileManager.default.fileExists(atPath: folder.best) ? folder.best : folder.last
+}
+
+/// The settings that a checkpoint carries.
+///
+/// - Throws: `Failure` 78 for a file that carries none.
+public func storedSettings(_ checkpoint: String) throws -> String {
+  let path = checkpointPath(checkpoint)
+  guard case .text(let text)? = try Checkpoint.attributesIfOurs(path)?["config"] else {
+    throw Failure.badConfiguration("\(path): carries no settings; give --config")
+  }
+  return text
+}

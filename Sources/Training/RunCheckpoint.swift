@@ -1,0 +1,77 @@
+import AttentionLattice
+import Cluster
+import Experiments
+import Failures
+import Foundation
+import Layers
+import Machine
+import Storage
+import Tensor
+
+/// Everything that a run needs to go on.
+func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: String) -> Checkpoint {
+  let classes = experiment.dataset.classes.map { "{\"id\":\($0.id),\"name\":\(quoted($0.name))}" }
+  var best = "null"
+  if let value = state.best {
+    best =
+      "{\"accuracy\":\(value.accuracy),\"epoch\":\(value.epoch),\"iou\":\(value.iou.map { "\($0)" } ?? "null"),\"loss\":\(value.loss.isFinite ? "\(value.loss)" : "null"),\"patience_count\":\(state.validationsWithoutBetter),\"step\":\(value.step)}"
+  }
+  let kernels = experiment.productKernels.map { "\"\($0.key)\":\(quoted($0.value))" }.joined(separator: ",")
+  let fingerprint =
+    "{\"blas\":\(quoted(blasConfiguration())),\(kernels),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
+  return makeCheckpoint(
+    experiment.model.parameters,
+    attributes: [
+      "config": .text(experiment.configuration.resolvedYAML), "epoch": .integer(Int64(state.epoch)),
+      "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
+      "phase": .text(experiment.phase(epoch: state.epoch).rawValue),
+      "seed": .integer(Int64(experiment.configuration.run.seed)),
+      "world_size": .integer(Int64(experiment.cluster.size)),
+      "lanes": .integer(Int64(experiment.configuration.training.lanes)),
+      "encoder_sha256": .text(experiment.encoderSHA256), "dataset_sha256": .text(experiment.dataset.digest),
+      "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
+      "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
+    ])
+}
+
+private func quoted(_ text: String) -> String {
+  let data = try? JSONEncoder().encode(text)
+  return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+}
+
+/// Puts a whole checkpoint into the model and its moments.
+func restore(_ store: ParameterStore, _ checkpoint: Checkpoint, path: String) throws {
+  try setModel(store, checkpoint.model, path: path)
+  for (tensors, arena, group) in [
+    (checkpoint.firstMoments, store.firstMoments, "m"), (checkpoint.secondMoments, store.secondMoments, "v"),
+  ] {
+    let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    for parameter in store.parameters {
+      guard let tensor = byName[parameter.name], tensor.shape == parameter.shape else {
+        throw Failure.badData("\(path): tensor /optimizer/\(group)/\(parameter.name) is missing or misshapen")
+      }
+      store.set(parameter, fromFile: tensor.values, in: arena)
+    }
+  }
+  for (index, parameter) in store.parameters.enumerated() {
+    guard let count = checkpoint.steps[parameter.name] else {
+      throw Failure.badData("\(path): tensor /optimizer/steps/\(parameter.name) is missing")
+    }
+    store.steps[index] = Int(count)
+  }
+}
+
+extension Cluster {
+  /// Gives every rank rank 0's tensors, statistics, moments and counts.
+  func broadcast(_ store: ParameterStore) {
+    guard size > 1 else { return }
+    for arena in [store.values, store.statisticValues, store.firstMoments, store.secondMoments] where arena.count > 0 {
+      var bytes = isRoot ? Array(UnsafeRawBufferPointer(start: arena.base, count: arena.count * 4)) : []
+      broadcast(&bytes)
+      UnsafeMutableRawBufferPointer(start: arena.base, count: arena.count * 4).copyBytes(from: bytes)
+    }
+    var counts = isRoot ? store.steps.withUnsafeBytes { Array($0) } : []
+    broadcast(&counts)
+    store.steps = counts.withUnsafeBytes { Array($0.bindMemory(to: Int.self)) }
+  }
+}
