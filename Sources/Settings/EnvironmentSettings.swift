@@ -24,7 +24,8 @@ public enum EnvironmentSettings {
     where name.hasPrefix(prefix) && !others.contains(name) {
       let path = name == threads ? "run.threads" : path(of: name)
       guard SettingReader.knows(path) else {
-        let nearest = SettingTable.nearest(to: name.contains("__") ? path : path.replacing("_", with: ".", maxReplacements: 1))
+        let nearest = SettingTable.nearest(
+          to: name.contains("__") ? path : path.replacing("_", with: ".", maxReplacements: 1))
         throw Failure.badConfiguration(
           "\(name): there is no setting \(path); the nearest is \(nearest), in the environment \(variable(nearest))")
       }
