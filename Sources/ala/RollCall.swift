@@ -1,7 +1,6 @@
 import Cluster
+import Diagnosis
 import Digests
-import Foundation
-import Storage
 import Tensor
 
 /// The first thing that ranks do: see that all of them run the same program in the same way.
@@ -25,11 +24,7 @@ enum RollCall {
   /// - Throws: `Failure` 78 on every rank.
   static func compareProgram(on cluster: Cluster) throws {
     guard cluster.size > 1 else { return }
-    try cluster.requireAlike([
-      ("the program's sha256", (try? SHA256.ofFile(Program.path)) ?? "unreadable"), ("MPI", Cluster.libraryVersion()),
-      ("BLAS", blasConfiguration()), ("BLAS kernel (OPENBLAS_CORETYPE)", blasKernel()),
-      ("HDF5", HDF5File.libraryVersion()),
-    ])
+    try cluster.requireAlike(likenessFacts(program: Program.path, kernel: blasKernel()))
   }
 
   /// Arguments that make settings, which are compared one by one where they are read.
