@@ -66,13 +66,13 @@ let package = Package(
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
     module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("Cluster", ["Failures", "CMPI"]),
-    module("Storage", ["Failures", "Files", "Digests", "CHDF5"]),
+    module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
     module("Settings", ["Failures", "Yams"]),
     .target(
       name: "TensorBoard",
-      dependencies: ["Digests", "Failures", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
     module("Metrics", ["Randomness", "Images"]),
     module(
@@ -150,7 +150,7 @@ let package = Package(
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
   ],
   swiftLanguageModes: [.v6]
 )

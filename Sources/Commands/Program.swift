@@ -2,8 +2,10 @@ import ArgumentParser
 import Cluster
 import Diagnosis
 import Failures
+import Files
 import Foundation
 import Machine
+import Settings
 import Storage
 import Tensor
 
@@ -17,6 +19,7 @@ package enum Program {
   /// Runs the command that the arguments name, or a part of one that the program has started a child for.
   /// - Returns: The exit code, the same on every rank.
   package static func main(_ arguments: [String]) -> Int32 {
+    letWritesFail()
     if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
     BLASKernel.choose()
     if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
@@ -29,7 +32,7 @@ package enum Program {
       try checkProcessor()
       cluster = try Cluster()
     } catch {
-      say("ala: error: \(error)")
+      StandardError.note("ala: error: \(error)")
       return Cluster.failure(of: error).code.rawValue
     }
     let code = run(arguments, on: cluster)
@@ -38,21 +41,50 @@ package enum Program {
   }
 
   private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
-    var command: ParsableCommand
-    do {
-      command = try Ala.parseAsRoot(arguments)
-      // Help is a command of the parser's own, which ends by throwing its text.
-      if !(command is ClusterCommand) { try command.run() }
-    } catch {
-      return finish(parsing: error, cluster)
+    let parsed = Result { try parse(arguments) }
+    let misuse = misuse(parsed)
+    let misusing = cluster.sum(misuse == nil ? 0 : 1)
+    if let misuse, misusing == cluster.size {
+      if cluster.isRoot { StandardError.note(misuse) }
+      return ExitCode.usage.rawValue
     }
-    guard let command = command as? ClusterCommand else { return finish(parsing: CleanExit.helpRequest(), cluster) }
+    return end(cluster) {
+      try RollCall.compare(arguments, on: cluster)
+      try cluster.share(misuse.map { .usage($0) })
+      switch parsed {
+      case .success(let command):
+        if !(command is DoctorCommand) { try RollCall.compareProgram(on: cluster) }
+        try cluster.agree { try EnvironmentSettings.check(ProcessInfo.processInfo.environment) }
+        try command.run(on: cluster)
+      case .failure(let help):
+        try cluster.onRoot { try StandardOutput.print(Ala.fullMessage(for: help)) }
+      }
+    }
+  }
+
+  private static func parse(_ arguments: [String]) throws -> ClusterCommand {
+    var command = try Ala.parseAsRoot(arguments)
+    if let command = command as? ClusterCommand { return command }
+    // Help is a command of the parser's own, which ends by throwing its text.
+    try command.run()
+    throw CleanExit.helpRequest()
+  }
+
+  /// ArgumentParser's words on arguments that it cannot take; nil for a command, and for help and version, which it
+  /// throws too.
+  private static func misuse(_ parsed: Result<ClusterCommand, Error>) -> String? {
+    guard case .failure(let error) = parsed, !Ala.exitCode(for: error).isSuccess else { return nil }
+    return Ala.fullMessage(for: error)
+  }
+
+  /// The exit code of `body`; one rank says why it failed.
+  private static func end(_ cluster: Cluster, _ body: () throws -> Void) -> Int32 {
     do {
-      try command.run(on: cluster)
+      try body()
       return ExitCode.done.rawValue
     } catch {
       let code = Cluster.failure(of: error).code
-      if let words = cluster.lastWords(of: error) { say(words) }
+      if let words = cluster.lastWords(of: error) { StandardError.note(words) }
       // The other ranks know nothing of it and may wait for this one: end them all.
       if !cluster.isShared(error) { cluster.abort(code) }
       return code.rawValue
@@ -61,16 +93,12 @@ package enum Program {
 
   /// ArgumentParser's messages: help and version on standard output, misuse on standard error with code 64.
   private static func finish(parsing error: Error, _ cluster: Cluster) -> Int32 {
-    let code = Ala.exitCode(for: error)
-    if cluster.isRoot {
-      let text = Ala.fullMessage(for: error)
-      if code.isSuccess { print(text) } else { say(text) }
+    let text = Ala.fullMessage(for: error)
+    guard Ala.exitCode(for: error).isSuccess else {
+      if cluster.isRoot { StandardError.note(text) }
+      return ExitCode.usage.rawValue
     }
-    return code.isSuccess ? ExitCode.done.rawValue : ExitCode.usage.rawValue
-  }
-
-  private static func say(_ text: String) {
-    FileHandle.standardError.write(Data("\(text)\n".utf8))
+    return end(cluster) { try cluster.onRoot { try StandardOutput.print(text) } }
   }
 
   /// An older processor than the program is built for gets a sentence instead of an illegal instruction.
