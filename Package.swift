@@ -147,6 +147,12 @@ let package = Package(
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
+    tests(
+      "ExplainingTests",
+      [
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
+        "Settings",
+      ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),

@@ -1,4 +1,3 @@
-import Experiments
 import AttentionLattice
 import Encoder
 import Metrics
@@ -18,18 +17,16 @@ struct PerturbedViews: @unchecked Sendable {
   private let view: Buffer
   private let substrate: Buffer
 
-  /// - Parameters:
-  ///   - patches: the view's, normalised; copied.
-  ///   - pixels: the view [S, S, 3], of which a blurred substrate is made.
-  init(
-    _ encoder: ImageEncoder, patches: ConstFloats, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate
-  ) {
+  /// - Parameter pixels: the view [S, S, 3].
+  init(_ encoder: ImageEncoder, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate) {
     self.encoder = encoder
     self.plan = plan
     let count = encoder.patchCount * encoder.patchValues
-    view = Buffer(count)
-    copy(view.base, patches, count)
-    substrate = Buffer(count)
+    let (view, substrate) = (Buffer(count), Buffer(count))
+    (self.view, self.substrate) = (view, substrate)
+    pixels.withUnsafeBufferPointer { buffer in
+      if let base = buffer.baseAddress { encoder.patchify(view.base, pixels: base) }
+    }
     let side = encoder.grid * encoder.patch
     let means = encoder.mean.map { $0 * 255 }
     var levels = [Float](repeating: 0, count: side * side * 3)

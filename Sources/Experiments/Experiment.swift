@@ -59,11 +59,24 @@ public final class Experiment: @unchecked Sendable {
       ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
-    let options = Self.options(configuration, classes: dataset.classes.count)
+    model = try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: training)
+  }
+
+  /// Another model of the same settings, whose trained tensors have no values yet. Call on every rank.
+  public func makeModel() throws -> LatticeModel {
+    try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: false)
+  }
+
+  private static func makeModel(
+    _ configuration: Configuration, _ cluster: Cluster, classes: Int, training: Bool
+  ) throws -> LatticeModel {
     let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
       try cluster.sharedMemory($0, fill: $1)
     }
-    model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
+    return try cluster.agree {
+      try LatticeModel(
+        options(configuration, classes: classes), training: training, share: cluster.size > 1 ? share : nil)
+    }
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.

@@ -77,6 +77,12 @@ public final class SampleSource: @unchecked Sendable {
     ).render(decoded)
   }
 
+  /// The evaluation view of an image.
+  public func evaluationView(of image: ImageEntry) throws -> RGBImage {
+    let side = experiment.configuration.image.size
+    return RGBImage(width: side, height: side, pixels: try render(image, view: ViewDefinition.evaluationView))
+  }
+
   func makeRow() -> SampleRow { SampleRow(byteCount: cache?.rowBytes ?? pixelCount) }
 
   /// Reads a sample: its cached row, checked, and made anew where it is damaged, or its view, decoded and rendered.

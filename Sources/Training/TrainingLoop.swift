@@ -81,7 +81,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     clip: settings.clip, seed: configuration.run.seed)
   let pass = step.pass
   let reader = TrainingReader(experiment, source: source, epoch: state.epoch, batch: state.batchInEpoch)
-  let validation = EvaluationPass(experiment, source: source)
+  let validation = try EvaluationPass(experiment, source: source)
   let signals = SignalWatch()
   let firstStep = state.step
   var lastCheckpoint = Date()

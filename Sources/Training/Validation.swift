@@ -55,14 +55,12 @@ private func overlays(
   _ outcomes: [ImageOutcome], _ experiment: Experiment
 ) throws -> [(tag: String, image: RGBImage)] {
   let source = SampleSource(experiment, cache: nil)
-  let side = experiment.configuration.image.size
   let step = max(1, outcomes.count / shownMaps)
   return try stride(from: 0, to: outcomes.count, by: step).prefix(shownMaps).compactMap { index in
     let outcome = outcomes[index]
     guard outcome.record.isFinite, let image = experiment.dataset.image(outcome.record.imageID) else { return nil }
-    let view = RGBImage(
-      width: side, height: side, pixels: try source.render(image, view: ViewDefinition.evaluationView))
-    let map = normalised(upsampleBilinear(outcome.map, grid: experiment.model.encoder.grid, to: side))
-    return ("maps/\(image.id)", overlay(view, map: map, mask: nil))
+    let picture = overlay(
+      try source.evaluationView(of: image), map: outcome.map.values, side: outcome.side, mask: nil)
+    return ("maps/\(image.id)", picture)
   }
 }
