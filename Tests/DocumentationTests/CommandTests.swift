@@ -1,6 +1,8 @@
 import ArgumentParser
 import Commands
+import Foundation
 import Settings
+import TestSupport
 import Testing
 
 /// The commands and settings that the documents quote are those of the program.
@@ -63,6 +65,14 @@ private func problem(parsing arguments: [String]) -> String? {
 @Test func theReadmeNamesEveryCommand() {
   let quoted = Set(Document(path: "README.md").codeSpans.flatMap(commands).compactMap(\.first))
   for name in commandNames { #expect(quoted.contains(name), "README.md does not name ala \(name)") }
+}
+
+@Test func theCitationAndTheChangelogNameTheProgramsVersion() throws {
+  let text = Ala.configuration.version
+  let version = try #require(text.firstMatch(of: /^ala ([0-9.]+)/)?.1)
+  let citation = try String(contentsOfFile: "\(repositoryRoot)/CITATION.cff", encoding: .utf8)
+  #expect(citation.contains("\nversion: \(version)\n"))
+  #expect(Document(path: "CHANGELOG.md").headings.contains { $0.hasPrefix("\(version) - ") })
 }
 
 @Test(arguments: Document.all) func everySettingThatADocumentNamesExists(document: Document) {
