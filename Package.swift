@@ -37,11 +37,11 @@ let package = Package(
     .trait(name: bfloat16, description: "encoder.precision: bfloat16, by oneDNN (Debian's libdnnl-dev)")
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
-    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
@@ -155,8 +155,11 @@ let package = Package(
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests(
+      "DocumentationTests",
+      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
   ],
   swiftLanguageModes: [.v6]
 )
