@@ -1,11 +1,11 @@
-import Experiments
-import AttentionLattice
 import Cluster
 import Dataset
-import Metrics
+import Experiments
 import Failures
 import Foundation
 import Images
+import Metrics
+import Networks
 import Settings
 import Storage
 import Tensor
@@ -66,16 +66,13 @@ public struct Measures: Sendable {
 public struct EvaluationPass {
   private let experiment: Experiment
   private let source: SampleSource
-  private let inferences: [Inference]
+  private let inferences: [any NetworkInference]
 
   public init(_ experiment: Experiment, source: SampleSource) {
     self.experiment = experiment
     self.source = source
-    inferences = (0..<experiment.team.threadCount).map { _ in Inference(experiment.model) }
+    inferences = (0..<experiment.team.threadCount).map { _ in experiment.model.makeInference() }
   }
-
-  /// How often ranks tell each other of failures and signals.
-  private static let secondsPerRound = 10.0
 
   /// The outcomes of all images, in the order of `ids`, on every rank.
   ///
@@ -97,19 +94,18 @@ public struct EvaluationPass {
     let start = Date()
     var hasMore = true
     while hasMore {
-      work.run(until: Date(timeIntervalSinceNow: Self.secondsPerRound)) { done in
+      work.run(until: Date(timeIntervalSinceNow: Cluster.secondsPerRound)) { done in
         log.progress(
           done, of: own.count * work.viewsPerImage, doing: doing,
           rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),
           unit: measures.perturbation == nil ? "images" : "perturbed views")
       }
-      let call = cluster.maximum(
-        (work.failure != nil ? 4 : 0) | (signals?.pending != nil ? 2 : 0) | (work.isFinished ? 0 : 1))
-      if call >= 4 { try cluster.share(work.failure) }
-      if call >= 2 {
+      let call = cluster.round(failure: work.failure, signal: signals?.pending, flag: !work.isFinished)
+      if call == .failure { try cluster.share(work.failure) }
+      if call == .signal {
         throw cluster.agreed(.interrupted("interrupted; the images done so far are kept: run the same command again"))
       }
-      hasMore = call > 0
+      hasMore = call == .flag
     }
     let bytes = try cluster.agree { Array(try EvaluationJournal.encoder.encode(work.outcomes)) }
     var byID = known

@@ -1,11 +1,11 @@
-import Experiments
-import AttentionLattice
 import Cluster
 import Dataset
-import Metrics
+import Experiments
 import Failures
 import Foundation
 import Images
+import Metrics
+import Networks
 import Tensor
 
 /// One rank's part of an evaluation, cut into pieces so small that all of its threads are busy to the end: an image's
@@ -21,7 +21,7 @@ final class EvaluationWork: @unchecked Sendable {
   private let measures: Measures
   private let experiment: Experiment
   private let source: SampleSource
-  private let inferences: [Inference]
+  private let inferences: [any NetworkInference]
   private let keep: (ImageOutcome) throws -> Void
   private let isInterrupted: () -> Bool
   private let images: ReadAhead
@@ -72,7 +72,8 @@ final class EvaluationWork: @unchecked Sendable {
   ///   - keep: told of each outcome as it comes, one at a time; what it throws ends the work.
   ///   - isInterrupted: asked before every forward pass of a curve, from any thread.
   init(
-    _ ids: [Int], _ measures: Measures, _ experiment: Experiment, _ source: SampleSource, _ inferences: [Inference],
+    _ ids: [Int], _ measures: Measures, _ experiment: Experiment, _ source: SampleSource,
+    _ inferences: [any NetworkInference],
     keep: @escaping (ImageOutcome) throws -> Void, isInterrupted: @escaping () -> Bool
   ) {
     self.measures = measures
@@ -125,7 +126,7 @@ final class EvaluationWork: @unchecked Sendable {
   }
 
   /// Does one piece of work; false where none is left.
-  private func work(_ inference: Inference, isStopped: () -> Bool) -> Bool {
+  private func work(_ inference: any NetworkInference, isStopped: () -> Bool) -> Bool {
     switch begin() {
     case nil: return false
     case .image: predictNext(inference)
@@ -150,7 +151,7 @@ final class EvaluationWork: @unchecked Sendable {
 
   // MARK: An image
 
-  private func predictNext(_ inference: Inference) {
+  private func predictNext(_ inference: any NetworkInference) {
     let row = images.take()
     var curves: Curves?
     var outcome: ImageOutcome?
@@ -192,7 +193,7 @@ final class EvaluationWork: @unchecked Sendable {
   }
 
   /// - Returns: the outcome, and what its curves need where they are measured.
-  private func predict(_ row: SampleRow, _ inference: Inference) throws -> (ImageOutcome, Curves?) {
+  private func predict(_ row: SampleRow, _ inference: any NetworkInference) throws -> (ImageOutcome, Curves?) {
     if let failure = row.failure { throw failure }
     let image = try experiment.image(row.request.imageID)
     let input = source.deliver(
@@ -204,7 +205,10 @@ final class EvaluationWork: @unchecked Sendable {
     let classes = experiment.dataset.classes
     let g = experiment.model.encoder.grid
     let side = experiment.configuration.image.size
-    let map = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
+    guard let alpha = inference.map else {
+      throw Failure.badConfiguration("this network (\(experiment.model.kind)) makes no map of its own to evaluate")
+    }
+    let map = Array(UnsafeBufferPointer(start: alpha, count: g * g))
     var record = ImageRecord(
       imageID: image.id, label: classes[image.label].id, predicted: classes[predicted].id,
       probability: Double(probabilities[image.label]))
@@ -233,7 +237,7 @@ final class EvaluationWork: @unchecked Sendable {
 
   // MARK: A piece of a curve
 
-  private func follow(_ piece: Piece, _ inference: Inference, isStopped: () -> Bool) {
+  private func follow(_ piece: Piece, _ inference: any NetworkInference, isStopped: () -> Bool) {
     let curves = piece.curves
     let values = curves.views.values(
       PerturbedViews.Direction.allCases[piece.direction], points: piece.points, inference, target: curves.target,

@@ -62,7 +62,7 @@ public final class Explainer {
   public let classNames: [String]
   public let model: LatticeModel
   private let views: ViewDefinition
-  private let inference: Inference
+  private let inference: LatticeInference
 
   /// Maps the encoder and loads the weights of a checkpoint, or of a file of weights alone.
   ///
@@ -81,7 +81,7 @@ public final class Explainer {
     try checkEncoder(attributes, configuration.encoder.weights, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
-    inference = Inference(model)
+    inference = LatticeInference(model)
   }
 
   /// The checkpoint's class names; without a checkpoint the data set's, or numbers.
@@ -109,7 +109,7 @@ public final class Explainer {
     geometry.render(image).withUnsafeBufferPointer { pixels in
       if let base = pixels.baseAddress { model.encoder.patchify(inference.patches, pixels: base) }
     }
-    inference.run()
+    inference.run(.pixels)
     let g = model.encoder.grid
     let map = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
     let probabilities = inference.probabilities()
