@@ -62,6 +62,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   let (ids, subset) = request.choose(all)
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
+  experiment.describeData(log)
   experiment.describePrecision(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
   if let limit = request.limit, subset.isEmpty {
@@ -92,7 +93,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   context.controls = try controls(experiment, ids, pass, log: log, signals: signals)
   let summary = EvaluationSummary(records, validThreshold: threshold, context)
-  warn(records, summary, log)
+  warn(records, summary, experiment, log)
   try cluster.onRoot {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -116,7 +117,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
     "split": request.split, "method": request.method, "iou_rule": settings.iouRule, "protocol": settings.protocol,
     "steps": "\(settings.steps)", "substrate": settings.substrate, "target": settings.target, "subset": subset,
     "run_dir": configuration.run.dir, "data_root": configuration.data.root,
-    "segmentations": configuration.data.segmentations,
+    "segmentations": configuration.data.segmentations, "mask_threshold": "\(configuration.data.maskThreshold)",
   ]
   context.modelSHA256 = Checkpoint.digest(modelTensors(experiment.model.parameters))
   context.classes = experiment.dataset.classes.map { EvaluationSummary.ClassName(id: $0.id, name: $0.name) }
@@ -137,13 +138,9 @@ private func identity(_ experiment: Experiment, _ context: EvaluationContext) ->
 }
 
 /// Names what is left out or odd: never averaged in silence.
-private func warn(_ records: [ImageRecord], _ summary: EvaluationSummary, _ log: RunLog) {
-  let named = 10
-  let problems =
-    records.compactMap(\.maskProblem)
-    + records.filter { !$0.isFinite }.map { "image \($0.imageID): its map or a probability is not finite" }
-  for problem in problems.prefix(named) { log.warning(problem) }
-  if problems.count > named { log.warning("… and \(problems.count - named) more") }
+private func warn(_ records: [ImageRecord], _ summary: EvaluationSummary, _ experiment: Experiment, _ log: RunLog) {
+  let notFinite = records.filter { !$0.isFinite }.map { "image \($0.imageID): its map or a probability is not finite" }
+  for problem in maskWarnings(records, experiment) + named(notFinite) { log.warning(problem) }
   for note in summary.notes { log.info(note) }
 }
 

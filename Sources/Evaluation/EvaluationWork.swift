@@ -211,6 +211,7 @@ final class EvaluationWork: @unchecked Sendable {
     record.isFinite = (map + probabilities).allSatisfy(\.isFinite)
     let truth = try GroundTruth(image, experiment, measures)
     (record.maskState, record.maskProblem) = (truth.state, truth.problem)
+    record.darkMaskLevels = truth.darkLevels
     var outcome = ImageOutcome(
       record: record, loss: inference.loss(label: image.label), map: map, probabilities: probabilities)
     guard record.isFinite else { return (outcome, nil) }

@@ -53,9 +53,7 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   }
   defer { withExtendedLifetime(lock) {} }
   try cluster.agree { try log.open(folder: configuration.run.dir) }
-  for (id, reason) in experiment.dataset.unreadable where cluster.isRoot {
-    log.warning("image \(id) is left out: \(reason)")
-  }
+  experiment.describeData(log, training: true)
 
   // Where samples come from, and where the run stands.
   let source = SampleSource(experiment, cache: try openCache(experiment, log: log), log: log)
