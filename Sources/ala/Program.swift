@@ -30,7 +30,7 @@ enum Program {
   private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
     var command: ParsableCommand
     do {
-      command = try Ala.parseAsRoot(arguments)
+      command = try Ala.parseAsRoot(arguments.map(expandingHome(inArgument:)))
       // Help is a command of the parser's own, which ends by throwing its text.
       if !(command is ClusterCommand) { try command.run() }
     } catch {
