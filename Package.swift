@@ -66,13 +66,13 @@ let package = Package(
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
     module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("Cluster", ["Failures", "CMPI"]),
-    module("Storage", ["Failures", "Files", "Digests", "CHDF5"]),
+    module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
     module("Settings", ["Failures", "Files", "Yams"]),
     .target(
       name: "TensorBoard",
-      dependencies: ["Digests", "Failures", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
     module("Metrics", ["Randomness", "Images"]),
     module(
@@ -120,15 +120,15 @@ let package = Package(
     module(
       "Diagnosis",
       ["Failures", "Files", "Digests", "Randomness", "Machine", "Tensor", "Cluster", "Storage"]),
-    .executableTarget(
-      name: "ala",
-      dependencies: [
+    module(
+      "Commands",
+      [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
         "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      swiftSettings: processor),
+      ]),
+    .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -150,7 +150,7 @@ let package = Package(
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
   ],
   swiftLanguageModes: [.v6]
 )

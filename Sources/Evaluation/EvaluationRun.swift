@@ -217,8 +217,7 @@ private func writeCost(_ experiment: Experiment, seconds: Double, images: Int, t
 private func writeExplanations(
   _ outcomes: [ImageOutcome], grid: Int, classes: Int, subset: String, to path: String
 ) throws {
-  let temporary = temporaryName(for: path)
-  do {
+  try makeAtomically(path) { temporary in
     let file = try HDF5File.create(temporary, for: path)
     let n = outcomes.count
     try file.makeDataset("image_id", .int32, shape: [n])
@@ -229,9 +228,5 @@ private func writeExplanations(
     try file.write("probability", .float32, outcomes.flatMap(\.probabilities))
     if !subset.isEmpty { try file.write([("subset", .text(subset))]) }
     try file.close()
-  } catch {
-    unlink(temporary)
-    throw error
   }
-  try publish(temporary, as: path)
 }

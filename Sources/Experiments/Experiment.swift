@@ -54,12 +54,28 @@ public final class Experiment: @unchecked Sendable {
     views = ViewDefinition(
       side: configuration.image.size,
       augmentation: configuration.image.crop.map { .randomCrop(resize: $0.resize, flip: $0.flip) } ?? .none)
-    encoderSHA256 = try cluster.agree { try SHA256.ofFile(configuration.encoder.weights) }
+    let encoderSHA256 = try cluster.agree { try SHA256.ofFile(configuration.encoder.weights) }
+    self.encoderSHA256 = encoderSHA256
+    try cluster.requireAlike([
+      ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
+      ("the digest of data.segmentations", Self.maskDigest(dataset)),
+    ])
     let options = Self.options(configuration, classes: dataset.classes.count)
     let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
       try cluster.sharedMemory($0, fill: $1)
     }
     model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
+  }
+
+  /// Of which images have masks, and of the masks' sizes in bytes.
+  private static func maskDigest(_ dataset: ImageDataset) -> String {
+    let hash = SHA256()
+    for image in dataset.images {
+      var status = stat()
+      guard let path = dataset.maskPath(of: image), stat(path, &status) == 0 else { continue }
+      hash.update("\(image.id)\t\(status.st_size)\n")
+    }
+    return hash.finish()
   }
 
   /// What makes the products: part of fingerprints, for bits differ between kernels.

@@ -86,6 +86,9 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
     try checkClasses(stored["classes"], experiment, path: path)
     try setModel(store, try readModelTensors(path, program: program), path: path)
   }
+  // Each rank has read its own host's file.
+  guard experiment.cluster.size > 1 else { return }
+  try experiment.cluster.requireAlike([("model_sha256 of --checkpoint", Checkpoint.digest(modelTensors(store)))])
 }
 
 /// Refuses weights that were trained with another encoder.

@@ -253,7 +253,7 @@ private func begin(
       }
     case .file(let path): found = (path, try Checkpoint.read(path))
     case .automatic:
-      let newest = folder.newest { log.warning("\($0); the checkpoint before it is used") }
+      let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
       found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }
       if found == nil, let damaged = folder.steps().first {
         throw Failure.badData(

@@ -4,6 +4,7 @@ import Dataset
 import Digests
 import Encoder
 import Failures
+import Files
 import Foundation
 import Storage
 
@@ -18,7 +19,7 @@ struct InspectCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      for line in try describe() { print(line) }
+      try StandardOutput.print(try describe().joined(separator: "\n"))
     }
   }
 
