@@ -55,7 +55,7 @@ let package = Package(
     system("COneDNN", debian: "libdnnl-dev"),
 
     module("Failures", []),
-    module("Files", ["Failures"]),
+    module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Machine", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),

@@ -72,7 +72,7 @@ public final class Experiment: @unchecked Sendable {
     let hash = SHA256()
     for image in dataset.images {
       var status = stat()
-      guard let path = dataset.maskPath(of: image), stat(path, &status) == 0 else { continue }
+      guard case .file(let path) = dataset.mask(of: image), stat(path, &status) == 0 else { continue }
       hash.update("\(image.id)\t\(status.st_size)\n")
     }
     return hash.finish()

@@ -123,7 +123,8 @@ public struct ViewGeometry: Equatable, Sendable {
     for row in 0..<side {
       let source = Self.nearest(cropY + row, from: mask.height, to: scaledHeight) * mask.width
       for column in 0..<side {
-        result[row * side + (isFlipped ? side - 1 - column : column)] = Int(mask.pixels[source + columns[column]]) > threshold
+        result[row * side + (isFlipped ? side - 1 - column : column)] =
+          Int(mask.pixels[source + columns[column]]) > threshold
       }
     }
     return result

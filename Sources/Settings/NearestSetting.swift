@@ -6,7 +6,8 @@ extension SettingTable {
     "run.dir": ["output", "outputdir", "outdir", "out", "logdir", "savedir", "workdir", "rundir", "checkpointdir"],
     "run.seed": ["randomseed", "rngseed", "manualseed"],
     "run.threads": [
-      "workers", "numworkers", "nworkers", "numthreads", "nthreads", "jobs", "njobs", "cpus", "numcpus", "loaderthreads",
+      "workers", "numworkers", "nworkers", "numthreads", "nthreads", "jobs", "njobs", "cpus", "numcpus",
+      "loaderthreads",
     ],
     "data.root": ["dataset", "datadir", "dataroot", "datapath", "datafolder", "datasetdir", "imagedir", "traindir"],
     "data.classes": ["numclasses", "nclasses", "nclass", "nbclasses", "classnames", "labels", "categories"],
@@ -31,7 +32,9 @@ extension SettingTable {
     "training.lr": ["learningrate", "baselr", "initiallr", "lr0", "eta", "stepsize"],
     "training.weight_decay": ["wd", "l2", "decay", "weightdecay"],
     "training.schedule": ["scheduler", "lrscheduler", "lrschedule", "lrschedulertype"],
-    "training.clip": ["gradclip", "clipgrad", "clipnorm", "maxgradnorm", "gradientclip", "gradientclipval", "clipvalue"],
+    "training.clip": [
+      "gradclip", "clipgrad", "clipnorm", "maxgradnorm", "gradientclip", "gradientclipval", "clipvalue",
+    ],
     "training.patience": ["earlystopping", "earlystop", "earlystoppingpatience"],
     "training.select": ["monitor", "metricforbestmodel", "bestmetric", "selection"],
     "cache.dir": ["cachedir", "featuredir", "featurecache"],

@@ -30,7 +30,8 @@ struct SettingReader {
         throw Failure.badConfiguration("\(path): extends: expected the name of one file")
       }
       let base = URL(
-        fileURLWithPath: expandingHome(scalar.string), relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
+        fileURLWithPath: expandingHome(scalar.string),
+        relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
       try add(file: base.path, chain: chain + [full])
     }
     try add(mapping, place: path)

@@ -72,12 +72,14 @@ func theLookTellsTheOrientation(name: String, expected: Int) throws {
 }
 
 @Test(arguments: [
-  ("RIFF\u{10}\u{0}\u{0}\u{0}WEBPVP8 ", "WebP"), ("GIF89a", "GIF"), ("BM\u{46}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}", "BMP"),
+  ("RIFF\u{10}\u{0}\u{0}\u{0}WEBPVP8 ", "WebP"), ("GIF89a", "GIF"),
+  ("BM\u{46}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}", "BMP"),
   ("II*\u{0}", "TIFF"), ("MM\u{0}*", "TIFF"), ("\u{0}\u{0}\u{0}\u{1C}ftypavif\u{0}\u{0}\u{0}\u{0}mif1miaf", "AVIF"),
   ("\u{0}\u{0}\u{0}\u{1C}ftypmif1\u{0}\u{0}\u{0}\u{0}avifmif1", "AVIF"),
   ("\u{0}\u{0}\u{0}\u{18}ftypheic\u{0}\u{0}\u{0}\u{0}mif1", "HEIC"), ("\u{0}\u{0}\u{0}\u{18}ftypisom", "film"),
   ("<!DOCTYPE html><html>", "web page"), ("version https://git-lfs.github.com/spec/v1\n", "Git LFS"), ("", "is empty"),
-  ("<svg xmlns=\"a\">", "SVG"), ("%PDF-1.7", "PDF"), ("\u{0}\u{0}\u{0}\u{0}\u{0}", "zeros"), ("hello", "neither JPEG nor PNG"),
+  ("<svg xmlns=\"a\">", "SVG"), ("%PDF-1.7", "PDF"), ("\u{0}\u{0}\u{0}\u{0}\u{0}", "zeros"),
+  ("hello", "neither JPEG nor PNG"),
 ]) func aFileOfAnotherKindIsNamedForWhatItIs(content: String, expected: String) throws {
   let folder = try TemporaryFolder()
   let path = try written(Data(content.utf8), "picture.jpg", in: folder)

@@ -62,10 +62,12 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
 }
 
 @Test(arguments: [
-  ("training.learning_rate", "training.lr"), ("training.batch_size", "training.batch"), ("batch_size", "training.batch"),
+  ("training.learning_rate", "training.lr"), ("training.batch_size", "training.batch"),
+  ("batch_size", "training.batch"),
   ("training.num_workers", "run.threads"), ("workers", "run.threads"), ("data.num_classes", "data.classes"),
   ("seed", "run.seed"), ("training.seed", "run.seed"), ("data.masks", "data.segmentations"), ("lr", "training.lr"),
-  ("model.weights", "encoder.weights"), ("training.weightDecay", "training.weight_decay"), ("epochs", "training.epochs"),
+  ("model.weights", "encoder.weights"), ("training.weightDecay", "training.weight_decay"),
+  ("epochs", "training.epochs"),
   ("data.image_size", "image.size"), ("training.max_grad_norm", "training.clip"), ("lora.alpha", "lora.scale"),
   ("training.early-stopping", "training.patience"), ("training.trainning_lr", "training.lr"),
 ]) func anUnknownKeyNamesTheNearestByMeaningToo(given: String, expected: String) {
