@@ -120,15 +120,15 @@ let package = Package(
     module(
       "Diagnosis",
       ["Failures", "Files", "Digests", "Randomness", "Machine", "Tensor", "Cluster", "Storage"]),
-    .executableTarget(
-      name: "ala",
-      dependencies: [
+    module(
+      "Commands",
+      [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
         "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      swiftSettings: processor),
+      ]),
+    .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),

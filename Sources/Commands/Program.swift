@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cluster
+import Diagnosis
 import Failures
 import Files
 import Foundation
@@ -9,13 +10,23 @@ import Storage
 import Tensor
 
 /// The program from its arguments to its exit code: one rank speaks, all end alike.
-enum Program {
+package enum Program {
   static let version = "0.1.0"
 
   /// This program's file, for the child that examines foreign HDF5 files.
   static let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "ala"
 
-  static func run(_ arguments: [String]) -> Int32 {
+  /// Runs the command that the arguments name, or a part of one that the program has started a child for.
+  /// - Returns: The exit code, the same on every rank.
+  package static func main(_ arguments: [String]) -> Int32 {
+    letWritesFail()
+    if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
+    BLASKernel.choose()
+    if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
+    return run(arguments)
+  }
+
+  private static func run(_ arguments: [String]) -> Int32 {
     let cluster: Cluster
     do {
       try checkProcessor()
@@ -127,8 +138,9 @@ protocol ClusterCommand: ParsableCommand {
   func run(on cluster: Cluster) throws
 }
 
-struct Ala: ParsableCommand {
-  static let configuration = CommandConfiguration(
+/// The whole command line. `parseAsRoot` reads it without running anything.
+package struct Ala: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "ala",
     abstract: "Trains and judges visual explanations of frozen image encoders (Attention Lattice Adapter).",
     discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml",
@@ -137,4 +149,6 @@ struct Ala: ParsableCommand {
       SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
       ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self, DoctorCommand.self,
     ])
+
+  package init() {}
 }
