@@ -128,7 +128,8 @@ let package = Package(
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
+    .target(name: "COutOfMemory"),
+    .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -149,7 +150,8 @@ let package = Package(
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
+    tests("MachineTests", ["Machine"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
   ],
   swiftLanguageModes: [.v6]

@@ -62,7 +62,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   let (ids, subset) = request.choose(all)
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
-  experiment.describePrecision(log)
+  experiment.describeMeans(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
   if let limit = request.limit, subset.isEmpty {
     log.warning("--limit \(limit) has no effect: split \(request.split) has \(ids.count) images, and all are evaluated")

@@ -7,6 +7,7 @@ import Metrics
 import Failures
 import Foundation
 import Images
+import Machine
 import Settings
 import Storage
 import Tensor
@@ -68,7 +69,7 @@ public final class Explainer {
   ///
   /// - Throws: `Failure` 66, 65; 78 where the checkpoint was trained with another encoder.
   public init(_ configuration: Configuration, checkpoint given: String, program: String) throws {
-    useOneThreadPerProduct()
+    try secureProducts(threads: 1, limit: MemoryLimit.ofAddressSpace()?.description)
     let path = checkpointPath(given)
     let attributes = try Checkpoint.attributesIfOurs(path) ?? [:]
     let tensors = try readModelTensors(path, program: program)

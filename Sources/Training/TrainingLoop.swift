@@ -232,7 +232,7 @@ private func describe(_ experiment: Experiment, _ source: SampleSource, _ log: R
   log.info(
     "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
       + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
-  experiment.describePrecision(log)
+  experiment.describeMeans(log)
 }
 
 /// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
