@@ -34,6 +34,9 @@ struct ExplainCommand: ClusterCommand {
   @Option(help: "How many of the likeliest classes to name.")
   var top = 5
 
+  @Flag(help: "Replace files in the folder that this command has not made.")
+  var overwrite = false
+
   func validate() throws {
     guard threshold == "mean_std" || share != nil else {
       throw ValidationError("--threshold \(threshold): expected mean_std or a number from 0 to 1")
@@ -53,21 +56,24 @@ struct ExplainCommand: ClusterCommand {
     try cluster.onRoot {
       let paths = try listImages(images)
       let explainer = try Explainer(configuration, checkpoint: checkpoint, program: Program.path)
-      try makeFolder(out)
-      var names = UniqueNames()
+      let names = outputNames(paths)
+      var folder = OutputFolder(out, isOverwriting: overwrite)
+      try folder.claim(
+        names.flatMap(files) + ["predictions.csv", "explanations.h5"],
+        inputs: paths + [checkpointPath(checkpoint), configuration.encoder.weights])
       var done: [(explanation: Explanation, name: String)] = []
       var failures: [Failure] = []
-      for path in paths {
+      for (path, name) in zip(paths, names) {
         do {
-          let explanation = try explainer.explain(path)
-          let name = names.next(path)
-          try draw(explanation, name, explainer.classNames)
-          done.append((explanation, name))
+          let explained = try explainer.explain(path)
+          try draw(explained, name, explainer.classNames)
+          done.append((explained.explanation, name))
         } catch let failure as Failure where failure.code == .badData || failure.code == .missingInput {
           failures.append(failure)
         }
       }
       try writeExplanations(done, classNames: explainer.classNames, to: out)
+      try folder.finish()
       StandardOutput.note("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(out)")
       if let first = failures.first {
         let named = failures.prefix(Self.mostNamed).map(\.message).joined(separator: "; ")
@@ -77,24 +83,25 @@ struct ExplainCommand: ClusterCommand {
     }
   }
 
-  private func draw(_ explanation: Explanation, _ name: String, _ classNames: [String]) throws {
-    let map = explanation.mapAtSource()
-    let values = map.compactMap { $0 }
+  private func draw(_ explained: ExplainedImage, _ name: String, _ classNames: [String]) throws {
+    let (explanation, map) = (explained.explanation, explained.map)
     let level: Float
-    if let share, let low = values.min(), let high = values.max() {
+    if let share {
+      let (low, high) = map.range
       level = low + share * (high - low)
     } else {
-      level = meanStdThreshold(values)
+      level = map.meanStdThreshold
     }
     let classes = explanation.likeliest(top).map {
       (name: classNames[$0], probability: Double(explanation.probabilities[$0]))
     }
     let figure = ExplanationFigure(
-      image: explanation.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
+      image: explained.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
       classes: classes)
-    try writeAtomically(try encodePNG(try figure.picture()), to: "\(out)/\(name).png")
-    try writeAtomically(try encodePNG(try figure.overlayPicture()), to: "\(out)/\(name).overlay.png")
-    try writeAtomically(try encodePNG(figure.greyMap), to: "\(out)/\(name).map.png")
+    let paths = files(name).map { "\(out)/\($0)" }
+    try writeAtomically(try encodePNG(try figure.picture()), to: paths[0])
+    try figure.writeOverlay(to: paths[1])
+    try figure.writeGreyMap(to: paths[2])
     StandardOutput.note(explanation.path)
     for entry in classes {
       StandardOutput.note(String(format: "  %6.2f%%  %@", 100 * entry.probability, entry.name))
@@ -102,19 +109,21 @@ struct ExplainCommand: ClusterCommand {
   }
 }
 
-/// Names for files made of others' names: the stem, with a number where it has been used.
-private struct UniqueNames {
-  private var used: Set<String> = []
+/// What is written of an image: the figure, the overlay and the map.
+private func files(_ name: String) -> [String] { ["\(name).png", "\(name).overlay.png", "\(name).map.png"] }
 
-  mutating func next(_ path: String) -> String {
+/// Names for the outputs of each image: its file's stem, with a number behind where files of that name are another's.
+private func outputNames(_ paths: [String]) -> [String] {
+  var used: Set<String> = []
+  return paths.map { path in
     let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
     var name = stem
     var number = 2
-    while used.contains(name) {
+    while files(name).contains(where: used.contains) {
       name = "\(stem)-\(number)"
       number += 1
     }
-    used.insert(name)
+    used.formUnion(files(name))
     return name
   }
 }

@@ -7,6 +7,7 @@ import Metrics
 import Failures
 import Foundation
 import Images
+import Reporting
 import Settings
 import Storage
 import Tensor
@@ -16,46 +17,19 @@ import Tensor
 /// Where the model looked in one image, and what it took it for.
 public struct Explanation: Sendable {
   public let path: String
-  public let image: RGBImage
-  /// The evaluation view's place in the image; beyond it the model saw nothing.
-  public let geometry: ViewGeometry
   /// α [g·g] as produced.
   public let map: [Float]
   public let grid: Int
   /// p(ŷ) [C].
   public let probabilities: [Float]
+}
 
-  /// The map at the image's own size, bilinear with half-pixel centres; nil where the model saw nothing.
-  public func mapAtSource() -> [Float?] {
-    let (across, down) = (
-      taps(image.width, geometry.scaledWidth, geometry.cropX), taps(image.height, geometry.scaledHeight, geometry.cropY)
-    )
-    var result = [Float?](repeating: nil, count: image.width * image.height)
-    for (y, vertical) in down.enumerated() {
-      guard let vertical else { continue }
-      for (x, horizontal) in across.enumerated() {
-        guard let horizontal else { continue }
-        func along(_ row: Int) -> Float {
-          let a = map[row * grid + horizontal.low]
-          return a + horizontal.weight * (map[row * grid + horizontal.high] - a)
-        }
-        let top = along(vertical.low)
-        result[y * image.width + x] = top + vertical.weight * (along(vertical.high) - top)
-      }
-    }
-    return result
-  }
-
-  /// For each position of the image, the grid cells that it lies between.
-  private func taps(_ count: Int, _ scaled: Int, _ crop: Int) -> [(low: Int, high: Int, weight: Float)?] {
-    (0..<count).map { position in
-      let view = (Double(position) + 0.5) * Double(scaled) / Double(count) - Double(crop)
-      guard view >= 0, view < Double(geometry.side) else { return nil }
-      let place = max(view * Double(grid) / Double(geometry.side) - 0.5, 0)
-      let low = min(Int(place), grid - 1)
-      return (low, min(low + 1, grid - 1), Float(place - Double(low)))
-    }
-  }
+/// An image with its explanation.
+public struct ExplainedImage: Sendable {
+  public let explanation: Explanation
+  public let image: RGBImage
+  /// The map in its image; beyond the evaluation view the model saw nothing.
+  public let map: PlacedMap
 }
 
 public final class Explainer {
@@ -104,7 +78,7 @@ public final class Explainer {
   }
 
   /// - Throws: `Failure` 66 or 65, naming the file; 65 where the map is not finite.
-  public func explain(_ path: String) throws -> Explanation {
+  public func explain(_ path: String) throws -> ExplainedImage {
     let image = try decodeImage(path: path)
     let geometry = views.geometry(
       width: image.width, height: image.height, seed: 0, imageID: 0, view: ViewDefinition.evaluationView)
@@ -118,7 +92,8 @@ public final class Explainer {
     guard (map + probabilities).allSatisfy(\.isFinite) else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
-    return Explanation(
-      path: path, image: image, geometry: geometry, map: map, grid: g, probabilities: probabilities)
+    return ExplainedImage(
+      explanation: Explanation(path: path, map: map, grid: g, probabilities: probabilities), image: image,
+      map: PlacedMap(map, grid: g, geometry: geometry, width: image.width, height: image.height))
   }
 }
