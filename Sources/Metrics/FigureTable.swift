@@ -5,9 +5,9 @@ public enum FigureTable {
     Figure(
       meanOf: { record, _ in record.isRight ? 1 : 0 }, "accuracy", "accuracy", .higher, needs: .nothing,
       style: .percent, "share of images whose predicted class is the true one"),
-    meanIoU(.half, "of the map's normalised values above 0.5") { record, _ in record.iouHalf },
-    meanIoU(.meanStd, "of the values above their mean + standard deviation") { record, _ in record.iouMeanStd },
-    meanIoU(.valid, "of the normalised values above `valid_threshold`; `mean_std` where there is none") {
+    meanIoU(.half, "whose normalised values lie above 0.5") { record, _ in record.iouHalf },
+    meanIoU(.meanStd, "whose values lie above their mean + standard deviation") { record, _ in record.iouMeanStd },
+    meanIoU(.valid, "whose normalised values lie above `valid_threshold`; `mean_std` where there is none") {
       record, scope in
       scope.validThreshold.flatMap { index in record.iouCurve.map { $0[index] } } ?? record.iouMeanStd
     },

@@ -191,8 +191,3 @@ import Testing
   let head = EvaluationSummary.csv([], validThreshold: nil, subset: "").split(separator: "\n")[0]
   #expect(head == "image_id,label,predicted,probability,\(columns.joined(separator: ",")),mask,subset")
 }
-
-@Test func theReferencePageOfFiguresIsTheTable() throws {
-  let page = try String(contentsOfFile: "\(repositoryRoot)/docs/figures.md", encoding: .utf8)
-  #expect(page == FigureTable.referencePage)
-}
