@@ -58,14 +58,16 @@ let package = Package(
     module("Files", ["Failures"]),
     module("Randomness", []),
     module("Machine", []),
+    module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     module(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
-    module("Layers", ["Tensor", "Randomness"], settings: kernels),
+    module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
-    module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
-    module("Cluster", ["Failures", "CMPI"]),
+    module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
+    module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
+    module("Cluster", ["Failures", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
@@ -78,31 +80,32 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
         "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Caching",
       [
-        "Failures", "Files", "Tensor", "AttentionLattice", "Cluster", "Storage", "Images", "Dataset", "Experiments",
+        "Failures", "Files", "Tensor", "Networks", "Cluster", "Storage", "Images", "Dataset", "Experiments",
       ]),
     module(
       "Explaining",
       [
-        "Failures", "Files", "Randomness", "Tensor", "Encoder", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Cluster", "Storage",
+        "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
       [
-        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice",
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "Networks",
         "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
       ]),
     module(
       "Training",
       [
-        "Failures", "Files", "Machine", "Tensor", "Layers", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Machine", "Lanes", "Tensor", "Layers", "Networks", "Cluster", "Storage", "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
@@ -114,8 +117,8 @@ let package = Package(
     module(
       "Benchmark",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Dataset", "Machine", "Experiments", "Training",
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
+        "Cluster", "Storage", "Dataset", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -138,7 +141,10 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
-      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Experiments", "Training"],
+      [
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Randomness",
+        "Tensor", "Training",
+      ],
       hasFixtures: true
     ),
     tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),

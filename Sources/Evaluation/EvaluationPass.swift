@@ -1,10 +1,10 @@
-import AttentionLattice
 import Cluster
 import Experiments
 import Explaining
 import Failures
 import Foundation
 import Metrics
+import Networks
 
 /// What the pass yields for one image.
 public struct ImageOutcome: Codable, Sendable {
@@ -43,14 +43,11 @@ public struct EvaluationPass {
     let makeMain = try method.prepare(subject)
     let makeControls = try controls.map { ($0, try MethodTable.method(of: $0).prepare(subject)) }
     workers = (0..<experiment.team.threadCount).map { _ in
-      let inference = Inference(experiment.model)
+      let inference = experiment.model.makeInference()
       return EvaluationWorker(
         inference: inference, main: makeMain(inference), controls: makeControls.map { ($0, $1(inference)) })
     }
   }
-
-  /// How often ranks tell each other of failures and signals.
-  private static let secondsPerRound = 10.0
 
   /// The outcomes of all images, in the order of `ids`, on every rank.
   ///
@@ -72,19 +69,18 @@ public struct EvaluationPass {
     let start = Date()
     var hasMore = true
     while hasMore {
-      work.run(until: Date(timeIntervalSinceNow: Self.secondsPerRound)) { done in
+      work.run(until: Date(timeIntervalSinceNow: Cluster.secondsPerRound)) { done in
         log.progress(
           done, of: own.count * work.viewsPerImage, doing: doing,
           rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),
           unit: work.viewsPerImage == 1 ? "images" : "perturbed views")
       }
-      let call = cluster.maximum(
-        (work.failure != nil ? 4 : 0) | (signals?.pending != nil ? 2 : 0) | (work.isFinished ? 0 : 1))
-      if call >= 4 { try cluster.share(work.failure) }
-      if call >= 2 {
+      let call = cluster.round(failure: work.failure, signal: signals?.pending, flag: !work.isFinished)
+      if call == .failure { try cluster.share(work.failure) }
+      if call == .signal {
         throw cluster.agreed(.interrupted("interrupted; the images done so far are kept: run the same command again"))
       }
-      hasMore = call > 0
+      hasMore = call == .flag
     }
     return try gather(work.outcomes, known, ids)
   }

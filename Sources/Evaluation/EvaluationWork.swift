@@ -1,4 +1,3 @@
-import AttentionLattice
 import Cluster
 import Dataset
 import Experiments
@@ -7,11 +6,12 @@ import Failures
 import Foundation
 import Images
 import Metrics
+import Networks
 import Tensor
 
 /// What one thread evaluates with.
 struct EvaluationWorker {
-  let inference: Inference
+  let inference: any NetworkInference
   let main: any MapWorker
   let controls: [(control: Control, worker: any MapWorker)]
 }
@@ -163,13 +163,13 @@ final class EvaluationWork: @unchecked Sendable {
     }
   }
 
-  private func predict(_ row: SampleRow, _ inference: Inference) throws -> ImageWork {
+  private func predict(_ row: SampleRow, _ inference: any NetworkInference) throws -> ImageWork {
     if let failure = row.failure { throw failure }
     let image = try experiment.image(row.request.imageID)
     let input = source.deliver(
       row, patches: inference.patches, tail: inference.tail, feature: { inference.feature($0) })
     inference.run(input)
-    let prediction = Prediction(inference)
+    let prediction = Prediction(inference, grid: experiment.model.encoder.grid)
     let predicted = measures.rules.sumsLogits ? inference.summedLogits().indexOfLargest : prediction.likeliest
     let classes = experiment.dataset.classes
     var record = ImageRecord(
@@ -186,8 +186,8 @@ final class EvaluationWork: @unchecked Sendable {
       number: row.number, view, truth, target: measures.followsPrediction ? prediction.likeliest : image.label,
       views: viewsPerImage,
       ImageOutcome(
-        record: record, loss: inference.loss(label: image.label), map: PackedFloats(prediction.alpha),
-        side: experiment.model.encoder.grid, probabilities: PackedFloats(prediction.probabilities)))
+        record: record, loss: inference.loss(label: image.label), map: PackedFloats([]), side: 0,
+        probabilities: PackedFloats(prediction.probabilities)))
   }
 
   // MARK: A map

@@ -1,6 +1,6 @@
-import AttentionLattice
 import Encoder
 import Metrics
+import Networks
 import Tensor
 
 /// One image's perturbed views, as the patches that the model reads: insertion reveals the view over its substrate,
@@ -49,7 +49,7 @@ struct PerturbedViews: @unchecked Sendable {
   /// - Parameter isStopped: asked before each point; true ends the piece.
   /// - Returns: the values of the first points of `points`, of all where nothing stopped them.
   func values(
-    _ direction: Direction, points: Range<Int>, _ inference: Inference, target: Int, isStopped: () -> Bool
+    _ direction: Direction, points: Range<Int>, _ inference: any NetworkInference, target: Int, isStopped: () -> Bool
   ) -> [Double] {
     let (start, added) = direction == .insertion ? (substrate, view) : (view, substrate)
     copy(inference.patches, start.base, start.count)
@@ -59,7 +59,7 @@ struct PerturbedViews: @unchecked Sendable {
       if isStopped() { break }
       for index in plan.order[done..<count] { copyPixel(Int(index), from: added.base, to: inference.patches) }
       done = count
-      inference.run()
+      inference.run(.pixels)
       values.append(Double(inference.probabilities()[target]))
     }
     return values

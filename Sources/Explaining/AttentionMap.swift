@@ -1,4 +1,5 @@
-import AttentionLattice
+import Failures
+import Networks
 
 /// α, the map by which the perception branch weighs h (docs/model.md, "Attention branch").
 public struct AttentionMap: ExplanationMethod {
@@ -7,8 +8,13 @@ public struct AttentionMap: ExplanationMethod {
 
   public init() {}
 
-  public func prepare(_ subject: ExplainedModel) -> @Sendable (Inference) -> any MapWorker {
-    { Worker(side: $0.model.encoder.grid) }
+  public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
+    guard subject.network.makesMap else {
+      throw Failure.badConfiguration(
+        "--method \(facts.name): a network of kind \(subject.network.kind) makes no map of its own")
+    }
+    let g = subject.network.encoder.grid
+    return { _ in Worker(side: g) }
   }
 
   private final class Worker: MapWorker {
@@ -16,6 +22,6 @@ public struct AttentionMap: ExplanationMethod {
 
     init(side: Int) { self.side = side }
 
-    func map(_ view: ExplainedView, target: Int) -> [Float] { view.prediction.alpha }
+    func map(_ view: ExplainedView, target: Int) -> [Float] { view.prediction.map ?? [] }
   }
 }

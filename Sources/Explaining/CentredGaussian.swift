@@ -1,5 +1,5 @@
-import AttentionLattice
 import Foundation
+import Networks
 
 /// A control: a Gaussian about the centre of the grid, with a standard deviation of 5/14 of its side. It has seen no
 /// image, and profits from objects being in the middle.
@@ -9,8 +9,8 @@ public struct CentredGaussian: ExplanationMethod {
 
   public init() {}
 
-  public func prepare(_ subject: ExplainedModel) -> @Sendable (Inference) -> any MapWorker {
-    let g = subject.model.encoder.grid
+  public func prepare(_ subject: ExplainedModel) -> @Sendable (any NetworkInference) -> any MapWorker {
+    let g = subject.network.encoder.grid
     let map = Self.map(grid: g)
     return { _ in Worker(side: g, map) }
   }

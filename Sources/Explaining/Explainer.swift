@@ -4,6 +4,7 @@ import Experiments
 import Failures
 import Foundation
 import Images
+import Networks
 import Settings
 import Storage
 import Tensor
@@ -11,9 +12,9 @@ import Tensor
 /// A trained model that explains single images (`ala explain`); needs no data set.
 public final class Explainer {
   public let classNames: [String]
-  public let model: LatticeModel
+  private let model: any Network
   private let views: ViewDefinition
-  private let inference: Inference
+  private let inference: any NetworkInference
   private let worker: any MapWorker
 
   /// Maps the encoder and loads the weights of a checkpoint, or of a file of weights alone.
@@ -35,7 +36,7 @@ public final class Explainer {
     try checkEncoder(attributes, configuration.encoder.weights, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
-    inference = Inference(model)
+    inference = model.makeInference()
     let subject = ExplainedModel(model, configuration) {
       try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
     }
@@ -68,10 +69,10 @@ public final class Explainer {
     let geometry = views.geometry(
       width: image.width, height: image.height, seed: 0, imageID: 0, view: ViewDefinition.evaluationView)
     let pixels = geometry.render(image)
-    inference.run(pixels: pixels)
-    let prediction = Prediction(inference)
+    inference.run(pixels: pixels, model.encoder)
+    let prediction = Prediction(inference, grid: model.encoder.grid)
     let view = ExplainedView(imageID: number, pixels: pixels, prediction: prediction)
-    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : prediction.alpha
+    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : []
     guard prediction.isFinite, map.allSatisfy(\.isFinite) else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }

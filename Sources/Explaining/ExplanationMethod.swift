@@ -1,4 +1,5 @@
-import AttentionLattice
+import Encoder
+import Networks
 import Settings
 
 /// What is known of an explanation method before it is run.
@@ -40,7 +41,7 @@ public protocol ExplanationMethod: Sendable {
   ///
   /// - Returns: makes a thread's worker. The worker may leave anything in the inference that it is given.
   /// - Throws: `Failure` 78 where the model or the settings lack what the method needs.
-  func prepare(_ subject: ExplainedModel) throws -> @Sendable (Inference) -> any MapWorker
+  func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker
 }
 
 extension ExplanationMethod {
@@ -49,16 +50,16 @@ extension ExplanationMethod {
 
 /// The model whose predictions are explained.
 public struct ExplainedModel {
-  public let model: LatticeModel
+  public let network: any Network
   public let configuration: Configuration
-  /// Makes another model of the same settings over the same encoder, without values in its trained tensors. Call on
+  /// Makes another network of the same settings over the same encoder, without values in its trained tensors. Call on
   /// every rank.
-  public let makeAnother: () throws -> LatticeModel
+  public let makeAnother: () throws -> any Network
 
   public init(
-    _ model: LatticeModel, _ configuration: Configuration, makeAnother: @escaping () throws -> LatticeModel
+    _ network: any Network, _ configuration: Configuration, makeAnother: @escaping () throws -> any Network
   ) {
-    self.model = model
+    self.network = network
     self.configuration = configuration
     self.makeAnother = makeAnother
   }
@@ -113,25 +114,26 @@ public struct ExplainedView: Sendable {
 public struct Prediction: Sendable {
   /// p(ŷ) [C].
   public let probabilities: [Float]
-  /// α [g·g].
-  public let alpha: [Float]
+  /// The map [g·g] that the network itself makes; nil where it makes none.
+  public let map: [Float]?
 
-  public init(probabilities: [Float], alpha: [Float]) {
+  public init(probabilities: [Float], map: [Float]?) {
     self.probabilities = probabilities
-    self.alpha = alpha
+    self.map = map
   }
 
   /// What the inference's last pass has left.
-  public init(_ inference: Inference) {
-    let g = inference.model.encoder.grid
+  ///
+  /// - Parameter grid: g.
+  public init(_ inference: any NetworkInference, grid g: Int) {
     probabilities = inference.probabilities()
-    alpha = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
+    map = inference.map.map { Array(UnsafeBufferPointer(start: $0, count: g * g)) }
   }
 
   /// The likeliest class, the first among equals.
   public var likeliest: Int { probabilities.indexOfLargest }
 
-  public var isFinite: Bool { (alpha + probabilities).allSatisfy(\.isFinite) }
+  public var isFinite: Bool { ((map ?? []) + probabilities).allSatisfy(\.isFinite) }
 }
 
 extension [Float] {
@@ -139,12 +141,12 @@ extension [Float] {
   public var indexOfLargest: Int { indices.reduce(0) { self[$1] > self[$0] ? $1 : $0 } }
 }
 
-extension Inference {
-  /// Runs the model over a view [S, S, 3].
-  public func run(pixels: [UInt8]) {
+extension NetworkInference {
+  /// Runs the network over a view [S, S, 3].
+  public func run(pixels: [UInt8], _ encoder: ImageEncoder) {
     pixels.withUnsafeBufferPointer { buffer in
-      if let base = buffer.baseAddress { model.encoder.patchify(patches, pixels: base) }
+      if let base = buffer.baseAddress { encoder.patchify(patches, pixels: base) }
     }
-    run()
+    run(.pixels)
   }
 }

@@ -1,4 +1,4 @@
-import AttentionLattice
+import Networks
 import Randomness
 
 /// A control: independent uniform values, a pure function of (seed, image id).
@@ -7,8 +7,8 @@ public struct RandomMap: ExplanationMethod {
 
   public init() {}
 
-  public func prepare(_ subject: ExplainedModel) -> @Sendable (Inference) -> any MapWorker {
-    let (g, seed) = (subject.model.encoder.grid, subject.configuration.run.seed)
+  public func prepare(_ subject: ExplainedModel) -> @Sendable (any NetworkInference) -> any MapWorker {
+    let (g, seed) = (subject.network.encoder.grid, subject.configuration.run.seed)
     return { _ in Worker(side: g, seed: seed) }
   }
 

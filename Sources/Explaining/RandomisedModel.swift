@@ -1,4 +1,5 @@
-import AttentionLattice
+import Encoder
+import Networks
 import Settings
 
 /// Any method, of a model whose trained tensors are as they were before training: the randomisation test of Adebayo et
@@ -17,26 +18,28 @@ public struct RandomisedModel: ExplanationMethod {
 
   public func passes(_ configuration: Configuration) -> Int { 1 + method.passes(configuration) }
 
-  public func prepare(_ subject: ExplainedModel) throws -> @Sendable (Inference) -> any MapWorker {
-    let model = try subject.makeAnother()
-    model.parameters.initialise(seed: subject.configuration.run.seed)
+  public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
+    let network = try subject.makeAnother()
+    network.parameters.initialise(seed: subject.configuration.run.seed)
     let makeWorker = try method.prepare(
-      ExplainedModel(model, subject.configuration, makeAnother: subject.makeAnother))
+      ExplainedModel(network, subject.configuration, makeAnother: subject.makeAnother))
     return { _ in
-      let inference = Inference(model)
+      let inference = network.makeInference()
       // One serves both: a prediction is taken out of it before the worker begins.
       let worker = makeWorker(inference)
-      if let partwise = worker as? any PartwiseWorker { return Parts(inference, partwise) }
-      return Whole(inference, worker)
+      if let partwise = worker as? any PartwiseWorker { return Parts(inference, network.encoder, partwise) }
+      return Whole(inference, network.encoder, worker)
     }
   }
 
   private class Whole: MapWorker {
-    private let inference: Inference
+    private let inference: any NetworkInference
+    private let encoder: ImageEncoder
     private let worker: any MapWorker
 
-    init(_ inference: Inference, _ worker: any MapWorker) {
+    init(_ inference: any NetworkInference, _ encoder: ImageEncoder, _ worker: any MapWorker) {
       self.inference = inference
+      self.encoder = encoder
       self.worker = worker
     }
 
@@ -46,17 +49,18 @@ public struct RandomisedModel: ExplanationMethod {
 
     /// The view with what the untrained model makes of it.
     func seen(_ view: ExplainedView) -> ExplainedView {
-      inference.run(pixels: view.pixels)
-      return ExplainedView(imageID: view.imageID, pixels: view.pixels, prediction: Prediction(inference))
+      inference.run(pixels: view.pixels, encoder)
+      return ExplainedView(
+        imageID: view.imageID, pixels: view.pixels, prediction: Prediction(inference, grid: encoder.grid))
     }
   }
 
   private final class Parts: Whole, PartwiseWorker {
     private let partwise: any PartwiseWorker
 
-    init(_ inference: Inference, _ partwise: any PartwiseWorker) {
+    init(_ inference: any NetworkInference, _ encoder: ImageEncoder, _ partwise: any PartwiseWorker) {
       self.partwise = partwise
-      super.init(inference, partwise)
+      super.init(inference, encoder, partwise)
     }
 
     var partCount: Int { partwise.partCount }

@@ -7,8 +7,6 @@ import Images
 import Reporting
 import Settings
 
-/// What the training loop does after an epoch that uses α.
-
 /// Validates, and notes whether this is the best so far and whether to stop.
 func validate(
   _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
@@ -35,7 +33,7 @@ func validate(
     try log.pictures(try overlays(outcomes, experiment))
     try log.metric([
       ("event", .text("epoch")), ("epoch", .integer(state.epoch)),
-      ("phase", .text(experiment.phase(epoch: state.epoch).rawValue)), ("split", .text("valid")),
+      ("phase", .text(experiment.phase(epoch: state.epoch).name)), ("split", .text("valid")),
       ("accuracy", .number(result.accuracy)), ("loss", .number(result.loss)), ("iou", .number(result.iou)),
     ])
     log.info(

@@ -6,6 +6,7 @@ import Explaining
 import Failures
 import Foundation
 import Metrics
+import Networks
 import Settings
 import TestSupport
 import Testing
@@ -39,7 +40,7 @@ private struct Ramp: ExplanationMethod {
   static let parts = 5
   let facts = MethodFacts(name: "ramp", title: "Ramp", source: nil)
 
-  func prepare(_ subject: ExplainedModel) -> @Sendable (Inference) -> any MapWorker { { _ in Worker() } }
+  func prepare(_ subject: ExplainedModel) -> @Sendable (any NetworkInference) -> any MapWorker { { _ in Worker() } }
 
   final class Worker: PartwiseWorker {
     let side = 5
@@ -55,6 +56,6 @@ private struct Ramp: ExplanationMethod {
 
 @Test func aPartwiseMapIsItsPartsInTheirOrder() {
   let worker = Ramp.Worker()
-  let view = ExplainedView(imageID: 0, pixels: [], prediction: Prediction(probabilities: [1], alpha: [0]))
+  let view = ExplainedView(imageID: 0, pixels: [], prediction: Prediction(probabilities: [1], map: nil))
   #expect(worker.map(view, target: 2) == (0..<25).map { Float($0 + 2) })
 }
