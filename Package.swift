@@ -47,7 +47,7 @@ let package = Package(
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
     system("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
     system("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
-    system("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
+    system("CJPEG", pkgConfig: "libjpeg", debian: "libjpeg-dev"),
     system("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
     system("CCairo", pkgConfig: "cairo", debian: "libcairo2-dev"),
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
@@ -55,7 +55,7 @@ let package = Package(
     system("COneDNN", debian: "libdnnl-dev"),
 
     module("Failures", []),
-    module("Files", ["Failures"]),
+    module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Machine", []),
     module("Lanes", []),
@@ -69,9 +69,9 @@ let package = Package(
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
     module("Cluster", ["Failures", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
-    module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
+    module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
-    module("Settings", ["Failures", "Yams"]),
+    module("Settings", ["Failures", "Files", "Yams"]),
     .target(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -131,7 +131,8 @@ let package = Package(
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
+    .target(name: "COutOfMemory"),
+    .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -147,7 +148,7 @@ let package = Package(
       ],
       hasFixtures: true
     ),
-    tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
+    tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
@@ -161,6 +162,7 @@ let package = Package(
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
+    tests("MachineTests", ["Machine"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
     tests(

@@ -1,3 +1,4 @@
+import Failures
 import Foundation
 import Machine
 
@@ -50,7 +51,7 @@ package func checkMemory(_ memory: HostMemory, ranks: Int) -> Finding {
 /// Ranks of a host hold one copy of an encoder that has to be converted, in `/dev/shm`.
 package func checkSharedMemory(free: Double?) -> Finding {
   guard let free else {
-    return .problem("shared-mem", "/dev/shm: \(String(cString: strerror(errno)))", "mount a tmpfs at /dev/shm")
+    return .problem("shared-mem", "/dev/shm: \(systemReason())", "mount a tmpfs at /dev/shm")
   }
   let text = "/dev/shm: \(gibibytes(free)) free"
   return free < Double(1 << 29)
@@ -76,10 +77,8 @@ package struct HostMemory {
       return (line?.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0) * 1024
     }
     let total = kibibytes("MemTotal")
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-    // "No limit" is a word in one version of control groups and a huge number in the other.
-    let limit = limits.lazy.compactMap(firstNumber).first.flatMap { $0 < total ? $0 : nil }
-    return HostMemory(total: total, available: kibibytes("MemAvailable"), limit: limit)
+    return HostMemory(
+      total: total, available: kibibytes("MemAvailable"), limit: MemoryLimit.ofControlGroup(memory: total)?.limit)
   }
 
   static func freeSharedMemory() -> Double? {

@@ -32,21 +32,26 @@ public final class Experiment: @unchecked Sendable {
   public init(_ configuration: Configuration, cluster: Cluster, training: Bool) throws {
     self.configuration = configuration
     self.cluster = cluster
-    useOneThreadPerProduct()
     if configuration.encoder.precision == Precision.bfloat16.rawValue {
       bfloat16 = try cluster.agree { try BFloat16Support.current() }
     } else {
       bfloat16 = nil
     }
     let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
+    // A damaged row of the cache is made anew by a thread beside the team's.
+    let multiplying = threads + (configuration.cache.dir == nil ? 0 : 1)
+    try cluster.agree {
+      try secureProducts(threads: multiplying, limit: MemoryLimit.ofAddressSpace()?.description)
+    }
     let team = ThreadTeam(threads: threads)
     self.team = team
     let data = configuration.data
     let (dataset, split) = try cluster.agree {
-      let dataset = try ImageDataset(
-        root: data.root, classes: data.classes,
-        segmentations: ["auto", "none"].contains(data.segmentations) ? nil : data.segmentations,
-        usesSegmentations: data.segmentations != "none", skipUnreadable: data.skipUnreadable)
+      var options = DatasetOptions(root: data.root, classes: data.classes)
+      options.masks = Masks(setting: data.segmentations)
+      options.skipsUnreadable = data.skipUnreadable
+      options.followsLinks = data.followLinks
+      let dataset = try ImageDataset(options)
       return (dataset, try Split(dataset, seed: data.splitSeed))
     }
     self.dataset = dataset
@@ -85,7 +90,7 @@ public final class Experiment: @unchecked Sendable {
     let hash = SHA256()
     for image in dataset.images {
       var status = stat()
-      guard let path = dataset.maskPath(of: image), stat(path, &status) == 0 else { continue }
+      guard case .file(let path) = dataset.mask(of: image), stat(path, &status) == 0 else { continue }
       hash.update("\(image.id)\t\(status.st_size)\n")
     }
     return hash.finish()
@@ -96,8 +101,25 @@ public final class Experiment: @unchecked Sendable {
     [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
   }
 
-  /// Says once what a run in bfloat16 is made by.
-  public func describePrecision(_ log: RunLog) {
+  /// Says once what of the data set is left out or odd.
+  ///
+  /// - Parameter training: whether classes matter that no image teaches.
+  public func describeData(_ log: RunLog, training: Bool = false) {
+    guard cluster.isRoot else { return }
+    for (id, reason) in dataset.unreadable { log.warning("image \(id) is left out: \(reason)") }
+    for remark in dataset.remarks { log.warning(remark) }
+    let untaught = training ? dataset.classesWithoutTraining(split) : []
+    guard !untaught.isEmpty else { return }
+    let named = 10
+    log.warning(
+      "\(untaught.count) of \(dataset.classes.count) classes have no training image, and cannot be learnt: "
+        + untaught.prefix(named).map(\.name).joined(separator: ", ")
+        + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
+  }
+
+  /// Says once what a run in bfloat16 is made by, and what the machine did not allow.
+  public func describeMeans(_ log: RunLog) {
+    for remark in cluster.remarks { log.warning(remark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")

@@ -41,9 +41,7 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
     folder.sweep()
   }
   try cluster.agree { try log.open(folder: run) }
-  for (id, reason) in experiment.dataset.unreadable where cluster.isRoot {
-    log.warning("image \(id) is left out: \(reason)")
-  }
+  experiment.describeData(log, training: true)
   return lock
 }
 
@@ -64,7 +62,7 @@ func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
   log.info(
     "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
       + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
-  experiment.describePrecision(log)
+  experiment.describeMeans(log)
   let lanes = experiment.configuration.training.lanes
   if lanes % experiment.cluster.size != 0 && experiment.cluster.isRoot {
     log.warning(
