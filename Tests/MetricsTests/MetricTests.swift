@@ -4,7 +4,7 @@ import Images
 import TestSupport
 import Testing
 
-/// Values by hand, and of reference.md's table.
+/// Values by hand, and some that PyTorch has printed.
 
 @Test func bilinearEnlargementHasHalfPixelCentres() {
   let row = upsampleBilinear([0, 1, 4, 9].flatMap { v in [Float](repeating: v, count: 4) }, grid: 4, to: 6)
