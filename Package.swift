@@ -167,7 +167,10 @@ let package = Package(
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
     tests(
       "DocumentationTests",
-      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      [
+        "Commands", "Explaining", "Metrics", "Settings",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

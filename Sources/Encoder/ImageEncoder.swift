@@ -3,7 +3,7 @@ import Foundation
 import Layers
 import Tensor
 
-/// The frozen image encoder with its LoRA updates (model.md 1, paper 3.1).
+/// The frozen image encoder with its LoRA updates (docs/model.md, "Encoder and LoRA").
 
 /// What the settings say of the encoder.
 public struct EncoderOptions: Equatable, Sendable {

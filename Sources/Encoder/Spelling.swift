@@ -122,7 +122,7 @@ public enum Spelling: String, Sendable {
     }
   }
 
-  /// OpenAI's for both CLIP spellings, 0.5 for a plain timm ViT (model.md 11).
+  /// OpenAI's for both CLIP spellings, 0.5 for a plain timm ViT (docs/model.md, "Data and order").
   func mean(hasNormBefore: Bool) -> [Float] {
     self == .timm && !hasNormBefore ? [0.5, 0.5, 0.5] : [0.48145466, 0.4578275, 0.40821073]
   }
