@@ -63,12 +63,13 @@ let package = Package(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
     module("Layers", ["Tensor", "Randomness"], settings: kernels),
-    module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
+    module("Safetensors", ["Failures", "Files", "Digests"]),
+    module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
     module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
-    module("Cluster", ["Failures", "CMPI"]),
+    module("Cluster", ["Failures", "Files", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "CHDF5"]),
     module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
-    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
+    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
     module("Settings", ["Failures", "Yams"]),
     .target(
       name: "TensorBoard",
@@ -79,7 +80,7 @@ let package = Package(
       "Experiments",
       [
         "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
+        "Safetensors", "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -115,7 +116,7 @@ let package = Package(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Dataset", "Machine", "Experiments", "Training",
+        "Safetensors", "Storage", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -124,17 +125,19 @@ let package = Package(
       name: "ala",
       dependencies: [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
+        "Safetensors", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching",
+        "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: processor),
 
     .target(
-      name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
+      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
-    tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
+    tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
+    tests("EncoderTests", ["Encoder", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
@@ -150,7 +153,7 @@ let package = Package(
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("ClusterTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests("ClusterTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -23,11 +23,11 @@ public final class LatticeModel: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - training: whether gradients and moments are needed.
-  ///   - share: see `ImageEncoder`.
+  ///   - share: see `EncoderFile`.
   /// - Throws: `Failure` 66, 65 (encoder file), 78 (options that do not fit it or each other).
   public init(
     _ options: ModelOptions, training: Bool,
-    share: ((Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer)? = nil
+    share: EncoderFile.Share? = nil
   ) throws {
     self.options = options
     let store = ParameterStore()

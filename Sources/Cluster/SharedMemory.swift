@@ -1,15 +1,16 @@
 import Failures
+import Files
 import Foundation
 
 /// Memory that the processes of a machine hold together: one copy of what each would otherwise convert for itself.
 extension Cluster {
   /// Makes `byteCount` bytes that local rank 0 fills; the others map the same pages. Nothing has a name on disk
-  /// once all have mapped it, so that a kill leaves nothing behind.
+  /// once all have mapped it, so that a kill leaves nothing behind; a process's pages go with its reference to them.
   ///
   /// - Throws: what `fill` throws, on every rank; `Failure` 69 where memory cannot be shared.
   public func sharedMemory(
     _ byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void
-  ) throws -> UnsafeRawBufferPointer {
+  ) throws -> MappedMemory {
     var name = Array("/ala-\(getpid())-\(UInt32.random(in: 0 ... .max))".utf8)
     machineBroadcast(&name)
     let path = String(decoding: name, as: UTF8.self)
@@ -43,6 +44,6 @@ extension Cluster {
       memory = try map(descriptor, PROT_READ)
     }
     guard let memory else { throw failed("find") }
-    return UnsafeRawBufferPointer(memory)
+    return MappedMemory(UnsafeRawBufferPointer(memory))
   }
 }

@@ -1,13 +1,13 @@
 import AttentionLattice
 import Cluster
 import Dataset
-import Digests
 import Encoder
 import Failures
 import Foundation
 import Images
 import Layers
 import Machine
+import Safetensors
 import Settings
 import Storage
 import Tensor
@@ -53,9 +53,9 @@ public final class Experiment: @unchecked Sendable {
     views = ViewDefinition(
       side: configuration.image.size,
       augmentation: configuration.image.crop.map { .randomCrop(resize: $0.resize, flip: $0.flip) } ?? .none)
-    encoderSHA256 = try cluster.agree { try SHA256.ofFile(configuration.encoder.weights) }
+    encoderSHA256 = try cluster.agree { try SafetensorsFile.sha256(path: configuration.encoder.weights) }
     let options = Self.options(configuration, classes: dataset.classes.count)
-    let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
+    let share: EncoderFile.Share = {
       try cluster.sharedMemory($0, fill: $1)
     }
     model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }

@@ -1,7 +1,7 @@
 import AttentionLattice
-import Dataset
 import Encoder
 import Failures
+import Safetensors
 import Storage
 
 /// `ala export`: weights for other tools.

@@ -1,8 +1,7 @@
 import AttentionLattice
 import Cluster
 import Dataset
-import Digests
-import Encoder
+import Safetensors
 import Failures
 import Foundation
 import Layers
@@ -94,7 +93,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
 public func checkEncoder(
   _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String? = nil, path: String
 ) throws {
-  let own = try sha256 ?? SHA256.ofFile(weights)
+  let own = try sha256 ?? SafetensorsFile.sha256(path: weights)
   if let difference = encoderDifference(attributes, weights, sha256: own, path: path) {
     throw Failure.badConfiguration(difference)
   }

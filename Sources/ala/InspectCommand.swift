@@ -2,7 +2,7 @@ import ArgumentParser
 import Cluster
 import Dataset
 import Digests
-import Encoder
+import Safetensors
 import Failures
 import Foundation
 import Storage

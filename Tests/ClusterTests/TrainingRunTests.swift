@@ -1,5 +1,5 @@
 import Dataset
-import Encoder
+import Safetensors
 import Foundation
 import Storage
 import TestSupport

@@ -1,4 +1,4 @@
-import Dataset
+import Safetensors
 import Encoder
 import Foundation
 import Layers

@@ -1,4 +1,4 @@
-import Encoder
+import Safetensors
 import Foundation
 
 /// Values from an independent reference, in a safetensors file that a script in `scripts/fixtures` has made.
