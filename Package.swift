@@ -67,13 +67,13 @@ let package = Package(
     module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
     module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("Cluster", ["Failures", "Files", "CMPI"]),
-    module("Storage", ["Failures", "Files", "Digests", "CHDF5"]),
+    module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
     module("Settings", ["Failures", "Yams"]),
     .target(
       name: "TensorBoard",
-      dependencies: ["Digests", "Failures", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
     module("Metrics", ["Randomness", "Images"]),
     module(
@@ -121,16 +121,15 @@ let package = Package(
     module(
       "Diagnosis",
       ["Failures", "Files", "Digests", "Randomness", "Machine", "Tensor", "Cluster", "Storage"]),
-    .executableTarget(
-      name: "ala",
-      dependencies: [
+    module(
+      "Commands",
+      [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
         "Safetensors", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching",
-        "Explaining",
-        "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
+        "Explaining", "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      swiftSettings: processor),
+      ]),
+    .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -153,7 +152,7 @@ let package = Package(
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("ClusterTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
+    tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -37,7 +37,7 @@ run_ala() {
   if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
   setsid mpirun "$@" &
   child=$!
-  trap 'kill -USR1 "$child" 2>/dev/null || true' TERM INT USR1
+  trap 'kill -USR1 "$child" 2>/dev/null || true' TERM INT HUP USR1
   # wait returns early when a trap runs; go on until mpirun has ended.
   code=0
   while :; do

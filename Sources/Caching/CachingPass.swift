@@ -35,7 +35,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   }
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
-  experiment.describePrecision(log)
+  experiment.describeEncoder(log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
   try encode(work, into: cache, experiment, log)
   _ = try cluster.agree { try cache.open(wanting: wanted) }

@@ -6,6 +6,18 @@ import Machine
 import Storage
 import Tensor
 
+/// What makes messages mean the same and results have the same bits on all ranks.
+///
+/// - Parameters:
+///   - program: this program's file.
+///   - kernel: BLAS's.
+public func likenessFacts(program: String, kernel: String) -> [(key: String, value: String)] {
+  [
+    ("the program's sha256", (try? SHA256.ofFile(program)) ?? "unreadable"), ("MPI", Cluster.libraryVersion()),
+    ("BLAS", blasConfiguration()), ("BLAS kernel (OPENBLAS_CORETYPE)", kernel), ("HDF5", HDF5File.libraryVersion()),
+  ]
+}
+
 /// What needs all ranks: MPI itself, one program everywhere, one folder everywhere. Every rank calls each of these.
 struct ClusterChecks {
   let cluster: Cluster
@@ -50,27 +62,15 @@ struct ClusterChecks {
       "\(version); \(cluster.size) ranks on \(counts.map { "\($0.key) (\($0.value))" }.joined(separator: ", "))")
   }
 
-  /// Results are the same bits on the same kind of processor only, and messages mean the same in the same program only.
+  /// Runs refuse ranks that differ in any of it.
   func checkLikeness(program: String, kernel: String) -> Finding {
-    let digest = (try? SHA256.ofFile(program)) ?? "unreadable"
-    let facts = [
-      ("program", digest), ("MPI", Cluster.libraryVersion()), ("BLAS", blasConfiguration()), ("BLAS kernel", kernel),
-      ("HDF5", HDF5File.libraryVersion()),
-    ]
-    let differing = facts.filter { _, value in
-      Set(cluster.allGather(Array(value.utf8)).map { String(decoding: $0, as: UTF8.self) }).count > 1
-    }.map(\.0)
+    let differing = cluster.differing(likenessFacts(program: program, kernel: kernel))
     guard !differing.isEmpty else {
       return .ok("likeness", "program, libraries and BLAS kernel are the same on all ranks")
     }
-    let list = differing.joined(separator: ", ")
-    if differing.contains("program") || differing.contains("MPI") {
-      return .problem(
-        "likeness", "ranks differ in: \(list)", "install the same ala and the same packages on every host")
-    }
-    return .note(
-      "likeness", "ranks differ in: \(list); the bits of results depend on which rank has which samples",
-      "install the same packages, or set one OPENBLAS_CORETYPE for all")
+    return .problem(
+      "likeness", "ranks differ in: \(differing.joined(separator: ", "))",
+      "install the same ala and the same packages on every host; set one OPENBLAS_CORETYPE for all")
   }
 
   /// A file that rank 0 makes and locks is there for every rank, and locked.
@@ -79,7 +79,7 @@ struct ClusterChecks {
     var own: Int32 = -1
     if cluster.isRoot, isWritable {
       own = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-      if own >= 0 { flock(own, LOCK_EX | LOCK_NB) }
+      if own >= 0 { _ = FileLock.attempt(own) }
     }
     defer {
       if own >= 0 {
@@ -99,7 +99,7 @@ struct ClusterChecks {
         "every host needs the data, the encoder and the run's folder on one file system")
     }
     defer { close(other) }
-    guard flock(other, LOCK_EX | LOCK_NB) != 0 else {
+    guard FileLock.attempt(other) == .taken else {
       return .note(
         "sharing", "\(folder): rank 0's lock is not seen",
         "start no two runs in one folder from different hosts; or mount with locks (flock)")

@@ -93,18 +93,30 @@ package struct FolderChecks {
     let path = "\(prefix).lock"
     defer { unlink(path) }
     let advice = "two runs in one folder would not notice each other: mount the file system with locks (flock)"
+    let fallback = "mount it with locks (flock), or start runs of one folder from one host only"
     let first = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     let second = open(path, O_RDWR | O_CLOEXEC)
     defer { if second >= 0 { close(second) } }
-    guard first >= 0, second >= 0, flock(first, LOCK_EX | LOCK_NB) == 0 else {
+    guard first >= 0, second >= 0 else {
       let why = reason
       if first >= 0 { close(first) }
+      return .problem("locks", "\(folder): cannot open a file twice: \(why)", advice)
+    }
+    switch FileLock.attempt(first) {
+    case .held: break
+    case .unsupported(let number):
+      close(first)
+      let why = String(cString: strerror(number))
+      return .note("locks", "\(folder): has no locks (\(why)): runs name their owner in a file instead", fallback)
+    case .taken, .failed:
+      let why = reason
+      close(first)
       return .problem("locks", "\(folder): cannot lock a file: \(why)", advice)
     }
-    let isShared = flock(second, LOCK_EX | LOCK_NB) == 0
+    let isShared = FileLock.attempt(second) == .held
     close(first)
     guard !isShared else { return .problem("locks", "\(folder): a locked file could be locked again", advice) }
-    guard flock(second, LOCK_EX | LOCK_NB) == 0 else {
+    guard FileLock.attempt(second) == .held else {
       return .problem("locks", "\(folder): a lock stays when its holder is gone: \(reason)", advice)
     }
     return .ok("locks", "a lock keeps others out and goes with its holder")

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Machine
 import Tensor
@@ -19,8 +20,8 @@ public struct UnforcedRate: Sendable {
   /// In the child: prints kernel and rate, and ends the process.
   public static func answer() -> Never {
     useOneThreadPerProduct()
-    print("\(blasKernel()) \(productRate())")
-    exit(0)
+    let isHeard = (try? StandardOutput.print("\(blasKernel()) \(productRate())")) != nil
+    exit(isHeard ? 0 : 1)
   }
 
   /// - Parameters:
@@ -28,29 +29,14 @@ public struct UnforcedRate: Sendable {
   ///   - environment: this process's.
   /// - Returns: nil where the child does not answer in time.
   public static func measure(probe: String, environment: [String: String]) -> UnforcedRate? {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: probe)
-    process.arguments = [command]
-    // The child is no rank of the run, and chooses its kernel as if nobody had.
-    process.environment = environment.filter { name, _ in
+    // The child chooses its kernel as if nobody had.
+    let free = environment.filter { name, _ in
       ![BLASChoice.coreType, BLASChoice.cacheSize, BLASChoice.ownChoice].contains(name)
-        && !["OMPI_", "PMIX_", "PMI_"].contains { name.hasPrefix($0) }
     }
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return nil }
-    let limit = Date().addingTimeInterval(seconds)
-    while process.isRunning {
-      if Date() > limit {
-        kill(process.processIdentifier, SIGKILL)
-        return nil
-      }
-      usleep(5_000)
-    }
-    let words = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-      .split(whereSeparator: \.isWhitespace)
-    guard process.terminationStatus == 0, words.count == 2, let rate = Double(words[1]) else { return nil }
+    guard case .ended(code: 0, let output) = ChildProcess.run(probe, [command], environment: free, seconds: seconds)
+    else { return nil }
+    let words = output.split(whereSeparator: \.isWhitespace)
+    guard words.count == 2, let rate = Double(words[1]) else { return nil }
     return UnforcedRate(kernel: String(words[0]), rate: rate)
   }
 }

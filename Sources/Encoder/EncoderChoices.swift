@@ -7,6 +7,8 @@ struct EncoderChoices {
   let heads: Int
   let activation: Activation
   let normEpsilon: Float
+  /// Activation and heads, and the norms' eps where it is not the spelling's.
+  let json: String
   /// What was taken from where, and what was passed over.
   let notes: [String]
 
@@ -35,7 +37,12 @@ struct EncoderChoices {
     var notes = [
       "\(heads.value) heads (\(heads.source)), activation \(activation.value.rawValue) (\(activation.source))"
     ]
-    if let said, normEpsilon != usual { notes.append("norms' eps \(said.value) (\(said.source))") }
+    var json = "{\"activation\":\"\(activation.value.rawValue)\",\"heads\":\(heads.value)"
+    if let said, normEpsilon != usual {
+      notes.append("norms' eps \(said.value) (\(said.source))")
+      json += ",\"norm_eps\":\(normEpsilon)"
+    }
+    self.json = json + "}"
     for description in besides.fitting {
       if let blocks = description.blocks, blocks != shape.tower.blockCount {
         notes.append("\(description.name) describes \(blocks) blocks, the file has \(shape.tower.blockCount)")

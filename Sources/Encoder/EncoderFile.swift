@@ -28,6 +28,8 @@ public final class EncoderFile: @unchecked Sendable {
   public let fileGrid: Int
   /// Of the norms inside and before the blocks.
   public let normEpsilon: Float
+  /// Activation and heads as they were found, and the norms' eps where it is not the spelling's: a JSON object.
+  public let choices: String
   public let mean: [Float]
   public let standardDeviation: [Float]
   /// What a log should say of how the file was understood: what was taken from where, and what was passed over.
@@ -72,6 +74,7 @@ public final class EncoderFile: @unchecked Sendable {
     (patch, grid, width, fileGrid) = (shape.patch, shape.grid, shape.width, shape.fileGrid)
     (availableDepth, depth) = (tower.blockCount, shape.depth)
     (heads, activation, normEpsilon) = (choices.heads, choices.activation, choices.normEpsilon)
+    self.choices = choices.json
     let isPlain = !shape.hasNormBefore
     mean = options.mean ?? spelling.mean(isPlain: isPlain)
     standardDeviation = options.standardDeviation ?? spelling.standardDeviation(isPlain: isPlain)

@@ -13,8 +13,7 @@ public final class EvaluationJournal {
 
   private let folder: String
   private let cluster: Cluster
-  private var file: FileHandle?
-  private let path: String
+  private var file: AppendedFile?
 
   /// JSON has no numbers for what is not finite.
   static let encoder: JSONEncoder = {
@@ -55,22 +54,10 @@ public final class EvaluationJournal {
     if !known.isEmpty { log.info("\(known.count) images are done already") }
     // A name that no earlier call has used: its last line may be torn.
     let generation = cluster.maximum(count)
-    path = "\(folder)/\(generation)-\(cluster.rank).jsonl"
     try cluster.agree {
-      let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-      guard descriptor >= 0 else {
-        throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
-      }
-      file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-      try write("\(digest)\n")
-    }
-  }
-
-  private func write(_ text: String) throws {
-    do {
-      try file?.write(contentsOf: Data(text.utf8))
-    } catch {
-      throw Failure.cannotWrite("\(path): cannot be written: \(error.localizedDescription)")
+      let new = try AppendedFile("\(folder)/\(generation)-\(cluster.rank).jsonl", isNew: true)
+      try new.append("\(digest)\n")
+      file = new
     }
   }
 
@@ -81,7 +68,7 @@ public final class EvaluationJournal {
     guard !outcomes.isEmpty else { return }
     var text = ""
     for outcome in outcomes { text += String(decoding: try Self.encoder.encode(outcome), as: UTF8.self) + "\n" }
-    try write(text)
+    try file?.append(text)
   }
 
   /// Removes the journal: the evaluation's own files are written.

@@ -62,7 +62,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   let (ids, subset) = request.choose(all)
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
-  experiment.describePrecision(log)
+  experiment.describeEncoder(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
   if let limit = request.limit, subset.isEmpty {
     log.warning("--limit \(limit) has no effect: split \(request.split) has \(ids.count) images, and all are evaluated")
@@ -220,8 +220,7 @@ private func writeCost(_ experiment: Experiment, seconds: Double, images: Int, t
 private func writeExplanations(
   _ outcomes: [ImageOutcome], grid: Int, classes: Int, subset: String, to path: String
 ) throws {
-  let temporary = temporaryName(for: path)
-  do {
+  try makeAtomically(path) { temporary in
     let file = try HDF5File.create(temporary, for: path)
     let n = outcomes.count
     try file.makeDataset("image_id", .int32, shape: [n])
@@ -232,9 +231,5 @@ private func writeExplanations(
     try file.write("probability", .float32, outcomes.flatMap(\.probabilities))
     if !subset.isEmpty { try file.write([("subset", .text(subset))]) }
     try file.close()
-  } catch {
-    unlink(temporary)
-    throw error
   }
-  try publish(temporary, as: path)
 }

@@ -1,6 +1,7 @@
 import AttentionLattice
 import Cluster
 import Dataset
+import Digests
 import Encoder
 import Failures
 import Foundation
@@ -53,12 +54,29 @@ public final class Experiment: @unchecked Sendable {
     views = ViewDefinition(
       side: configuration.image.size,
       augmentation: configuration.image.crop.map { .randomCrop(resize: $0.resize, flip: $0.flip) } ?? .none)
-    encoderSHA256 = try cluster.agree { try SafetensorsFile.sha256(path: configuration.encoder.weights) }
+    let encoderSHA256 = try cluster.agree { try SafetensorsFile.sha256(path: configuration.encoder.weights) }
+    self.encoderSHA256 = encoderSHA256
+    try cluster.requireAlike([
+      ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
+      ("the digest of data.segmentations", Self.maskDigest(dataset)),
+    ])
     let options = Self.options(configuration, classes: dataset.classes.count)
     let share: EncoderFile.Share = {
       try cluster.sharedMemory($0, fill: $1)
     }
     model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
+    try cluster.requireAlike([("what lies beside encoder.weights and describes it", model.encoder.file.choices)])
+  }
+
+  /// Of which images have masks, and of the masks' sizes in bytes.
+  private static func maskDigest(_ dataset: ImageDataset) -> String {
+    let hash = SHA256()
+    for image in dataset.images {
+      var status = stat()
+      guard let path = dataset.maskPath(of: image), stat(path, &status) == 0 else { continue }
+      hash.update("\(image.id)\t\(status.st_size)\n")
+    }
+    return hash.finish()
   }
 
   /// What makes the products: part of fingerprints, for bits differ between kernels.
@@ -66,8 +84,9 @@ public final class Experiment: @unchecked Sendable {
     [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
   }
 
-  /// Says once what a run in bfloat16 is made by.
-  public func describePrecision(_ log: RunLog) {
+  /// Says once how the encoder's file was understood, and what a run in bfloat16 is made by.
+  public func describeEncoder(_ log: RunLog) {
+    for note in model.encoder.notes { log.info("encoder: \(note)") }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")
@@ -140,7 +159,7 @@ public final class Experiment: @unchecked Sendable {
     return CacheFingerprint(
       encoderSHA256: encoderSHA256,
       encoderSettings:
-        "{\"activation\":\"\(encoder.activation.rawValue)\",\"heads\":\(encoder.heads),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
+        "\(encoder.file.choices.dropLast()),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
       viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
       firstLoRABlock: encoder.firstLoRABlock,
       layout: CacheLayout(

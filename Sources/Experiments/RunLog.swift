@@ -1,5 +1,4 @@
 import Cluster
-import Failures
 import Files
 import Foundation
 import Images
@@ -29,8 +28,8 @@ struct RunLogHandler: LogHandler {
 public final class RunLog: @unchecked Sendable {
   let place: String
   private let speaks: Bool
-  private var file: FileHandle?
-  private var metrics: FileHandle?
+  private var file: AppendedFile?
+  private var metrics: AppendedFile?
   private var events: EventFile?
   private var step = 0
   /// Guards the terminal's line: threads that read samples warn, too.
@@ -43,6 +42,8 @@ public final class RunLog: @unchecked Sendable {
   /// Plain lines, where there is no terminal, come this often at most.
   private static let sparseSeconds = 10.0
   private static let terminalSeconds = 0.2
+  /// Goes back over the terminal's line and clears it.
+  private static let lineStart = "\r\u{1B}[K"
 
   public init(_ cluster: Cluster) {
     place = cluster.place
@@ -54,9 +55,9 @@ public final class RunLog: @unchecked Sendable {
 
   /// Begins to write into a run's folder.
   public func open(folder: String) throws {
-    file = try Self.appending("\(folder)/log.txt")
+    file = try AppendedFile("\(folder)/log.txt")
     guard speaks else { return }
-    metrics = try Self.appending("\(folder)/metrics.jsonl")
+    metrics = try AppendedFile("\(folder)/metrics.jsonl")
     try makeFolder("\(folder)/tensorboard")
     events = try EventFile(folder: "\(folder)/tensorboard")
   }
@@ -69,29 +70,19 @@ public final class RunLog: @unchecked Sendable {
     try open(folder: folder)
   }
 
-  private static func appending(_ path: String) throws -> FileHandle {
-    let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
-    }
-    return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-  }
-
+  /// A line that cannot be written is lost: a log never ends a run.
   func write(_ line: String) {
     lock.lock()
     defer { lock.unlock() }
-    if hasProgressLine {
-      FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
-      hasProgressLine = false
-    }
-    FileHandle.standardError.write(Data("\(line)\n".utf8))
-    try? file?.write(contentsOf: Data("\(line)\n".utf8))
+    StandardError.note(hasProgressLine ? "\(Self.lineStart)\(line)" : line)
+    hasProgressLine = false
+    try? file?.append("\(line)\n")
   }
 
   /// Puts into `log.txt` what the program will say at its end of the error that ends it.
   public func keepLastWords(of error: Error, _ cluster: Cluster) {
     guard let words = cluster.lastWords(of: error) else { return }
-    lock.withLock { try? file?.write(contentsOf: Data("\(words)\n".utf8)) }
+    lock.withLock { try? file?.append("\(words)\n") }
   }
 
   public func info(_ line: String) { logger.info("\(line)") }
@@ -111,7 +102,7 @@ public final class RunLog: @unchecked Sendable {
     if isTerminal {
       lock.lock()
       defer { lock.unlock() }
-      FileHandle.standardError.write(Data("\r\u{1B}[K\(line)".utf8))
+      StandardError.write("\(Self.lineStart)\(line)")
       hasProgressLine = true
     } else {
       write(line)
@@ -122,11 +113,7 @@ public final class RunLog: @unchecked Sendable {
   public func metric(_ fields: [(String, MetricValue)]) throws {
     guard let metrics else { return }
     let text = fields.map { "\"\($0.0)\":\($0.1.json)" }.joined(separator: ",")
-    do {
-      try metrics.write(contentsOf: Data("{\(text)}\n".utf8))
-    } catch {
-      throw Failure.cannotWrite("metrics.jsonl: cannot be written: \(error.localizedDescription)")
-    }
+    try metrics.append("{\(text)}\n")
     if let step = fields.integer("step") { self.step = step }
     try events?.write(scalars: Self.scalars(fields), step: step)
   }

@@ -59,8 +59,7 @@ public func writeExplanations(
   try writeAtomically(csv, to: "\(folder)/predictions.csv")
   guard let grid = done.first?.explanation.grid else { return }
   let path = "\(folder)/explanations.h5"
-  let temporary = temporaryName(for: path)
-  do {
+  try makeAtomically(path) { temporary in
     let file = try HDF5File.create(temporary, for: path)
     try file.makeDataset("map", .float32, shape: [done.count, grid, grid])
     try file.write("map", .float32, done.flatMap(\.explanation.map))
@@ -73,11 +72,7 @@ public func writeExplanations(
       ("classes", .text(String(decoding: classes, as: UTF8.self))),
     ])
     try file.close()
-  } catch {
-    unlink(temporary)
-    throw error
   }
-  try publish(temporary, as: path)
 }
 
 /// A CSV cell, quoted where it must be (RFC 4180).

@@ -12,19 +12,37 @@ public func writeAtomically(_ bytes: UnsafeRawBufferPointer, to path: String) th
 
 /// The same for a file that is written part by part: `body` hands each to the function that it is given.
 public func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws {
-  let temporary = temporaryName(for: path)
-  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-  guard descriptor >= 0 else { throw cannotWrite(path) }
-  do {
+  try makeAtomically(path) { temporary in
+    let descriptor = try openForWriting(temporary, O_WRONLY | O_CREAT | O_TRUNC, for: path)
+    defer { close(descriptor) }
     try body { try writeFully($0, to: descriptor, path: path) }
-    guard fsync(descriptor) == 0 else { throw cannotWrite(path) }
+  }
+}
+
+/// The same for a file that a library writes by itself: `build` makes it under the name that it is given, beside
+/// `path`, where it is removed if `build` throws.
+///
+/// - Throws: what `build` throws; `Failure` 73 naming the path.
+public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws -> Void) throws {
+  let temporary = "\(path)\(temporaryMark)\(getpid())"
+  do {
+    try build(temporary)
+    guard syncFile(temporary), rename(temporary, path) == 0 else { throw cannotWrite(path) }
   } catch {
-    close(descriptor)
     unlink(temporary)
     throw error
   }
-  close(descriptor)
-  try publish(temporary, as: path)
+  syncFolder(of: path)
+}
+
+/// Stands, before the id of the process that writes it, in the name of a file that is not whole yet.
+private let temporaryMark = ".tmp-"
+
+/// Removes files of a folder that were being written when their process died.
+public func removeTemporaries(in folder: String) {
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.contains(temporaryMark) {
+    unlink("\(folder)/\(name)")
+  }
 }
 
 public func writeAtomically(_ text: String, to path: String) throws {
@@ -34,21 +52,6 @@ public func writeAtomically(_ text: String, to path: String) throws {
 
 public func writeAtomically(_ bytes: [UInt8], to path: String) throws {
   try bytes.withUnsafeBytes { try writeAtomically($0, to: path) }
-}
-
-/// The name under which a file for `path` is built; the process id keeps two writers apart.
-public func temporaryName(for path: String) -> String { "\(path).tmp-\(getpid())" }
-
-/// Syncs a finished temporary file, renames it to its place and syncs the folder.
-///
-/// - Throws: `Failure` 73 naming the path; the temporary file is removed.
-public func publish(_ temporary: String, as path: String) throws {
-  guard syncFile(temporary), rename(temporary, path) == 0 else {
-    let failure = cannotWrite(path)
-    unlink(temporary)
-    throw failure
-  }
-  syncFolder(of: path)
 }
 
 private func syncFile(_ path: String) -> Bool {
@@ -84,13 +87,30 @@ public func writeFully(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, pa
   while offset < bytes.count {
     let count = write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
     if count < 0 {
-      if errno == EINTR { continue }
+      if errno == EINTR || (errno == EAGAIN && isWritable(descriptor)) { continue }
       throw cannotWrite(path)
     }
     offset += count
   }
 }
 
-private func cannotWrite(_ path: String) -> Failure {
+/// Waits until a descriptor that does not block by itself takes bytes again.
+private func isWritable(_ descriptor: Int32) -> Bool {
+  var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+  return poll(&wait, 1, -1) >= 0 || errno == EINTR
+}
+
+/// Opens a file that is written, for messages under the name of what it is to become.
+///
+/// - Returns: a descriptor that children do not inherit; the caller closes it.
+/// - Throws: `Failure` 73.
+public func openForWriting(_ path: String, _ flags: Int32, for name: String? = nil) throws -> Int32 {
+  let descriptor = open(path, flags | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else { throw cannotWrite(name ?? path) }
+  return descriptor
+}
+
+/// The last failed call's reason (`errno`) why a file is not written.
+public func cannotWrite(_ path: String) -> Failure {
   Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
 }

@@ -71,9 +71,13 @@ public final class SafetensorsFile: Sendable {
     return hash.finish()
   }
 
-  /// Whether a file is the index of a sharded one.
+  /// Whether a file is the index of a sharded one, right or wrong.
   public static func isIndex(path: String) -> Bool {
     guard let memory = try? MappedMemory(file: path) else { return false }
-    return (try? ShardIndex(memory.bytes, path: path)) != nil
+    do {
+      return try ShardIndex(memory.bytes, path: path) != nil
+    } catch {
+      return true
+    }
   }
 }

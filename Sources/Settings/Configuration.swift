@@ -126,7 +126,7 @@ public struct Configuration: Equatable, Sendable {
   ///   - stored: settings that a checkpoint carries, below all others.
   ///   - flags: (path, value) of flags that stand for a setting.
   ///   - sets: the texts of `--set`, `key.path=value`.
-  ///   - environment: variables `ALA_A__B`; `ALA_THREADS` stands for `run.threads`.
+  ///   - environment: of the process; see `EnvironmentSettings`.
   /// - Throws: `Failure` 66 (no such file), 78 (anything wrong in them), 64 (`--set` without =).
   public static func load(
     file: String?, stored: String? = nil, flags: [(path: String, value: String)] = [], sets: [String] = [],
@@ -135,13 +135,8 @@ public struct Configuration: Equatable, Sendable {
     var reader = SettingReader()
     if let stored { try reader.add(text: stored, place: "the checkpoint's settings") }
     if let file { try reader.add(file: file) }
-    for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("ALA_") {
-      if name == "ALA_THREADS" {
-        try reader.add(path: "run.threads", yaml: value, place: name)
-      } else if name.contains("__") {
-        let path = name.dropFirst(4).replacingOccurrences(of: "__", with: ".").lowercased()
-        try reader.add(path: path, yaml: value, place: name)
-      }
+    for (variable, value) in try EnvironmentSettings.named(in: environment) {
+      try reader.add(path: variable.path, yaml: value, place: variable.name)
     }
     for text in sets {
       guard let equals = text.firstIndex(of: "=") else {
@@ -266,6 +261,14 @@ public struct Configuration: Equatable, Sendable {
       lines.append("  \(parts[1]): \(values[key.path]?.yaml ?? "null")")
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Settings in which ranks may differ: threads, and paths whose contents are compared instead.
+  private static let ownOfRanks = ["run.threads", "data.root", "data.segmentations", "encoder.weights"]
+
+  /// What all ranks of a run must have alike, setting by setting.
+  public var sharedByRanks: [(key: String, value: String)] {
+    SettingTable.keys.filter { !Self.ownOfRanks.contains($0.path) }.map { ($0.path, values[$0.path]?.yaml ?? "null") }
   }
 
   /// The keys in which another run's settings differ so that the result would: what a resumed run must not change.

@@ -94,6 +94,13 @@ struct SettingReader {
     }
   }
 
+  /// Whether a path names a setting, or a member of one that is a map.
+  static func knows(_ path: String) -> Bool {
+    if SettingTable.key(path) != nil { return true }
+    guard let dot = path.lastIndex(of: "."), dot != path.index(before: path.endIndex) else { return false }
+    return SettingTable.key(String(path[..<dot]))?.kind.isMap == true
+  }
+
   /// Adds one value that is written as YAML: a flag, `--set`, or a variable.
   mutating func add(path: String, yaml: String, place: String) throws {
     guard let key = SettingTable.key(path) else {

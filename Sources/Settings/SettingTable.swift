@@ -27,10 +27,13 @@ public enum SettingTable {
       "training views; resize is the shorter side in pixels, by default round(S·256/224)"),
 
     SettingKey(
-      "encoder.weights", .text, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file, or the index of a sharded one",
+      "encoder.weights", .text, .text("clip-vit-b16.safetensors"),
+      "the frozen encoder, a safetensors file, or the index of a sharded one",
       mayDiffer: true),
     SettingKey("encoder.depth", .allOrInteger, .text("all"), "k, how many blocks are run"),
-    SettingKey("encoder.heads", .optionalInteger(1..<1025), .null, "attention heads; null: by a configuration beside the weights, else those published of that width"),
+    SettingKey(
+      "encoder.heads", .optionalInteger(1..<1025), .null,
+      "attention heads; null: by a configuration beside the weights, else those published of that width"),
     SettingKey(
       "encoder.activation", .choice(["auto", "quickgelu", "gelu"]), .text("auto"),
       "auto: by a configuration beside the weights, else quickgelu for both CLIP spellings, gelu for timm"),
@@ -120,7 +123,9 @@ public enum SettingTable {
       "# Settings", "",
       "Every setting of `ala`, from the table in `Sources/Settings/SettingTable.swift`. A flag beats `--set key=value`, that",
       "the environment (`ALA_` + the path in capitals with `__` for the dot; `ALA_THREADS`), that the YAML file, that the",
-      "default. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.", "",
+      "default. A variable that begins with `ALA_` and is no setting is an error, but for",
+      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")): the build's and the tests'. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.",
+      "",
       "| setting | may be | default | meaning |", "|---|---|---|---|",
     ]
     for key in keys {

@@ -79,8 +79,7 @@ final class CacheShard: @unchecked Sendable {
   static func create(
     _ path: String, layout: CacheLayout, rows: [CacheRow], attributes: [(name: String, value: HDF5Attribute)]
   ) throws {
-    let temporary = temporaryName(for: path)
-    do {
+    try makeAtomically(path) { temporary in
       let file = try HDF5File.create(temporary, for: path)
       for dataset in layout.datasets(rows: rows.count) {
         try file.makeDataset(dataset.name, dataset.type, shape: dataset.shape)
@@ -90,11 +89,7 @@ final class CacheShard: @unchecked Sendable {
       try file.write("written", .uint8, [UInt8](repeating: 0, count: rows.count))
       try file.write(attributes)
       try file.close()
-    } catch {
-      unlink(temporary)
-      throw error
     }
-    try publish(temporary, as: path)
   }
 
   /// Opens a shard.
@@ -174,17 +169,13 @@ final class CacheShard: @unchecked Sendable {
       let count = pwrite(
         descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(position + done))
       if count < 0 && errno == EINTR { continue }
-      guard count > 0 else {
-        throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
-      }
+      guard count > 0 else { throw cannotWrite(path) }
       done += count
     }
   }
 
   private func sync() throws {
-    guard fsync(descriptor) == 0 else {
-      throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
-    }
+    guard fsync(descriptor) == 0 else { throw cannotWrite(path) }
   }
 
   // MARK: Reading

@@ -66,15 +66,10 @@ public struct Checkpoint: Sendable {
   ///
   /// - Throws: `Failure` 73; an earlier file stays as it was.
   public func write(to path: String) throws {
-    let temporary = temporaryName(for: path)
-    do {
+    try makeAtomically(path) { temporary in
       try writeHDF5(to: temporary, for: path)
       try UserBlock.seal(temporary)
-    } catch {
-      unlink(temporary)
-      throw error
     }
-    try publish(temporary, as: path)
   }
 
   private func writeHDF5(to temporary: String, for path: String) throws {

@@ -41,37 +41,39 @@ public struct CheckpointFolder: Sendable {
 
   /// A hard link that replaces the name in one step; a copy where links fail.
   private func link(_ file: String, as name: String) throws {
-    let temporary = temporaryName(for: name)
-    unlink(temporary)
-    if Foundation.link(file, temporary) != 0 {
-      do {
-        try FileManager.default.copyItem(atPath: file, toPath: temporary)
-      } catch {
-        throw Failure.cannotWrite("\(name): cannot be written: \(error.localizedDescription)")
-      }
+    try makeAtomically(name) { temporary in
+      unlink(temporary)
+      if Foundation.link(file, temporary) != 0 { try copy(file, to: temporary, for: name) }
     }
-    try publish(temporary, as: name)
+  }
+
+  private func copy(_ file: String, to temporary: String, for name: String) throws {
+    guard let source = FileHandle(forReadingAtPath: file) else {
+      throw Failure.missingInput("\(file): cannot be opened for reading")
+    }
+    let descriptor = try openForWriting(temporary, O_WRONLY | O_CREAT | O_TRUNC, for: name)
+    defer { close(descriptor) }
+    while let part = try source.read(upToCount: 4 << 20), !part.isEmpty {
+      try part.withUnsafeBytes { try writeFully($0, to: descriptor, path: name) }
+    }
   }
 
   /// Removes what a killed process has left half-written.
   public func sweep() { removeTemporaries(in: path) }
 
   /// The newest sound checkpoint, with its step; damaged ones are told of and passed over.
-  public func newest(onDamage: (String) -> Void) -> (step: Int, checkpoint: Checkpoint)? {
+  ///
+  /// - Throws: `Failure` 69 for one that somebody has locked: it is not damaged, and to pass over it would lose work.
+  public func newest(onDamage: (String) -> Void) throws -> (step: Int, checkpoint: Checkpoint)? {
     for step in steps() {
       do {
         return (step, try Checkpoint.read(file(step: step)))
+      } catch let failure as Failure where failure.code == .unavailable {
+        throw failure
       } catch {
         onDamage("\(error)")
       }
     }
     return nil
-  }
-}
-
-/// Removes files of a folder that were being written when their process died.
-func removeTemporaries(in folder: String) {
-  for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.contains(".tmp-") {
-    unlink("\(folder)/\(name)")
   }
 }

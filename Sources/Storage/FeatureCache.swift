@@ -109,8 +109,6 @@ public final class FeatureCache: @unchecked Sendable {
     return count == wanted.count ? .complete : .incomplete(written: count, total: wanted.count)
   }
 
-  public func contains(_ row: CacheRow) -> Bool { places[row] != nil }
-
   /// Reads one row's bytes, checked, as they lie in the file. Safe from several threads.
   ///
   /// - Parameter payload: room for `rowBytes`.
@@ -200,8 +198,7 @@ public final class FeatureCache: @unchecked Sendable {
   /// is whole.
   private func grow(_ path: String, by more: [CacheRow]) throws {
     let old = try CacheShard(path: path, layout: fingerprint.layout, isWritable: false)
-    let temporary = temporaryName(for: path)
-    do {
+    try makeAtomically(path) { temporary in
       try CacheShard.create(
         temporary, layout: fingerprint.layout, rows: old.rows + more, attributes: fingerprint.attributes)
       let new = try CacheShard(path: temporary, layout: fingerprint.layout, isWritable: true)
@@ -213,11 +210,7 @@ public final class FeatureCache: @unchecked Sendable {
         try new.write(row: row, UnsafeRawBufferPointer(scratch))
       }
       try new.commit(written)
-    } catch {
-      unlink(temporary)
-      throw error
     }
-    try publish(temporary, as: path)
   }
 
   /// Room for a row's bytes as they lie in the file.
@@ -324,19 +317,14 @@ public final class FeatureCache: @unchecked Sendable {
           firstSource: place.row, firstTarget: target, count: count))
       target += count
     }
-    let temporary = temporaryName(for: path)
-    do {
+    try makeAtomically(path) { temporary in
       let file = try HDF5File.create(temporary, for: path, usesLatest: true)
       for dataset in fingerprint.layout.datasets(rows: rows.count) {
         try file.makeVirtualDataset(dataset.name, dataset.type, shape: dataset.shape, parts)
       }
       try file.write(fingerprint.attributes)
       try file.close()
-    } catch {
-      unlink(temporary)
-      throw error
     }
-    try publish(temporary, as: path)
   }
 
   /// Reads every durable row and the index; what is wrong, one sentence each.

@@ -1,5 +1,6 @@
 import Failures
 import Foundation
+import Machine
 
 /// HDF5 files that we have not written. Damaged metadata can make the library loop, so such a file is first walked
 /// by a process of its own, with a limit on its time and memory.
@@ -26,32 +27,15 @@ public enum ForeignHDF5 {
   }
 
   /// - Parameter probe: the `ala` program.
-  /// - Throws: `Failure` 65 where the file cannot be walked.
+  /// - Throws: `Failure` 65 where the file cannot be walked; 69 where somebody holds its lock.
   static func check(_ path: String, probe: String) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: probe)
-    process.arguments = [command, path]
-    process.environment = ProcessInfo.processInfo.environment.filter { name, _ in
-      !["OMPI_", "PMIX_", "PMI_"].contains { name.hasPrefix($0) }
-    }
-    process.standardError = FileHandle.nullDevice
-    process.standardOutput = FileHandle.nullDevice
-    do {
-      try process.run()
-    } catch {
-      throw Failure.unavailable("\(path): cannot be examined: \(probe) does not start")
-    }
-    let limit = Date().addingTimeInterval(Double(seconds) * 1.5)
-    while process.isRunning {
-      if Date() > limit {
-        process.terminate()
-        kill(process.processIdentifier, SIGKILL)
-        throw Failure.badData("\(path): is no sound HDF5 file: reading it does not end")
-      }
-      usleep(5_000)
-    }
-    guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+    try HDF5File.checkUnlocked(path)
+    switch ChildProcess.run(probe, [command, path], seconds: Double(seconds) * 1.5) {
+    case .ended(code: 0, _): return
+    case .ended, .died:
       throw Failure.badData("\(path): is no sound HDF5 file with float tensors in a group /model")
+    case .ranOutOfTime: throw Failure.badData("\(path): is no sound HDF5 file: reading it does not end")
+    case .didNotStart: throw Failure.unavailable("\(path): cannot be examined: \(probe) does not start")
     }
   }
 }

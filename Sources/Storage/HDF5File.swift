@@ -100,20 +100,48 @@ public final class HDF5File {
     let access = H5Pcreate(ala_h5p_file_access())
     defer { H5Pclose(access) }
     if !usesLatest { H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) }
-    let file = H5Fcreate(path, ala_h5_truncate(), creation, access)
+    var file = H5Fcreate(path, ala_h5_truncate(), creation, access)
+    if file < 0, isWithoutLocks(path) {
+      H5Pset_file_locking(access, false, true)
+      file = H5Fcreate(path, ala_h5_truncate(), creation, access)
+    }
     guard file >= 0 else { throw Failure.cannotWrite("\(name ?? path): cannot be made: \(message())") }
     return HDF5File(path: name ?? path, file: file)
   }
 
   /// Opens a file for reading.
   ///
-  /// - Throws: `Failure` 66 where there is none, 65 where it is no sound HDF5 file.
+  /// - Throws: `Failure` 66 where there is none, 65 where it is no sound HDF5 file, 69 where somebody holds its lock.
   public static func open(_ path: String) throws -> HDF5File {
     ala_h5_be_quiet()
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
-    let file = H5Fopen(path, ala_h5_read_only(), ala_h5p_default())
-    guard file >= 0 else { throw Failure.badData("\(path): is no sound HDF5 file: \(message())") }
+    let access = H5Pcreate(ala_h5p_file_access())
+    defer { H5Pclose(access) }
+    var file = H5Fopen(path, ala_h5_read_only(), access)
+    let reason = message()
+    if file < 0, isWithoutLocks(path) {
+      H5Pset_file_locking(access, false, true)
+      file = H5Fopen(path, ala_h5_read_only(), access)
+    }
+    guard file >= 0 else {
+      try checkUnlocked(path)
+      throw Failure.badData("\(path): is no sound HDF5 file: \(reason)")
+    }
     return HDF5File(path: path, file: file)
+  }
+
+  /// Whether the library must do without its lock, for the file system has none.
+  private static func isWithoutLocks(_ path: String) -> Bool {
+    if case .unsupported = FileLock.outcomeForReader(of: path) { true } else { false }
+  }
+
+  /// - Throws: `Failure` 69 where another program has the file open for writing.
+  static func checkUnlocked(_ path: String) throws {
+    let usesLocks = ProcessInfo.processInfo.environment["HDF5_USE_FILE_LOCKING"] != "FALSE"
+    guard usesLocks, FileLock.outcomeForReader(of: path) == .taken else { return }
+    throw Failure.unavailable(
+      "\(path): is locked: another program has it open for writing. Close it there, or set HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
+    )
   }
 
   /// The deepest reason of the last failed call; of a failed read or write, the system's own words.

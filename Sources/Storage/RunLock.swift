@@ -1,33 +1,143 @@
 import Failures
+import Files
 import Foundation
 
-/// Keeps two runs out of one folder. The kernel lets go of the lock when its process ends, however it ends.
+/// Keeps two runs out of one folder: by the system's lock, which ends with its process; on a file system without locks
+/// by a file that names its owner, and that is taken over when the owner is gone.
 public final class RunLock {
   private let descriptor: Int32
+  /// Where the file system has no locks: the owner file, and what it says.
+  private let owned: (path: String, owner: RunOwner)?
 
   /// A killed `mpirun` leaves its ranks for some seconds.
-  private static let patience = 15
+  public static let patience = 15.0
+  private static let pollSeconds = 0.1
 
   /// - Parameters:
   ///   - path: of the lock file.
-  ///   - onWait: told once, if another process holds the lock.
+  ///   - patience: seconds to wait for another run to end.
+  ///   - attempt: asks the system for the lock; tests give one that fails.
+  ///   - warn: told once, if another process has the folder or the file system has no locks.
   /// - Throws: `Failure` 73.
-  public init(path: String, onWait: (String) -> Void) throws {
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+  public init(
+    path: String, patience: Double = RunLock.patience, attempt: (Int32) -> FileLock.Outcome = { FileLock.attempt($0) },
+    warn: (String) -> Void
+  ) throws {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
       throw Failure.cannotWrite("\(path): cannot be made: \(String(cString: strerror(errno)))")
     }
-    var waited = 0
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-      guard waited < Self.patience * 10 else {
-        close(descriptor)
-        throw Failure.cannotWrite("\(path): another run is using this folder")
-      }
-      if waited == 0 { onWait("another run holds \(path); waiting up to \(Self.patience) s for it to end") }
-      usleep(100_000)
-      waited += 1
+    do {
+      owned = try Self.take(path, descriptor, patience, attempt, warn)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+  }
+
+  private static func take(
+    _ path: String, _ descriptor: Int32, _ patience: Double, _ attempt: (Int32) -> FileLock.Outcome,
+    _ warn: (String) -> Void
+  ) throws -> (path: String, owner: RunOwner)? {
+    var outcome = FileLock.Outcome.taken
+    let own = RunOwner.current()
+    _ = wait(
+      patience,
+      warning: { warn("\(path) is held by \(holder(of: path)); waiting up to \(Int(patience)) s for that run to end") },
+      until: {
+        outcome = attempt(descriptor)
+        return outcome != .taken
+      })
+    switch outcome {
+    case .held:
+      // For the message to who comes next.
+      ftruncate(descriptor, 0)
+      try Array(own.text.utf8).withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
+      return nil
+    case .taken: throw Failure.cannotWrite("\(path): another run is using this folder: \(holder(of: path))")
+    case .unsupported(let number):
+      warn("\(path): this file system has no locks (\(reason(number))): an owner file keeps other runs out instead")
+      let file = "\(path).owner"
+      try takeOwnership(of: file, for: own, patience: patience, warn: warn)
+      return (file, own)
+    case .failed(let number): throw Failure.cannotWrite("\(path): cannot be locked: \(reason(number))")
     }
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    if let owned {
+      if RunOwner(path: owned.path) == owned.owner { unlink(owned.path) }
+    } else {
+      ftruncate(descriptor, 0)
+    }
+    close(descriptor)
+  }
+
+  /// - Returns: whether `isDone` came true in time.
+  private static func wait(_ seconds: Double, warning: () -> Void, until isDone: () throws -> Bool) rethrows -> Bool {
+    let limit = Date().addingTimeInterval(seconds)
+    var hasWarned = false
+    while try !isDone() {
+      guard Date() < limit else { return false }
+      if !hasWarned { warning() }
+      hasWarned = true
+      usleep(UInt32(pollSeconds * 1e6))
+    }
+    return true
+  }
+
+  private static func reason(_ number: Int32) -> String { String(cString: strerror(number)) }
+
+  private static func holder(of path: String) -> String { RunOwner(path: path)?.description ?? "another run" }
+
+  // MARK: Without locks
+
+  private static func takeOwnership(
+    of file: String, for own: RunOwner, patience: Double, warn: (String) -> Void
+  ) throws {
+    let isTaken = try wait(
+      patience,
+      warning: {
+        warn("\(file) is of \(holder(of: file)); waiting up to \(Int(patience)) s for that run to end")
+      },
+      until: {
+        if try make(file, own) { return true }
+        guard let other = RunOwner(path: file), other.isGone else { return false }
+        warn("\(file): is left by \(other.description), which has ended; it is taken over")
+        remove(file, of: other)
+        return try make(file, own)
+      })
+    guard isTaken else {
+      throw Failure.cannotWrite(
+        "\(file): another run is using this folder: \(holder(of: file)). If that run has ended, remove this file")
+    }
+  }
+
+  /// Makes the owner file, unless there is one.
+  private static func make(_ file: String, _ owner: RunOwner) throws -> Bool {
+    let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      if errno == EEXIST { return false }
+      throw Failure.cannotWrite("\(file): cannot be made: \(reason(errno))")
+    }
+    defer { close(descriptor) }
+    do {
+      try Array(owner.text.utf8).withUnsafeBytes { try writeFully($0, to: descriptor, path: file) }
+    } catch {
+      unlink(file)
+      throw error
+    }
+    fsync(descriptor)
+    return true
+  }
+
+  /// Removes the owner file of a process that has ended. Another run may do so at the same time and put its own there:
+  /// what is moved aside is looked at again, and given back where it is not what it was.
+  private static func remove(_ file: String, of owner: RunOwner) {
+    let aside = "\(file)-\(getpid())"
+    guard rename(file, aside) == 0 else { return }
+    if RunOwner(path: aside) != owner { link(aside, file) }
+    unlink(aside)
+  }
 }

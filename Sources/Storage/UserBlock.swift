@@ -12,17 +12,12 @@ enum UserBlock {
   /// Writes the block of a finished file and syncs it.
   static func seal(_ path: String) throws {
     let digest = try digestOfRest(path)
-    let descriptor = open(path, O_RDWR | O_CLOEXEC)
-    guard descriptor >= 0 else { throw cannotWrite(path) }
+    let descriptor = try openForWriting(path, O_RDWR)
     defer { close(descriptor) }
     var block = Array("\(mark)\(digest)\n".utf8)
     block += [UInt8](repeating: 0, count: size - block.count)
     try block.withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
     guard fsync(descriptor) == 0 else { throw cannotWrite(path) }
-  }
-
-  private static func cannotWrite(_ path: String) -> Failure {
-    Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
   }
 
   static func isPresent(_ path: String) -> Bool {

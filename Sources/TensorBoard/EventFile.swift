@@ -1,5 +1,6 @@
 import Digests
 import Failures
+import Files
 import Foundation
 import SwiftProtobuf
 
@@ -7,7 +8,7 @@ import SwiftProtobuf
 /// A run that goes on opens a file beside the earlier ones; TensorBoard reads them as one.
 public final class EventFile {
   public let path: String
-  private let file: FileHandle
+  private let file: AppendedFile
 
   /// Begins a file in the folder, which must exist.
   ///
@@ -15,11 +16,7 @@ public final class EventFile {
   /// - Throws: `Failure` 73.
   public init(folder: String, time: Double = Date().timeIntervalSince1970) throws {
     path = "\(folder)/events.out.tfevents.\(Int(time)).\(ProcessInfo.processInfo.hostName).\(getpid())"
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
-    }
-    file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    file = try AppendedFile(path)
     var event = Ala_Tensorboard_Event()
     event.wallTime = time
     event.fileVersion = "brain.Event:2"
@@ -79,11 +76,7 @@ public final class EventFile {
       throw Failure.internalError("an event cannot be encoded: \(error)")
     }
     let length = withUnsafeBytes(of: UInt64(data.count).littleEndian) { Array($0) }
-    do {
-      try file.write(contentsOf: Data(length + Self.maskedCRC(length) + data + Self.maskedCRC(data)))
-    } catch {
-      throw Failure.cannotWrite("\(path): cannot be written: \(error.localizedDescription)")
-    }
+    try file.append(length + Self.maskedCRC(length) + data + Self.maskedCRC(data))
   }
 
   /// TFRecord's mask: rotated right by 15 bits, plus a constant.

@@ -232,7 +232,7 @@ private func describe(_ experiment: Experiment, _ source: SampleSource, _ log: R
   log.info(
     "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
       + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
-  experiment.describePrecision(log)
+  experiment.describeEncoder(log)
 }
 
 /// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
@@ -255,7 +255,7 @@ private func begin(
       }
     case .file(let path): found = (path, try Checkpoint.read(path))
     case .automatic:
-      let newest = folder.newest { log.warning("\($0); the checkpoint before it is used") }
+      let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
       found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }
       if found == nil, let damaged = folder.steps().first {
         throw Failure.badData(
@@ -276,8 +276,7 @@ private func begin(
       if let file = options.initialWeights {
         // The same encoder may lie in another file, and a new run may well begin with another encoder.
         let difference = encoderDifference(
-          try storedAttributes(file), experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256,
-          path: file)
+          try storedAttributes(file), experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
         if let difference { log.warning("\(difference)") }
         try setModel(store, try readModelTensors(file, program: options.program), path: file)
         log.info("starting from the weights of \(file)")
@@ -308,6 +307,8 @@ private func checkFits(
   ] where checkpoint.text(key) != own {
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
+  try checkEncoder(
+    checkpoint.attributes, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
   try checkClasses(checkpoint.attributes["classes"], experiment, path: path)
   if let theirs = checkpoint.text("data_mode"), theirs != mode {
     throw Failure.badConfiguration(

@@ -1,9 +1,4 @@
-import Diagnosis
+import Commands
 import Foundation
-import Storage
 
-let arguments = Array(CommandLine.arguments.dropFirst())
-if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
-BLASKernel.choose()
-if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
-exit(Program.run(arguments))
+exit(Program.main(Array(CommandLine.arguments.dropFirst())))

@@ -62,7 +62,7 @@ private func makeCheckpoint(_ value: Float = 1) -> Checkpoint {
   unlink(checkpoints.file(step: 5))
   try bytes.write(to: URL(fileURLWithPath: checkpoints.file(step: 5)))
   var damage: [String] = []
-  let newest = checkpoints.newest { damage.append($0) }
+  let newest = try checkpoints.newest { damage.append($0) }
   #expect(newest?.step == 4 && damage.count == 1 && damage[0].contains("step-000000005.h5"))
 }
 
@@ -73,7 +73,7 @@ private func makeCheckpoint(_ value: Float = 1) -> Checkpoint {
   try Data().write(to: URL(fileURLWithPath: checkpoints.file(step: 9)))
   try checkpoints.write(makeCheckpoint(2), step: 6, isBest: false, bestStep: nil)
   var damaged: [String] = []
-  #expect(checkpoints.newest { damaged.append($0) }?.step == 6)
+  #expect(try checkpoints.newest { damaged.append($0) }?.step == 6)
   #expect(damaged.count == 1 && damaged.first?.contains("step-000000009.h5") == true)
 }
 
@@ -83,7 +83,7 @@ private func makeCheckpoint(_ value: Float = 1) -> Checkpoint {
   try checkpoints.write(makeCheckpoint(), step: 1, isBest: false, bestStep: nil)
   try "half".write(toFile: "\(checkpoints.file(step: 2)).tmp-1", atomically: false, encoding: .utf8)
   checkpoints.sweep()
-  #expect(checkpoints.newest { _ in }?.step == 1)
+  #expect(try checkpoints.newest { _ in }?.step == 1)
   #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).count == 2)
 }
 

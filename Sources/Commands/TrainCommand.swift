@@ -34,10 +34,7 @@ struct TrainCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     let configuration = try settings.load(on: cluster)
-    if settings.dryRun {
-      if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
-      return
-    }
+    if settings.dryRun { return try settings.show(configuration, on: cluster) }
     var options = TrainingOptions(program: Program.path)
     switch resume {
     case "auto": options.resume = .automatic

@@ -2,6 +2,7 @@ import ArgumentParser
 import Cluster
 import Diagnosis
 import Failures
+import Files
 import Foundation
 import Settings
 
@@ -29,17 +30,15 @@ struct DoctorCommand: ClusterCommand {
       DiagnosisOptions(
         folder: dir, threads: settings.run.threads, environment: environment, blas: blas, program: Program.path),
       on: cluster)
-    if cluster.isRoot {
+    try cluster.onRoot {
       if json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(diagnosis), as: UTF8.self))
+        try StandardOutput.print(String(decoding: try encoder.encode(diagnosis), as: UTF8.self))
       } else {
-        diagnosis.lines.forEach { print($0) }
-        if diagnosis.sound { print("sound: nothing keeps ala from running here") }
+        let end = diagnosis.sound ? ["sound: nothing keeps ala from running here"] : []
+        try StandardOutput.print((diagnosis.lines + end).joined(separator: "\n"))
       }
-      // Before the message on standard error, not after it.
-      fflush(nil)
     }
     let problems = diagnosis.problems
     guard problems.isEmpty else {

@@ -51,10 +51,7 @@ struct EvaluateCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let configuration = try settings.load(on: cluster, stored: stored)
-    if settings.dryRun {
-      if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
-      return
-    }
+    if settings.dryRun { return try settings.show(configuration, on: cluster) }
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
@@ -105,10 +102,11 @@ struct EvaluateCommand: ClusterCommand {
 
   private func show(_ summary: EvaluationSummary) {
     func line(_ name: String, _ value: Double?) {
-      if let value { print(String(format: "%@ %.4f", name.padding(toLength: 34, withPad: " ", startingAt: 0), value)) }
+      guard let value else { return }
+      StandardOutput.note(String(format: "%@ %.4f", name.padding(toLength: 34, withPad: " ", startingAt: 0), value))
     }
     let subset = summary.settings["subset"] ?? ""
-    print(
+    StandardOutput.note(
       "\(summary.counts.images) images\(subset.isEmpty ? "" : " (\(subset))"), \(summary.counts.withMask) with a mask, "
         + "\(summary.counts.withBox) with a box")
     line("accuracy", summary.accuracy)
@@ -126,6 +124,6 @@ struct EvaluateCommand: ClusterCommand {
     line("insertion", summary.insertion)
     line("deletion", summary.deletion)
     line("ID", summary.id)
-    print("written to \(out)")
+    StandardOutput.note("written to \(out)")
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cluster
 import Failures
+import Files
 import Foundation
 import Settings
 
@@ -20,13 +21,19 @@ struct SettingsOptions: ParsableArguments {
   @Flag(name: .long, help: "Print the resolved settings and stop.")
   var dryRun = false
 
-  /// The settings by flag > --set > ALA_* > file > default; every rank fails alike.
+  /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.
   func load(on cluster: Cluster, stored: String? = nil) throws -> Configuration {
-    try cluster.agree {
+    let configuration = try cluster.agree {
       var flags: [(path: String, value: String)] = []
       if let threads { flags.append(("run.threads", "\(threads)")) }
       return try Configuration.load(
         file: config, stored: stored, flags: flags, sets: set, environment: ProcessInfo.processInfo.environment)
     }
+    try cluster.requireAlike(configuration.sharedByRanks)
+    return configuration
+  }
+  /// What `--dry-run` is for.
+  func show(_ configuration: Configuration, on cluster: Cluster) throws {
+    try cluster.onRoot { try StandardOutput.print(configuration.resolvedYAML, terminator: "") }
   }
 }

@@ -16,10 +16,7 @@ struct CacheCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     let configuration = try settings.load(on: cluster)
-    if settings.dryRun {
-      if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
-      return
-    }
+    if settings.dryRun { return try settings.show(configuration, on: cluster) }
     // A signal while the pass starts is heard at its first rows.
     if !verify { _ = SignalWatch() }
     let log = RunLog(cluster)

@@ -18,7 +18,7 @@ struct ReportCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
       try writeAtomically(try renderReport(runs), to: out)
-      print("written to \(out)")
+      StandardOutput.note("written to \(out)")
     }
   }
 }

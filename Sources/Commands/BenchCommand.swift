@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmark
 import Cluster
+import Files
 import Foundation
 import Machine
 import Tensor
@@ -88,11 +89,12 @@ struct BenchCommand: ClusterCommand {
   }
 
   private func show(_ result: some Encodable, on cluster: Cluster, _ text: String) throws {
-    guard cluster.isRoot else { return }
-    guard json else { return print(text) }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(result), as: UTF8.self))
+    try cluster.onRoot {
+      guard json else { return try StandardOutput.print(text) }
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      try StandardOutput.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+    }
   }
 
   /// What is timed: the model's work, or files.

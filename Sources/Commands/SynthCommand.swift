@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cluster
 import Dataset
+import Files
 
 struct SynthCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -26,7 +27,7 @@ struct SynthCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
       try SyntheticImages(classes: classes, imagesPerClass: imagesPerClass, side: size, seed: seed).write(to: out)
-      print("\(out): \(classes * imagesPerClass) images of \(classes) classes, and encoder.safetensors")
+      StandardOutput.note("\(out): \(classes * imagesPerClass) images of \(classes) classes, and encoder.safetensors")
     }
   }
 }

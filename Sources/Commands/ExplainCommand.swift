@@ -49,10 +49,7 @@ struct ExplainCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let configuration = try settings.load(on: cluster, stored: stored)
-    if settings.dryRun {
-      if cluster.isRoot { print(configuration.resolvedYAML, terminator: "") }
-      return
-    }
+    if settings.dryRun { return try settings.show(configuration, on: cluster) }
     try cluster.onRoot {
       let paths = try listImages(images)
       let explainer = try Explainer(configuration, checkpoint: checkpoint, program: Program.path)
@@ -71,7 +68,7 @@ struct ExplainCommand: ClusterCommand {
         }
       }
       try writeExplanations(done, classNames: explainer.classNames, to: out)
-      print("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(out)")
+      StandardOutput.note("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(out)")
       if let first = failures.first {
         let named = failures.prefix(Self.mostNamed).map(\.message).joined(separator: "; ")
         let rest = failures.count > Self.mostNamed ? " (and \(failures.count - Self.mostNamed) more)" : ""
@@ -98,8 +95,10 @@ struct ExplainCommand: ClusterCommand {
     try writeAtomically(try encodePNG(try figure.picture()), to: "\(out)/\(name).png")
     try writeAtomically(try encodePNG(try figure.overlayPicture()), to: "\(out)/\(name).overlay.png")
     try writeAtomically(try encodePNG(figure.greyMap), to: "\(out)/\(name).map.png")
-    print(explanation.path)
-    for entry in classes { print(String(format: "  %6.2f%%  %@", 100 * entry.probability, entry.name)) }
+    StandardOutput.note(explanation.path)
+    for entry in classes {
+      StandardOutput.note(String(format: "  %6.2f%%  %@", 100 * entry.probability, entry.name))
+    }
   }
 }
 

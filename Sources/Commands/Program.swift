@@ -1,0 +1,154 @@
+import ArgumentParser
+import Cluster
+import Diagnosis
+import Failures
+import Files
+import Foundation
+import Machine
+import Settings
+import Storage
+import Tensor
+
+/// The program from its arguments to its exit code: one rank speaks, all end alike.
+package enum Program {
+  static let version = "0.1.0"
+
+  /// This program's file, for the child that examines foreign HDF5 files.
+  static let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "ala"
+
+  /// Runs the command that the arguments name, or a part of one that the program has started a child for.
+  /// - Returns: The exit code, the same on every rank.
+  package static func main(_ arguments: [String]) -> Int32 {
+    letWritesFail()
+    if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
+    BLASKernel.choose()
+    if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
+    return run(arguments)
+  }
+
+  private static func run(_ arguments: [String]) -> Int32 {
+    let cluster: Cluster
+    do {
+      try checkProcessor()
+      cluster = try Cluster()
+    } catch {
+      StandardError.note("ala: error: \(error)")
+      return Cluster.failure(of: error).code.rawValue
+    }
+    let code = run(arguments, on: cluster)
+    cluster.finish()
+    return code
+  }
+
+  private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
+    let parsed = Result { try parse(arguments) }
+    let misuse = misuse(parsed)
+    let misusing = cluster.sum(misuse == nil ? 0 : 1)
+    if let misuse, misusing == cluster.size {
+      if cluster.isRoot { StandardError.note(misuse) }
+      return ExitCode.usage.rawValue
+    }
+    return end(cluster) {
+      try RollCall.compare(arguments, on: cluster)
+      try cluster.share(misuse.map { .usage($0) })
+      switch parsed {
+      case .success(let command):
+        if !(command is DoctorCommand) { try RollCall.compareProgram(on: cluster) }
+        try cluster.agree { try EnvironmentSettings.check(ProcessInfo.processInfo.environment) }
+        try command.run(on: cluster)
+      case .failure(let help):
+        try cluster.onRoot { try StandardOutput.print(Ala.fullMessage(for: help)) }
+      }
+    }
+  }
+
+  private static func parse(_ arguments: [String]) throws -> ClusterCommand {
+    var command = try Ala.parseAsRoot(arguments)
+    if let command = command as? ClusterCommand { return command }
+    // Help is a command of the parser's own, which ends by throwing its text.
+    try command.run()
+    throw CleanExit.helpRequest()
+  }
+
+  /// ArgumentParser's words on arguments that it cannot take; nil for a command, and for help and version, which it
+  /// throws too.
+  private static func misuse(_ parsed: Result<ClusterCommand, Error>) -> String? {
+    guard case .failure(let error) = parsed, !Ala.exitCode(for: error).isSuccess else { return nil }
+    return Ala.fullMessage(for: error)
+  }
+
+  /// The exit code of `body`; one rank says why it failed.
+  private static func end(_ cluster: Cluster, _ body: () throws -> Void) -> Int32 {
+    do {
+      try body()
+      return ExitCode.done.rawValue
+    } catch {
+      let code = Cluster.failure(of: error).code
+      if let words = cluster.lastWords(of: error) { StandardError.note(words) }
+      // The other ranks know nothing of it and may wait for this one: end them all.
+      if !cluster.isShared(error) { cluster.abort(code) }
+      return code.rawValue
+    }
+  }
+
+  /// ArgumentParser's messages: help and version on standard output, misuse on standard error with code 64.
+  private static func finish(parsing error: Error, _ cluster: Cluster) -> Int32 {
+    let text = Ala.fullMessage(for: error)
+    guard Ala.exitCode(for: error).isSuccess else {
+      if cluster.isRoot { StandardError.note(text) }
+      return ExitCode.usage.rawValue
+    }
+    return end(cluster) { try cluster.onRoot { try StandardOutput.print(text) } }
+  }
+
+  /// An older processor than the program is built for gets a sentence instead of an illegal instruction.
+  private static func checkProcessor() throws {
+    let missing = Processor.current.missing
+    guard missing.isEmpty else {
+      throw Failure.unavailable(
+        "this processor lacks \(missing.joined(separator: ", ")); ala is built for \(Processor.level)")
+    }
+  }
+
+  /// The compiler's, by its own word: a program cannot ask for more.
+  static var swiftVersion: String {
+    #if compiler(>=6.4)
+      "6.4 or later"
+    #elseif compiler(>=6.3)
+      "6.3"
+    #else
+      "6.1 or 6.2"
+    #endif
+  }
+
+  static var versionText: String {
+    """
+    ala \(version)
+    Swift \(swiftVersion)
+    MPI \(Cluster.libraryVersion())
+    BLAS \(blasConfiguration())
+    HDF5 \(HDF5File.libraryVersion())
+    """
+  }
+}
+
+/// A command that runs on one rank or many.
+protocol ClusterCommand: ParsableCommand {
+  /// - Throws: `Failure`, which becomes the exit code.
+  func run(on cluster: Cluster) throws
+}
+
+/// The whole command line. `parseAsRoot` reads it without running anything.
+package struct Ala: ParsableCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "ala",
+    abstract: "Trains and judges visual explanations of frozen image encoders (Attention Lattice Adapter).",
+    discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml",
+    version: Program.versionText,
+    subcommands: [
+      SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
+      ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self, DoctorCommand.self,
+    ])
+
+  package init() {}
+}

@@ -1,0 +1,46 @@
+import Failures
+import Foundation
+
+/// What the program says, without the traps of Foundation's and the buffers of C's streams.
+
+/// Standard error takes notes. One that cannot be written (a full disk, a closed terminal) is lost, never the work.
+public enum StandardError {
+  /// A line.
+  public static func note(_ text: String) { write("\(text)\n") }
+
+  /// A text as it stands.
+  public static func write(_ text: String) {
+    Array(text.utf8).withUnsafeBytes { try? writeFully($0, to: STDERR_FILENO, path: "standard error") }
+  }
+}
+
+/// Standard output takes what a command has been asked for.
+public enum StandardOutput {
+  /// - Throws: `Failure` 73 where it cannot be written whole.
+  public static func print(_ text: String, terminator: String = "\n") throws {
+    try Array((text + terminator).utf8).withUnsafeBytes {
+      try writeFully($0, to: STDOUT_FILENO, path: "standard output")
+    }
+  }
+
+  /// A line beside the files that are a command's result: where it cannot be written, only that is said.
+  public static func note(_ text: String) {
+    do {
+      try print(text)
+    } catch {
+      StandardError.note("ala: warning: \(error)")
+    }
+  }
+}
+
+/// Lets a write beyond a file-size limit, into a pipe that nobody reads or to a stream that was closed before the
+/// program began fail like any other write, instead of ending the process or going into a file that has taken the
+/// stream's number. The first thing that a program does.
+public func letWritesFail() {
+  for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+    // The lowest free number is the stream's own; read only, so that writes to it fail.
+    _ = open("/dev/null", O_RDONLY)
+  }
+  signal(SIGXFSZ, SIG_IGN)
+  signal(SIGPIPE, SIG_IGN)
+}

@@ -1,0 +1,46 @@
+import Foundation
+
+/// This program, started again for something that may not end, or may take the process with it.
+public enum ChildProcess {
+  public enum Outcome: Sendable {
+    /// By itself: its exit code and what it wrote to standard output.
+    case ended(code: Int32, output: String)
+    /// By a signal.
+    case died
+    case didNotStart
+    /// Killed after its time.
+    case ranOutOfTime
+  }
+
+  /// Runs a program to its end; what it writes to standard error is dropped.
+  ///
+  /// - Parameters:
+  ///   - environment: of which the child gets all but what would make it a rank of this run.
+  ///   - seconds: after which it is killed.
+  public static func run(
+    _ program: String, _ arguments: [String],
+    environment: [String: String] = ProcessInfo.processInfo.environment, seconds: Double
+  ) -> Outcome {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.environment = environment.filter { name, _ in
+      !["OMPI_", "PMIX_", "PMI_"].contains { name.hasPrefix($0) }
+    }
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = FileHandle.nullDevice
+    guard (try? process.run()) != nil else { return .didNotStart }
+    let limit = Date().addingTimeInterval(seconds)
+    while process.isRunning {
+      if Date() > limit {
+        kill(process.processIdentifier, SIGKILL)
+        return .ranOutOfTime
+      }
+      usleep(5_000)
+    }
+    guard process.terminationReason == .exit else { return .died }
+    let output = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
+    return .ended(code: process.terminationStatus, output: String(decoding: output ?? Data(), as: UTF8.self))
+  }
+}

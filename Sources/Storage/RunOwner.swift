@@ -1,0 +1,75 @@
+import Foundation
+
+/// Who uses a run's folder, as it stands in the lock file and in the owner file.
+struct RunOwner: Codable, Equatable {
+  let host: String
+  /// Of the host's start: after another one no process of this owner lives.
+  let boot: String
+  let pid: Int32
+  /// In the clock ticks of `/proc/PID/stat` since the host's start; tells a process from a later one of the same id.
+  let processStart: String
+  /// Seconds since 1970 at which the folder was taken.
+  let since: Double
+  let command: String
+
+  static func current() -> RunOwner {
+    RunOwner(
+      host: ownHost(), boot: ownBoot(), pid: getpid(), processStart: start(of: getpid()) ?? "",
+      since: Date().timeIntervalSince1970.rounded(), command: CommandLine.arguments.joined(separator: " "))
+  }
+
+  /// Whether its process is known to have ended. Of another host nothing is known.
+  var isGone: Bool {
+    guard host == Self.ownHost() else { return false }
+    return boot != Self.ownBoot() || Self.start(of: pid) != processStart
+  }
+
+  /// "pid 71 on node1 for 3 min (ala train --config c.yaml)".
+  var description: String {
+    let seconds = max(0, Int(Date().timeIntervalSince1970 - since))
+    let age =
+      seconds < 120 ? "\(seconds) s" : seconds < 7200 ? "\(seconds / 60) min" : "\(seconds / 3600) h"
+    return "pid \(pid) on \(host) for \(age) (\(command.prefix(200)))"
+  }
+
+  /// Reads what stands in a file; nil where it names no owner.
+  init?(path: String) {
+    guard let data = FileManager.default.contents(atPath: path),
+      let owner = try? JSONDecoder().decode(RunOwner.self, from: data)
+    else { return nil }
+    self = owner
+  }
+
+  init(host: String, boot: String, pid: Int32, processStart: String, since: Double, command: String) {
+    (self.host, self.boot, self.pid, self.processStart) = (host, boot, pid, processStart)
+    (self.since, self.command) = (since, command)
+  }
+
+  /// One line of JSON.
+  var text: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return ((try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "") + "\n"
+  }
+
+  private static func ownHost() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  private static func ownBoot() -> String {
+    let text = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+    return (text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// nil where there is no such process. Its name, in parentheses, may hold spaces; the start is field 22.
+  private static func start(of pid: Int32) -> String? {
+    guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+      let end = text.lastIndex(of: ")")
+    else { return nil }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    // A zombie has ended, and only waits to be asked how.
+    return fields.count > 19 && fields[0] != "Z" ? String(fields[19]) : nil
+  }
+}
