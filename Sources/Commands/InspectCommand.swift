@@ -2,10 +2,10 @@ import ArgumentParser
 import Cluster
 import Dataset
 import Digests
-import Safetensors
 import Failures
 import Files
 import Foundation
+import Safetensors
 import Storage
 
 struct InspectCommand: ClusterCommand {

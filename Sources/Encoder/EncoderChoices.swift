@@ -35,7 +35,7 @@ struct EncoderChoices {
     normEpsilon = said.map { Float($0.value) } ?? usual
     (self.heads, self.activation) = (heads.value, activation.value)
     var notes = [
-      "\(heads.value) heads (\(heads.source)), activation \(activation.value.rawValue) (\(activation.source))"
+      "heads \(heads.value) (\(heads.source)), activation \(activation.value.rawValue) (\(activation.source))"
     ]
     var json = "{\"activation\":\"\(activation.value.rawValue)\",\"heads\":\(heads.value)"
     if let said, normEpsilon != usual {

@@ -55,15 +55,20 @@ struct EncoderShape {
     hidden = hiddenShape.first ?? 0
 
     let available = tower.blockCount
+    let count = "\(available) block\(available == 1 ? "" : "s")"
+    let openEnd =
+      weights.has("\(spelling.normAfter).weight")
+      ? nil : "\(path) has \(count), and no norm follows the last (\(prefix)\(spelling.normAfter))"
     depth = options.depth ?? available
-    let isOpenEnded = !weights.has("\(spelling.normAfter).weight")
-    let mayBePart =
-      isOpenEnded ? "no norm follows the last (\(prefix)\(spelling.normAfter)): a part of a model's weights?" : nil
-    guard depth >= 1, depth <= available else {
-      throw Failure.badConfiguration(
-        "encoder.depth is \(depth); \(path) has \(available) block\(available == 1 ? "" : "s")"
-          + (mayBePart.map { ", and \($0)" } ?? ""))
+    let wanted = max(depth, options.loraBlocks.max() ?? 0)
+    if let openEnd, wanted > available {
+      throw Failure.badData(
+        "\(openEnd), where block \(wanted) is asked for (encoder.depth, lora.blocks): is it a part of a model's weights?"
+      )
     }
-    notes = depth == available ? mayBePart.map { ["\(path) has \(available) blocks, and \($0)"] } ?? [] : []
+    guard depth >= 1, depth <= available else {
+      throw Failure.badConfiguration("encoder.depth is \(depth); \(path) has \(count)")
+    }
+    notes = depth == available ? openEnd.map { ["\($0): a part of a model's weights?"] } ?? [] : []
   }
 }

@@ -8,7 +8,10 @@ import Storage
 
 /// Writes the trained tensors under their names, or the encoder with W⁽⁰⁾ + s·B·A in place of each updated W⁽⁰⁾.
 public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: String) throws {
-  let metadata = ["format": "pt", "encoder_sha256": experiment.encoderSHA256]
+  let metadata = [
+    "format": "pt", "encoder_sha256": experiment.encoderSHA256,
+    "encoder_settings": experiment.model.encoder.file.choices,
+  ]
   guard mergeLoRA else {
     let tensors = modelTensors(experiment.model.parameters).map { (name: $0.name, shape: $0.shape, values: $0.values) }
     try writeSafetensors(tensors, metadata: metadata.merging(["contents": "ala adapter"]) { $1 }, to: path)

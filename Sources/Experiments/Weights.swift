@@ -2,10 +2,10 @@ import AttentionLattice
 import Cluster
 import Dataset
 import Encoder
-import Safetensors
 import Failures
 import Foundation
 import Layers
+import Safetensors
 import Settings
 import Storage
 

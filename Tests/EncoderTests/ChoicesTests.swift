@@ -45,7 +45,7 @@ private func transformers(_ vision: String, kind: String = "clip") -> [String: S
 func withoutASettingOrAConfigurationHeadsAreThoseOfThePublishedEncoders(width: Int, heads: Int) throws {
   let encoder = try Place(width: width).encoder { $0.depth = 1 }
   #expect(encoder.heads == heads)
-  #expect(encoder.notes.contains { $0.contains("\(heads) heads (") }, "\(encoder.notes)")
+  #expect(encoder.notes.contains { $0.contains("heads \(heads) (") }, "\(encoder.notes)")
 }
 
 @Test(arguments: [320, 448, 96, 2048]) func anEncoderOfAWidthThatNobodyPublishedAsksForItsHeads(width: Int) throws {
@@ -107,7 +107,7 @@ func aConfigurationBesideTheWeightsSaysHeadsAndActivation(files: [String: String
     to: URL(fileURLWithPath: "\(folder.path)/config.json"))
   let encoder = try ImageEncoder(tinyOptions(path) { $0.imageSide = 64 }, store: ParameterStore())
   #expect(encoder.heads == 12 && encoder.activation == .quickgelu)
-  #expect(encoder.notes.contains { $0.contains("12 heads (config.json)") }, "\(encoder.notes)")
+  #expect(encoder.notes.contains { $0.contains("heads 12 (config.json)") }, "\(encoder.notes)")
   #expect(encoder.notes.contains { $0.contains("12 blocks, the file has 1") }, "\(encoder.notes)")
 }
 
@@ -170,19 +170,17 @@ func aConfigurationBesideTheWeightsSaysHeadsAndActivation(files: [String: String
 }
 
 @Test func settingsThatDoNotFitTheEncoderAreRefusedWithTheirKey() throws {
-  let source = "\(repositoryRoot)/Tests/AttentionLatticeTests/Fixtures/clip.encoder.safetensors"
+  let place = try Place(width: 48)
   func refusal(_ change: (inout EncoderOptions) -> Void) -> Failure? {
-    var options = EncoderOptions(weights: source, imageSide: 24, heads: 2, loraBlocks: [])
-    change(&options)
-    do {
-      _ = try ImageEncoder(options, store: ParameterStore())
-      return nil
-    } catch { return error as? Failure }
+    place.refusal {
+      $0.heads = 2
+      change(&$0)
+    }
   }
   #expect(refusal { _ in } == nil)
   for (change, key) in [
-    ({ $0.imageSide = 25 }, "image.size"), ({ $0.heads = 3 }, "encoder.heads"), ({ $0.heads = nil }, "encoder.heads"),
-    ({ $0.depth = 4 }, "encoder.depth"), ({ $0.loraBlocks = [4] }, "lora.blocks"),
+    ({ $0.imageSide = 25 }, "image.size"), ({ $0.heads = 5 }, "encoder.heads"), ({ $0.heads = nil }, "encoder.heads"),
+    ({ $0.depth = 3 }, "encoder.depth"), ({ $0.loraBlocks = [3] }, "lora.blocks"), ({ $0.depth = 0 }, "encoder.depth"),
   ] as [((inout EncoderOptions) -> Void, String)] {
     let failure = refusal(change)
     #expect(failure?.code == .badConfiguration && failure?.message.contains(key) == true, "\(key)")

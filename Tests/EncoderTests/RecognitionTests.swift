@@ -151,6 +151,22 @@ func aShardAloneIsRefusedAsWhatItIsAndWithItsIndexGivesTheWholesStates(spelling:
   #expect(merged.map(\.name) == expected.map(\.name) && merged.map(\.values) == expected.map(\.values))
 }
 
+/// Nothing but the missing norm after the blocks shows what such a file is.
+@Test(arguments: spellings)
+func aFirstPartUnderAnotherNameIsToldAsSuchAndNotAsASettingThatDoesNotFit(spelling: Spelling) throws {
+  let folder = try TemporaryFolder()
+  var tiny = TinyEncoder(spelling, blocks: 2)
+  tiny.remove(below: ["vision_model.post", "visual.ln_post", "norm."][spellings.firstIndex(of: spelling) ?? 0])
+  let path = try tiny.write("\(folder.path)/clip.safetensors")
+  for options in [tinyOptions(path) { $0.depth = 4 }, tinyOptions(path) { $0.loraBlocks = [3] }] {
+    let failure = refusal(options)
+    #expect(failure?.code == .badData && failure?.message.contains("part of a model's weights") == true)
+  }
+  tiny.remove(below: "\(tiny.stem(1)).mlp")
+  let cut = refusal(tinyOptions(try tiny.write(path)))
+  #expect(cut?.code == .badData && cut?.message.contains("\(tiny.stem(1)).mlp") == true)
+}
+
 /// A second encoder beside the trained one, as explanation methods want it.
 @Test func severalEncodersStandOnOneConvertedCopyThatIsFreedWithTheLast() throws {
   let path = Fixture.path("open_clip-float16.safetensors")

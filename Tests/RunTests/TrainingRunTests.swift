@@ -1,6 +1,6 @@
 import Dataset
-import Safetensors
 import Foundation
+import Safetensors
 import Storage
 import TestSupport
 import Testing
