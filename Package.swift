@@ -37,17 +37,17 @@ let package = Package(
     .trait(name: bfloat16, description: "encoder.precision: bfloat16, by oneDNN (Debian's libdnnl-dev)")
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
-    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
     system("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
     system("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
-    system("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
+    system("CJPEG", pkgConfig: "libjpeg", debian: "libjpeg-dev"),
     system("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
     system("CCairo", pkgConfig: "cairo", debian: "libcairo2-dev"),
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
@@ -55,22 +55,24 @@ let package = Package(
     system("COneDNN", debian: "libdnnl-dev"),
 
     module("Failures", []),
-    module("Files", ["Failures"]),
+    module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Machine", []),
+    module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     module(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
-    module("Layers", ["Tensor", "Randomness"], settings: kernels),
+    module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
     module("Safetensors", ["Failures", "Files", "Digests"]),
     module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
-    module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
-    module("Cluster", ["Failures", "Files", "CMPI"]),
+    module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
+    module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
+    module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
-    module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
+    module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
-    module("Settings", ["Failures", "Yams"]),
+    module("Settings", ["Failures", "Files", "Yams"]),
     .target(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -79,31 +81,32 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
         "Safetensors", "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Caching",
       [
-        "Failures", "Files", "Tensor", "AttentionLattice", "Cluster", "Storage", "Images", "Dataset", "Experiments",
+        "Failures", "Files", "Tensor", "Networks", "Cluster", "Storage", "Images", "Dataset", "Experiments",
       ]),
     module(
       "Explaining",
       [
-        "Failures", "Files", "Randomness", "Tensor", "Encoder", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Cluster", "Storage",
+        "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
       [
-        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice",
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "Networks",
         "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
       ]),
     module(
       "Training",
       [
-        "Failures", "Files", "Machine", "Tensor", "Layers", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Machine", "Lanes", "Tensor", "Layers", "Networks", "Cluster", "Storage", "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
@@ -115,8 +118,8 @@ let package = Package(
     module(
       "Benchmark",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Safetensors", "Storage", "Machine", "Experiments", "Training",
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
+        "Cluster", "Safetensors", "Storage", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -126,7 +129,8 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
         "Safetensors", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching",
-        "Explaining", "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
+        "Explaining",
+        "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
@@ -136,23 +140,37 @@ let package = Package(
     tests("RandomnessTests", ["Randomness"]),
     tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
     tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
-    tests("EncoderTests", ["Encoder", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
+    tests(
+      "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],
+      hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
-      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Experiments", "Training"],
+      [
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Randomness",
+        "Tensor", "Training",
+      ],
       hasFixtures: true
     ),
-    tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
+    tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
+    tests(
+      "ExplainingTests",
+      [
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
+        "Settings",
+      ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
+    tests(
+      "DocumentationTests",
+      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -16,7 +16,7 @@ extension Cluster {
     let path = String(decoding: name, as: UTF8.self)
     func failed(_ doing: String) -> Failure {
       Failure.unavailable(
-        "cannot \(doing) \(byteCount) bytes of shared memory on \(host): \(String(cString: strerror(errno)))")
+        "cannot \(doing) \(byteCount) bytes of shared memory on \(host): \(systemReason())")
     }
     func map(_ descriptor: Int32, _ protection: Int32) throws -> UnsafeMutableRawBufferPointer {
       guard let base = mmap(nil, byteCount, protection, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {

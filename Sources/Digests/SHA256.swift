@@ -58,7 +58,7 @@ public final class SHA256 {
   public func update(file path: String) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }
     defer { close(descriptor) }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 << 20, alignment: 64)
@@ -66,7 +66,7 @@ public final class SHA256 {
     while true {
       let count = read(descriptor, buffer.baseAddress, buffer.count)
       guard count >= 0 else {
-        throw Failure.badData("\(path): cannot be read: \(String(cString: strerror(errno)))")
+        throw Failure.badData("\(path): cannot be read: \(systemReason())")
       }
       if count == 0 { return }
       update(UnsafeRawBufferPointer(start: buffer.baseAddress, count: count))

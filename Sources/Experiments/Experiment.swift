@@ -7,6 +7,7 @@ import Failures
 import Foundation
 import Images
 import Layers
+import Networks
 import Machine
 import Safetensors
 import Settings
@@ -20,7 +21,7 @@ public final class Experiment: @unchecked Sendable {
   public let dataset: ImageDataset
   public let split: Split
   public let views: ViewDefinition
-  public let model: LatticeModel
+  public let model: any Network
   public let encoderSHA256: String
   public let team: ThreadTeam
   /// Where the frozen blocks' products are in bfloat16: by what.
@@ -43,10 +44,11 @@ public final class Experiment: @unchecked Sendable {
     self.team = team
     let data = configuration.data
     let (dataset, split) = try cluster.agree {
-      let dataset = try ImageDataset(
-        root: data.root, classes: data.classes,
-        segmentations: ["auto", "none"].contains(data.segmentations) ? nil : data.segmentations,
-        usesSegmentations: data.segmentations != "none", skipUnreadable: data.skipUnreadable)
+      var options = DatasetOptions(root: data.root, classes: data.classes)
+      options.masks = Masks(setting: data.segmentations)
+      options.skipsUnreadable = data.skipUnreadable
+      options.followsLinks = data.followLinks
+      let dataset = try ImageDataset(options)
       return (dataset, try Split(dataset, seed: data.splitSeed))
     }
     self.dataset = dataset
@@ -61,11 +63,16 @@ public final class Experiment: @unchecked Sendable {
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
     let options = Self.options(configuration, classes: dataset.classes.count)
-    let share: EncoderFile.Share = {
-      try cluster.sharedMemory($0, fill: $1)
-    }
-    model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
-    try cluster.requireAlike([("what lies beside encoder.weights and describes it", model.encoder.file.choices)])
+    let share: EncoderFile.Share = { try cluster.sharedMemory($0, fill: $1) }
+    let encoder = try cluster.agree { try EncoderFile(options.encoder, share: cluster.size > 1 ? share : nil) }
+    try cluster.requireAlike([("what describes encoder.weights beside them", encoder.choices)])
+    model = try cluster.agree { try LatticeModel(options, on: encoder, training: training) }
+  }
+
+  /// Another model of the same settings on the same frozen encoder, whose trained tensors have no values yet.
+  public func makeModel() throws -> any Network {
+    let options = Self.options(configuration, classes: dataset.classes.count)
+    return try LatticeModel(options, on: model.encoder.file, training: false)
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.
@@ -73,7 +80,7 @@ public final class Experiment: @unchecked Sendable {
     let hash = SHA256()
     for image in dataset.images {
       var status = stat()
-      guard let path = dataset.maskPath(of: image), stat(path, &status) == 0 else { continue }
+      guard case .file(let path) = dataset.mask(of: image), stat(path, &status) == 0 else { continue }
       hash.update("\(image.id)\t\(status.st_size)\n")
     }
     return hash.finish()
@@ -82,6 +89,22 @@ public final class Experiment: @unchecked Sendable {
   /// What makes the products: part of fingerprints, for bits differ between kernels.
   public var productKernels: [(key: String, value: String)] {
     [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
+  }
+
+  /// Says once what of the data set is left out or odd.
+  ///
+  /// - Parameter training: whether classes matter that no image teaches.
+  public func describeData(_ log: RunLog, training: Bool = false) {
+    guard cluster.isRoot else { return }
+    for (id, reason) in dataset.unreadable { log.warning("image \(id) is left out: \(reason)") }
+    for remark in dataset.remarks { log.warning(remark) }
+    let untaught = training ? dataset.classesWithoutTraining(split) : []
+    guard !untaught.isEmpty else { return }
+    let named = 10
+    log.warning(
+      "\(untaught.count) of \(dataset.classes.count) classes have no training image, and cannot be learnt: "
+        + untaught.prefix(named).map(\.name).joined(separator: ", ")
+        + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
   }
 
   /// Says once how the encoder's file was understood, and what a run in bfloat16 is made by.
@@ -120,6 +143,8 @@ public final class Experiment: @unchecked Sendable {
     options.perception.inputNorm = ModelOptions.InputNorm(rawValue: configuration.perception.inputNorm) ?? .none
     options.lambda = configuration.training.lambda
     options.lanes = configuration.training.lanes
+    options.alternates = configuration.training.aea
+    options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
     return options
   }
 
@@ -130,11 +155,7 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// The phase of an epoch.
-  public func phase(epoch: Int) -> Phase {
-    Phase.of(
-      epoch: epoch, alternating: configuration.training.aea,
-      start: Phase(rawValue: configuration.training.aeaStart) ?? .alpha)
-  }
+  public func phase(epoch: Int) -> Phase { model.phase(epoch: epoch) }
 
   /// Steps of an epoch: the last batch may be short, none is dropped.
   public var stepsPerEpoch: Int {
@@ -164,7 +185,7 @@ public final class Experiment: @unchecked Sendable {
       firstLoRABlock: encoder.firstLoRABlock,
       layout: CacheLayout(
         side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
-        layers: configuration.cache.layers == "all" ? model.frozenFusedLayers : [],
+        layers: configuration.cache.layers == "all" ? model.frozenLayers : [],
         type: HDF5Type(rawValue: configuration.cache.dtype) ?? .float16))
   }
 

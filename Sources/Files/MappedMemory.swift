@@ -14,7 +14,7 @@ public final class MappedMemory: @unchecked Sendable {
   public convenience init(file path: String) throws {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }
     defer { close(descriptor) }
     var status = stat()
@@ -28,7 +28,7 @@ public final class MappedMemory: @unchecked Sendable {
       return
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
-      throw Failure.unavailable("\(path): cannot be mapped: \(String(cString: strerror(errno)))")
+      throw Failure.unavailable("\(path): cannot be mapped: \(systemReason())")
     }
     self.init(UnsafeRawBufferPointer(start: base, count: size))
   }
@@ -39,7 +39,7 @@ public final class MappedMemory: @unchecked Sendable {
   public convenience init(byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
     guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       base != MAP_FAILED
-    else { throw Failure.unavailable("cannot get \(byteCount) bytes of memory: \(String(cString: strerror(errno)))") }
+    else { throw Failure.unavailable("cannot get \(byteCount) bytes of memory: \(systemReason())") }
     let memory = UnsafeMutableRawBufferPointer(start: base, count: byteCount)
     self.init(UnsafeRawBufferPointer(memory))
     try fill(memory)

@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 import Experiments
+import Training
 
 /// Samples that are read before their turn.
 
