@@ -59,6 +59,11 @@ struct EncoderShape {
     let openEnd =
       weights.has("\(spelling.normAfter).weight")
       ? nil : "\(path) has \(count), and no norm follows the last (\(prefix)\(spelling.normAfter))"
+    if let openEnd, spelling == .timm, hasNormBefore {
+      throw Failure.badData(
+        "\(openEnd), though one stands before the first: timm's vit_pe_spatial models are so, whose rotary positions this "
+          + "encoder cannot compute, or it is a part of a model's weights")
+    }
     depth = options.depth ?? available
     let wanted = max(depth, options.loraBlocks.max() ?? 0)
     if let openEnd, wanted > available {

@@ -151,6 +151,18 @@ func aShardAloneIsRefusedAsWhatItIsAndWithItsIndexGivesTheWholesStates(spelling:
   #expect(merged.map(\.name) == expected.map(\.name) && merged.map(\.values) == expected.map(\.values))
 }
 
+/// timm's vit_pe_spatial models have no tensor of their rotary positions.
+@Test func aTimmEncoderWithANormBeforeItsBlocksAndNoneBehindIsRefused() throws {
+  let folder = try TemporaryFolder()
+  var tiny = TinyEncoder(.timm)
+  tiny.add("norm_pre.weight", [64], about: 1)
+  tiny.add("norm_pre.bias", [64])
+  #expect(refusal(tinyOptions(try tiny.write("\(folder.path)/clip.safetensors"))) == nil)
+  tiny.remove(below: "norm.")
+  let failure = refusal(tinyOptions(try tiny.write("\(folder.path)/pe.safetensors")))
+  #expect(failure?.code == .badData && failure?.message.contains("rotary") == true)
+}
+
 /// Nothing but the missing norm after the blocks shows what such a file is.
 @Test(arguments: spellings)
 func aFirstPartUnderAnotherNameIsToldAsSuchAndNotAsASettingThatDoesNotFit(spelling: Spelling) throws {
