@@ -94,7 +94,7 @@ public func benchmark(
   isProfiled: Bool,
   isBLASForced: Bool, cluster: Cluster
 ) throws -> BenchmarkResult {
-  useOneThreadPerProduct()
+  try cluster.agree { try secureProducts(threads: threads, limit: MemoryLimit.ofAddressSpace()?.description) }
   var libraries = "OpenBLAS \(blasKernel())"
   if precision == .bfloat16 { libraries += ", \(try cluster.agree { try BFloat16Support.current() }.description)" }
   let team = ThreadTeam(threads: threads)

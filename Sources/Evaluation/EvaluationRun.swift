@@ -89,7 +89,7 @@ private func describe(
   _ experiment: Experiment, _ request: EvaluationRequest, subset: String, count: Int, _ log: RunLog
 ) {
   experiment.describeData(log)
-  experiment.describeEncoder(log)
+  experiment.describeMeans(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
   if let limit = request.limit, subset.isEmpty {
     log.warning("--limit \(limit) has no effect: split \(request.split) has \(count) images, and all are evaluated")

@@ -33,13 +33,17 @@ public final class Experiment: @unchecked Sendable {
   public init(_ configuration: Configuration, cluster: Cluster, training: Bool) throws {
     self.configuration = configuration
     self.cluster = cluster
-    useOneThreadPerProduct()
     if configuration.encoder.precision == Precision.bfloat16.rawValue {
       bfloat16 = try cluster.agree { try BFloat16Support.current() }
     } else {
       bfloat16 = nil
     }
     let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
+    // A damaged row of the cache is made anew by a thread beside the team's.
+    let multiplying = threads + (configuration.cache.dir == nil ? 0 : 1)
+    try cluster.agree {
+      try secureProducts(threads: multiplying, limit: MemoryLimit.ofAddressSpace()?.description)
+    }
     let team = ThreadTeam(threads: threads)
     self.team = team
     let data = configuration.data
@@ -107,9 +111,11 @@ public final class Experiment: @unchecked Sendable {
         + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
   }
 
-  /// Says once how the encoder's file was understood, and what a run in bfloat16 is made by.
-  public func describeEncoder(_ log: RunLog) {
+  /// Says once how the encoder's file was understood, what a run in bfloat16 is made by, and what the machine did not
+  /// allow.
+  public func describeMeans(_ log: RunLog) {
     for note in model.encoder.notes { log.info("encoder: \(note)") }
+    for remark in cluster.remarks { log.warning(remark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")

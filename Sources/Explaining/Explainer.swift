@@ -4,6 +4,7 @@ import Experiments
 import Failures
 import Foundation
 import Images
+import Machine
 import Networks
 import Settings
 import Storage
@@ -23,7 +24,7 @@ public final class Explainer {
   public init(
     _ configuration: Configuration, checkpoint given: String, method: any ExplanationMethod, program: String
   ) throws {
-    useOneThreadPerProduct()
+    try secureProducts(threads: 1, limit: MemoryLimit.ofAddressSpace()?.description)
     let path = checkpointPath(given)
     let attributes = try Checkpoint.attributesIfOurs(path) ?? [:]
     let tensors = try readModelTensors(path, program: program)

@@ -3,7 +3,7 @@ import COpenBLAS
 /// Matrix products on one thread, by OpenBLAS. All matrices are row-major.
 
 /// Makes OpenBLAS run each product on the calling thread; the lanes bring the parallelism.
-public func useOneThreadPerProduct() { openblas_set_num_threads(1) }
+func useOneThreadPerProduct() { openblas_set_num_threads(1) }
 
 /// The kernel that OpenBLAS chose, such as "SkylakeX"; part of a run's fingerprint, for bits differ between them.
 public func blasKernel() -> String { String(cString: openblas_get_corename()) }

@@ -62,7 +62,7 @@ func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
   log.info(
     "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
       + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
-  experiment.describeEncoder(log)
+  experiment.describeMeans(log)
   let lanes = experiment.configuration.training.lanes
   if lanes % experiment.cluster.size != 0 && experiment.cluster.isRoot {
     log.warning(
