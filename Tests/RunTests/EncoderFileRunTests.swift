@@ -47,7 +47,8 @@ private func writeHalves(_ root: String) throws -> (whole: String, index: String
     #expect(one.bytes(of: tensor).elementsEqual(other.bytes(of: same)), "\(name)")
   }
   let seen = try run(bench.program, ["inspect", index])
-  #expect(seen.code == 0 && seen.output.contains(try SafetensorsFile.sha256(path: index)), "\(seen.errors)")
+  let digest = try SafetensorsFile.sha256(path: index)
+  #expect(seen.code == 0 && seen.output.contains(digest), "\(seen.errors)")
   let alone = try bench.ala("train", run: "alone", ["--set", "encoder.weights=\(root)/shards/one.safetensors"])
   #expect(alone.code == 65 && alone.errors.contains(index), "\(alone.errors)")
 }
