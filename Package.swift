@@ -37,11 +37,11 @@ let package = Package(
     .trait(name: bfloat16, description: "encoder.precision: bfloat16, by oneDNN (Debian's libdnnl-dev)")
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
-    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
@@ -58,15 +58,17 @@ let package = Package(
     module("Files", ["Failures"]),
     module("Randomness", []),
     module("Machine", []),
+    module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     module(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
-    module("Layers", ["Tensor", "Randomness"], settings: kernels),
+    module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
-    module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
-    module("Cluster", ["Failures", "CMPI"]),
-    module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
+    module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
+    module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
+    module("Cluster", ["Failures", "Lanes", "CMPI"]),
+    module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
     module("Settings", ["Failures", "Yams"]),
@@ -74,48 +76,49 @@ let package = Package(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
-    module("Metrics", ["Randomness", "Images"]),
+    module("Metrics", ["Images"]),
     module(
       "Experiments",
       [
-        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
         "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Caching",
       [
-        "Failures", "Files", "Tensor", "AttentionLattice", "Cluster", "Storage", "Images", "Dataset", "Experiments",
+        "Failures", "Files", "Tensor", "Networks", "Cluster", "Storage", "Images", "Dataset", "Experiments",
       ]),
     module(
       "Explaining",
       [
-        "Failures", "Files", "Randomness", "Tensor", "Encoder", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Machine", "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Storage",
+        "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
       [
-        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice",
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Encoder", "Networks",
         "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
       ]),
     module(
       "Training",
       [
-        "Failures", "Files", "Machine", "Tensor", "Layers", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Machine", "Lanes", "Tensor", "Layers", "Networks", "Cluster", "Storage", "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
       "Reporting",
       [
-        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
       "Benchmark",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Dataset", "Machine", "Experiments", "Training",
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
+        "Cluster", "Storage", "Dataset", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -123,8 +126,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
+        "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
+        "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -134,12 +137,15 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
-    tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
+    tests("LayersTests", ["Tensor", "Layers", "Randomness", "Failures"], hasFixtures: true),
     tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
-      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Experiments", "Training"],
+      [
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
+        "Training",
+      ],
       hasFixtures: true
     ),
     tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
@@ -148,11 +154,24 @@ let package = Package(
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
+    tests(
+      "ExplainingTests",
+      [
+        "Networks", "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics",
+        "Settings",
+      ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("MachineTests", ["Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
+    .executableTarget(
+      name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
+      swiftSettings: processor),
+    tests("ClusterTests", ["ClusterProbe"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests(
+      "DocumentationTests",
+      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -7,6 +7,7 @@ import Failures
 import Foundation
 import Images
 import Layers
+import Networks
 import Machine
 import Settings
 import Storage
@@ -19,7 +20,7 @@ public final class Experiment: @unchecked Sendable {
   public let dataset: ImageDataset
   public let split: Split
   public let views: ViewDefinition
-  public let model: LatticeModel
+  public let model: any Network
   public let encoderSHA256: String
   public let team: ThreadTeam
   /// Where the frozen blocks' products are in bfloat16: by what.
@@ -63,11 +64,24 @@ public final class Experiment: @unchecked Sendable {
       ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
-    let options = Self.options(configuration, classes: dataset.classes.count)
+    model = try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: training)
+  }
+
+  /// Another model of the same settings, whose trained tensors have no values yet. Call on every rank.
+  public func makeModel() throws -> any Network {
+    try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: false)
+  }
+
+  private static func makeModel(
+    _ configuration: Configuration, _ cluster: Cluster, classes: Int, training: Bool
+  ) throws -> any Network {
     let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
       try cluster.sharedMemory($0, fill: $1)
     }
-    model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
+    return try cluster.agree {
+      try LatticeModel(
+        options(configuration, classes: classes), training: training, share: cluster.size > 1 ? share : nil)
+    }
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.
@@ -122,6 +136,8 @@ public final class Experiment: @unchecked Sendable {
     options.perception.inputNorm = ModelOptions.InputNorm(rawValue: configuration.perception.inputNorm) ?? .none
     options.lambda = configuration.training.lambda
     options.lanes = configuration.training.lanes
+    options.alternates = configuration.training.aea
+    options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
     return options
   }
 
@@ -132,11 +148,7 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// The phase of an epoch.
-  public func phase(epoch: Int) -> Phase {
-    Phase.of(
-      epoch: epoch, alternating: configuration.training.aea,
-      start: Phase(rawValue: configuration.training.aeaStart) ?? .alpha)
-  }
+  public func phase(epoch: Int) -> Phase { model.phase(epoch: epoch) }
 
   /// Steps of an epoch: the last batch may be short, none is dropped.
   public var stepsPerEpoch: Int {
@@ -166,7 +178,7 @@ public final class Experiment: @unchecked Sendable {
       firstLoRABlock: encoder.firstLoRABlock,
       layout: CacheLayout(
         side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
-        layers: configuration.cache.layers == "all" ? model.frozenFusedLayers : [],
+        layers: configuration.cache.layers == "all" ? model.frozenLayers : [],
         type: HDF5Type(rawValue: configuration.cache.dtype) ?? .float16))
   }
 

@@ -1,4 +1,3 @@
-import AttentionLattice
 import Dataset
 import Encoder
 import Failures

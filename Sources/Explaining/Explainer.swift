@@ -1,74 +1,29 @@
-import Experiments
 import AttentionLattice
-import Cluster
 import Dataset
-import Encoder
-import Metrics
+import Experiments
 import Failures
 import Foundation
 import Images
 import Machine
+import Networks
 import Settings
 import Storage
 import Tensor
 
 /// A trained model that explains single images (`ala explain`); needs no data set.
-
-/// Where the model looked in one image, and what it took it for.
-public struct Explanation: Sendable {
-  public let path: String
-  public let image: RGBImage
-  /// The evaluation view's place in the image; beyond it the model saw nothing.
-  public let geometry: ViewGeometry
-  /// α [g·g] as produced.
-  public let map: [Float]
-  public let grid: Int
-  /// p(ŷ) [C].
-  public let probabilities: [Float]
-
-  /// The map at the image's own size, bilinear with half-pixel centres; nil where the model saw nothing.
-  public func mapAtSource() -> [Float?] {
-    let (across, down) = (
-      taps(image.width, geometry.scaledWidth, geometry.cropX), taps(image.height, geometry.scaledHeight, geometry.cropY)
-    )
-    var result = [Float?](repeating: nil, count: image.width * image.height)
-    for (y, vertical) in down.enumerated() {
-      guard let vertical else { continue }
-      for (x, horizontal) in across.enumerated() {
-        guard let horizontal else { continue }
-        func along(_ row: Int) -> Float {
-          let a = map[row * grid + horizontal.low]
-          return a + horizontal.weight * (map[row * grid + horizontal.high] - a)
-        }
-        let top = along(vertical.low)
-        result[y * image.width + x] = top + vertical.weight * (along(vertical.high) - top)
-      }
-    }
-    return result
-  }
-
-  /// For each position of the image, the grid cells that it lies between.
-  private func taps(_ count: Int, _ scaled: Int, _ crop: Int) -> [(low: Int, high: Int, weight: Float)?] {
-    (0..<count).map { position in
-      let view = (Double(position) + 0.5) * Double(scaled) / Double(count) - Double(crop)
-      guard view >= 0, view < Double(geometry.side) else { return nil }
-      let place = max(view * Double(grid) / Double(geometry.side) - 0.5, 0)
-      let low = min(Int(place), grid - 1)
-      return (low, min(low + 1, grid - 1), Float(place - Double(low)))
-    }
-  }
-}
-
 public final class Explainer {
   public let classNames: [String]
-  public let model: LatticeModel
+  private let model: any Network
   private let views: ViewDefinition
-  private let inference: Inference
+  private let inference: any NetworkInference
+  private let worker: any MapWorker
 
   /// Maps the encoder and loads the weights of a checkpoint, or of a file of weights alone.
   ///
   /// - Throws: `Failure` 66, 65; 78 where the checkpoint was trained with another encoder.
-  public init(_ configuration: Configuration, checkpoint given: String, program: String) throws {
+  public init(
+    _ configuration: Configuration, checkpoint given: String, method: any ExplanationMethod, program: String
+  ) throws {
     try secureProducts(threads: 1, limit: MemoryLimit.ofAddressSpace()?.description)
     let path = checkpointPath(given)
     let attributes = try Checkpoint.attributesIfOurs(path) ?? [:]
@@ -82,7 +37,11 @@ public final class Explainer {
     try checkEncoder(attributes, configuration.encoder.weights, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
-    inference = Inference(model)
+    inference = model.makeInference()
+    let subject = ExplainedModel(model, configuration) {
+      try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
+    }
+    worker = try method.prepare(subject)(inference)
   }
 
   /// The checkpoint's class names; without a checkpoint the data set's, or numbers.
@@ -102,22 +61,24 @@ public final class Explainer {
     return (1...max(count, 1)).map { "class \($0)" }
   }
 
+  /// Explains the likeliest class of an image.
+  ///
+  /// - Parameter number: the image's place among those that are explained, from 0.
   /// - Throws: `Failure` 66 or 65, naming the file; 65 where the map is not finite.
-  public func explain(_ path: String) throws -> Explanation {
+  public func explain(_ path: String, number: Int) throws -> Explanation {
     let image = try decodeImage(path: path)
     let geometry = views.geometry(
       width: image.width, height: image.height, seed: 0, imageID: 0, view: ViewDefinition.evaluationView)
-    geometry.render(image).withUnsafeBufferPointer { pixels in
-      if let base = pixels.baseAddress { model.encoder.patchify(inference.patches, pixels: base) }
-    }
-    inference.run()
-    let g = model.encoder.grid
-    let map = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
-    let probabilities = inference.probabilities()
-    guard (map + probabilities).allSatisfy(\.isFinite) else {
+    let pixels = geometry.render(image)
+    inference.run(pixels: pixels, model.encoder)
+    let prediction = Prediction(inference, grid: model.encoder.grid)
+    let view = ExplainedView(imageID: number, pixels: pixels, prediction: prediction)
+    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : []
+    guard prediction.isFinite, map.allSatisfy(\.isFinite) else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
     return Explanation(
-      path: path, image: image, geometry: geometry, map: map, grid: g, probabilities: probabilities)
+      path: path, image: image, geometry: geometry, map: map, side: worker.side,
+      probabilities: prediction.probabilities)
   }
 }
