@@ -47,7 +47,7 @@ let package = Package(
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
     system("CHDF5", pkgConfig: "hdf5", debian: "libhdf5-dev"),
     system("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
-    system("CTurboJPEG", pkgConfig: "libturbojpeg", debian: "libturbojpeg0-dev"),
+    system("CJPEG", pkgConfig: "libjpeg", debian: "libjpeg-dev"),
     system("CPNG", pkgConfig: "libpng", debian: "libpng-dev"),
     system("CCairo", pkgConfig: "cairo", debian: "libcairo2-dev"),
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
@@ -55,7 +55,7 @@ let package = Package(
     system("COneDNN", debian: "libdnnl-dev"),
 
     module("Failures", []),
-    module("Files", ["Failures"]),
+    module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Machine", []),
     module("Lanes", []),
@@ -69,9 +69,9 @@ let package = Package(
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
     module("Cluster", ["Failures", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
-    module("Images", ["Failures", "Randomness", "CTurboJPEG", "CPNG"]),
+    module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
-    module("Settings", ["Failures", "Yams"]),
+    module("Settings", ["Failures", "Files", "Yams"]),
     .target(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -148,7 +148,7 @@ let package = Package(
       ],
       hasFixtures: true
     ),
-    tests("ImagesTests", ["Images", "Failures"], hasFixtures: true),
+    tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
     tests("SettingsTests", ["Settings", "Failures"]),

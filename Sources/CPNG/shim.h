@@ -10,7 +10,19 @@ typedef struct {
   const unsigned char *bytes;
   size_t count;
   size_t position;
+  /* Whether the compressed data's last checksum is missing, and not to be looked at. */
+  int lacks_checksum;
   char message[160];
+  png_structp png;
+  png_infop info;
+  /* What the header tells, after ala_png_begin. */
+  unsigned int width;
+  unsigned int height;
+  int depth;
+  int colour_type;
+  /* Red, green and blue of each entry of the palette, and how many there are. */
+  unsigned char palette[3 * 256];
+  int palette_count;
 } ala_png_source;
 
 static void ala_png_read(png_structp png, png_bytep target, size_t count) {
@@ -31,49 +43,69 @@ static void ala_png_warning(png_structp png, png_const_charp message) {
   (void)message;
 }
 
-/* Decodes to interleaved 8-bit channels: 3 (RGB) or 1 (luminance of a grey file; colour files give 3, and the caller
-   converts). Alpha is dropped, 16 bits keep their high byte, gamma is ignored, palettes are looked up. On success
-   returns 0 and a malloc'ed block in *pixels; else 1 with source->message set. */
-static inline int ala_png_decode(ala_png_source *source, size_t most_pixels, unsigned char **pixels,
-                                 unsigned int *width, unsigned int *height, int *channels) {
-  *pixels = NULL;
-  png_bytep *volatile rows = NULL;
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, source, ala_png_error, ala_png_warning);
-  if (!png) {
+static inline void ala_png_end(ala_png_source *source) { png_destroy_read_struct(&source->png, &source->info, NULL); }
+
+/* Reads the header. Returns 0, or 1 with source->message set; ala_png_end must follow either way. */
+static inline int ala_png_begin(ala_png_source *source, size_t most_pixels) {
+  source->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, source, ala_png_error, ala_png_warning);
+  if (!source->png) {
     snprintf(source->message, sizeof source->message, "libpng cannot start");
     return 1;
   }
-  png_infop info = png_create_info_struct(png);
-  if (!info || setjmp(png_jmpbuf(png))) {
-    png_destroy_read_struct(&png, &info, NULL);
+  source->info = png_create_info_struct(source->png);
+  if (!source->info || setjmp(png_jmpbuf(source->png))) return 1;
+  png_set_read_fn(source->png, source, ala_png_read);
+  png_set_user_limits(source->png, 1u << 20, 1u << 20);
+  png_set_chunk_malloc_max(source->png, 1u << 26);
+  /* Some writers promise a smaller window than they use; zlib alone, and so Pillow, does not mind. */
+  png_set_option(source->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
+  if (source->lacks_checksum) png_set_option(source->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
+  png_read_info(source->png, source->info);
+  source->width = png_get_image_width(source->png, source->info);
+  source->height = png_get_image_height(source->png, source->info);
+  source->depth = png_get_bit_depth(source->png, source->info);
+  source->colour_type = png_get_color_type(source->png, source->info);
+  if ((size_t)source->width * source->height > most_pixels) png_error(source->png, "the image has too many pixels");
+  png_colorp palette = NULL;
+  source->palette_count = 0;
+  if (png_get_PLTE(source->png, source->info, &palette, &source->palette_count)) {
+    for (int i = 0; i < source->palette_count && i < 256; i++) {
+      source->palette[3 * i] = palette[i].red;
+      source->palette[3 * i + 1] = palette[i].green;
+      source->palette[3 * i + 2] = palette[i].blue;
+    }
+  }
+  return 0;
+}
+
+/* Decodes into memory for height rows of row_bytes bytes.
+
+   is_raw 0: interleaved 8-bit channels, 3 (RGB) or 1 (grey files); alpha is dropped, 16 bits keep their high byte,
+   gamma is ignored, palettes are looked up. is_raw 1: palette files as their indices, a byte each; grey files of 16
+   bits as they are, high byte first; all others as with 0.
+   Returns 0, or 1 with source->message set. */
+static inline int ala_png_finish(ala_png_source *source, int is_raw, size_t row_bytes, unsigned char *pixels) {
+  png_structp png = source->png;
+  png_bytep *volatile rows = NULL;
+  if (setjmp(png_jmpbuf(png))) {
     free((void *)rows);
-    free(*pixels);
-    *pixels = NULL;
     return 1;
   }
-  png_set_read_fn(png, source, ala_png_read);
-  png_set_user_limits(png, 1u << 20, 1u << 20);
-  png_set_chunk_malloc_max(png, 1u << 26);
-  png_read_info(png, info);
-  *width = png_get_image_width(png, info);
-  *height = png_get_image_height(png, info);
-  if ((size_t)*width * *height > most_pixels) png_error(png, "the image has too many pixels");
-  png_set_expand(png);
-  png_set_strip_16(png);
-  png_set_strip_alpha(png);
+  if (is_raw && source->colour_type == PNG_COLOR_TYPE_PALETTE) {
+    png_set_packing(png);
+  } else {
+    png_set_expand(png);
+    if (!is_raw || (source->colour_type & PNG_COLOR_MASK_COLOR)) png_set_strip_16(png);
+    png_set_strip_alpha(png);
+  }
   png_set_interlace_handling(png);
-  png_read_update_info(png, info);
-  *channels = png_get_channels(png, info);
-  if (*channels != 1 && *channels != 3) png_error(png, "the image has an unknown number of channels");
-  size_t stride = (size_t)*width * (size_t)*channels;
-  if (png_get_rowbytes(png, info) != stride) png_error(png, "the rows have an unexpected length");
-  *pixels = (unsigned char *)malloc(stride * *height + 1);
-  rows = (png_bytep *)malloc(sizeof(png_bytep) * *height + 1);
-  if (!*pixels || !rows) png_error(png, "memory is exhausted");
-  for (unsigned int y = 0; y < *height; y++) rows[y] = *pixels + stride * y;
+  png_read_update_info(png, source->info);
+  if (png_get_rowbytes(png, source->info) != row_bytes) png_error(png, "the rows have an unexpected length");
+  rows = (png_bytep *)malloc(sizeof(png_bytep) * source->height + 1);
+  if (!rows) png_error(png, "memory is exhausted");
+  for (unsigned int y = 0; y < source->height; y++) rows[y] = pixels + row_bytes * y;
   png_read_image(png, rows);
   png_read_end(png, NULL);
-  png_destroy_read_struct(&png, &info, NULL);
   free((void *)rows);
   return 0;
 }

@@ -33,6 +33,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   }
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
+  experiment.describeData(log)
   experiment.describeMeans(log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
   try encode(work, into: cache, experiment, log)

@@ -1,6 +1,7 @@
 import Experiments
 import ArgumentParser
 import Cluster
+import Files
 
 struct ExportCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -20,9 +21,19 @@ struct ExportCommand: ClusterCommand {
     name: .customLong("merge-lora"), help: "Write the encoder instead, in its own spelling, with LoRA's updates added.")
   var mergeLoRA = false
 
+  @Flag(help: "Replace a file that this command has not made.")
+  var overwrite = false
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let configuration = try settings.load(on: cluster, stored: stored)
+    if settings.dryRun { return try settings.show(configuration, on: cluster) }
+    try cluster.onRoot {
+      try guardOutput(
+        out,
+        inputs: [configuration.encoder.weights, checkpointPath(checkpoint)] + (settings.config.map { [$0] } ?? []),
+        isOverwriting: overwrite, isOwn: isExport)
+    }
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     try cluster.onRoot { try exportWeights(experiment, mergeLoRA: mergeLoRA, to: out) }

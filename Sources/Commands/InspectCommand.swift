@@ -24,11 +24,19 @@ struct InspectCommand: ClusterCommand {
   }
 
   private func describe() throws -> [String] {
+    var status = stat()
+    guard stat(file, &status) == 0 else { throw Failure.missingInput("\(file): cannot be opened: \(systemReason())") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw Failure.badData(
+        "\(file): is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file"); expected a checkpoint, a "
+          + "cache, a safetensors or a split file")
+    }
     guard let handle = FileHandle(forReadingAtPath: file) else {
-      throw Failure.missingInput("\(file): cannot be opened")
+      throw Failure.missingInput("\(file): cannot be opened: \(systemReason())")
     }
     let head = [UInt8]((try? handle.read(upToCount: 16)) ?? Data())
     try? handle.close()
+    guard !head.isEmpty else { throw Failure.badData("\(file): is empty") }
     let digest = "sha256: \(try SHA256.ofFile(file))"
     if head.starts(with: [0x89, 0x48, 0x44, 0x46]) || head.starts(with: Array("ala-checkpoint".utf8)) {
       return [digest] + (try describeHDF5(file))

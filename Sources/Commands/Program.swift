@@ -63,7 +63,7 @@ package enum Program {
   }
 
   private static func parse(_ arguments: [String]) throws -> ClusterCommand {
-    var command = try Ala.parseAsRoot(arguments)
+    var command = try Ala.parseAsRoot(arguments.map(expandingHome(inArgument:)))
     if let command = command as? ClusterCommand { return command }
     // Help is a command of the parser's own, which ends by throwing its text.
     try command.run()

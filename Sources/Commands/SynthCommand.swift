@@ -24,9 +24,13 @@ struct SynthCommand: ClusterCommand {
   @Option(help: "The same seed gives the same bytes.")
   var seed: UInt64 = 0
 
+  @Flag(help: "Write even where the folder holds files that this command has not made.")
+  var overwrite = false
+
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      try SyntheticImages(classes: classes, imagesPerClass: imagesPerClass, side: size, seed: seed).write(to: out)
+      try SyntheticImages(classes: classes, imagesPerClass: imagesPerClass, side: size, seed: seed)
+        .write(to: out, isOverwriting: overwrite)
       StandardOutput.note("\(out): \(classes * imagesPerClass) images of \(classes) classes, and encoder.safetensors")
     }
   }

@@ -3,10 +3,9 @@ import Failures
 import Foundation
 import Images
 
-/// A labelled image set in CUB-200-2011's folder layout (interfaces.md 4).
-
-/// One class: its number in the data set, its name, and its place from 0 in `classes.txt`.
+/// One class as `classes.txt` has it.
 public struct ImageClass: Equatable, Sendable {
+  /// The data set's own number, from anywhere; the model numbers classes from 0 in the file's order.
   public let id: Int
   public let name: String
 }
@@ -23,6 +22,46 @@ public struct ImageEntry: Equatable, Sendable {
   public let box: Box?
 }
 
+/// Where masks are looked for.
+public enum Masks: Equatable, Sendable {
+  /// In `segmentations/` beside the images, if it is there.
+  case beside
+  /// In a folder, which must be there.
+  case folder(String)
+  /// Nowhere.
+  case none
+
+  /// - Parameter setting: `data.segmentations`.
+  public init(setting: String) {
+    switch setting {
+    case "auto": self = .beside
+    case "none": self = .none
+    default: self = .folder(setting)
+    }
+  }
+}
+
+/// Where a data set lies, and how it is read.
+public struct DatasetOptions: Sendable {
+  /// The folder in CUB-200-2011's layout.
+  public var root: String
+  /// The ids or names of the classes to keep; nil keeps all.
+  public var classes: [String]?
+  public var masks = Masks.beside
+  /// Leaves unreadable images, and masks that cannot be used, out instead of refusing the set.
+  public var skipsUnreadable = false
+  /// Takes images that lie outside `images/`, by symbolic links.
+  public var followsLinks = false
+  /// False reads the text files alone.
+  public var looksAtFiles = true
+
+  public init(root: String, classes: [String]? = nil) {
+    self.root = root
+    self.classes = classes
+  }
+}
+
+/// A labelled image set in CUB-200-2011's folder layout.
 public struct ImageDataset: Sendable {
   public let root: String
   public let classes: [ImageClass]
@@ -32,131 +71,40 @@ public struct ImageDataset: Sendable {
   public let unreadable: [(id: Int, reason: String)]
   /// SHA-256 over ids, paths and sizes in bytes.
   public let digest: String
-  private let segmentationRoot: String?
+  /// What a user should be told once of the files.
+  public let remarks: [String]
+  private let masks: MaskFolder?
+  private let leftOutMasks: [Int: MaskFile]
   private let indexByID: [Int: Int]
 
-  /// Reads the text files and takes a cheap look at every image.
+  /// Reads the text files and takes a cheap look at every image and mask.
   ///
-  /// - Parameters:
-  ///   - classes: the ids or names of the classes to keep; nil keeps all.
-  ///   - segmentations: the folder of masks; nil looks for `segmentations/` beside the images.
-  ///   - usesSegmentations: false leaves masks out altogether.
-  ///   - skipUnreadable: leaves unreadable images out instead of refusing the set.
-  ///   - checksImages: false reads the text files alone.
-  /// - Throws: `Failure` 66 for a missing file, 65 for a wrong one, naming file and line.
-  public init(
-    root: String, classes wanted: [String]? = nil, segmentations: String? = nil, usesSegmentations: Bool = true,
-    skipUnreadable: Bool = false, checksImages: Bool = true
-  ) throws {
-    self.root = root
-    func table(_ name: String) throws -> TextTable { try TextTable(path: "\(root)/\(name)") }
+  /// - Throws: `Failure` 66 for a missing file, 65 for a wrong one, naming file and line; 78 for a class that isn't there.
+  public init(_ options: DatasetOptions) throws {
+    root = options.root
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: root, isDirectory: &isFolder), isFolder.boolValue else {
       throw Failure.missingInput("\(root): there is no such folder (data.root)")
     }
+    let annotations = try Annotations(root: root, classes: options.classes)
+    classes = annotations.classes
+    masks = try MaskFolder(options.masks, root: root)
 
-    let classTable = try table("classes.txt")
-    var classes = classTable.lines.map { ImageClass(id: $0.id, name: $0.rest) }
-    if let wanted {
-      for name in wanted where !classes.contains(where: { $0.name == name || String($0.id) == name }) {
-        throw Failure.badConfiguration("data.classes names \(name), which \(classTable.path) does not have")
-      }
-      classes = classes.filter { wanted.contains($0.name) || wanted.contains(String($0.id)) }
-    }
-    guard !classes.isEmpty else { throw Failure.badData("\(classTable.path): names no class") }
-    self.classes = classes
-    let known = Set(classTable.lines.map(\.id))
-    let labelOfClass = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1.id, $0) })
-
-    let imageTable = try table("images.txt")
-    guard !imageTable.lines.isEmpty else { throw Failure.badData("\(imageTable.path): names no image") }
-    let labelTable = try table("image_class_labels.txt")
-    let labels = try Self.values(labelTable) { line in
-      guard let id = Int(line.rest) else { throw labelTable.wrong(line, "a class id") }
-      guard known.contains(id) else { throw labelTable.wrong(line, "a class of \(classTable.path)") }
-      return id
-    }
-    let splitTable = try table("train_test_split.txt")
-    let isTraining = try Self.values(splitTable) { line in
-      guard line.rest == "0" || line.rest == "1" else { throw splitTable.wrong(line, "0 (test) or 1 (train)") }
-      return line.rest == "1"
-    }
-    var boxes: [Int: Box] = [:]
-    if FileManager.default.fileExists(atPath: "\(root)/bounding_boxes.txt") {
-      let boxTable = try table("bounding_boxes.txt")
-      boxes = try Self.values(boxTable) { line in
-        let numbers = line.rest.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { Double($0) }
-        guard numbers.count == 4, let x = numbers[0], let y = numbers[1], let w = numbers[2], let h = numbers[3],
-          [x, y, w, h].allSatisfy({ $0.isFinite && abs($0) < 1e7 }), w >= 0, h >= 0
-        else { throw boxTable.wrong(line, "x y width height in pixels") }
-        return Box(x0: x, y0: y, x1: x + w, y1: y + h)
-      }
-    }
-
-    let real = URL(fileURLWithPath: "\(root)/images").resolvingSymlinksInPath().path
+    var survey = FileSurvey(options, masks: masks)
     var images: [ImageEntry] = []
-    var unreadable: [(id: Int, reason: String)] = []
     let hash = SHA256()
-    for line in imageTable.lines {
-      guard let classID = labels[line.id] else {
-        throw Failure.badData("\(labelTable.path): has no label for image \(line.id) (\(line.rest))")
-      }
-      guard let training = isTraining[line.id] else {
-        throw Failure.badData("\(splitTable.path): has no line for image \(line.id) (\(line.rest))")
-      }
-      guard let label = labelOfClass[classID] else { continue }
-      let parts = line.rest.split(separator: "/", omittingEmptySubsequences: false)
-      guard !line.rest.hasPrefix("/"), !parts.contains(where: { $0 == ".." || $0.isEmpty }), !line.rest.contains("\0")
-      else { throw imageTable.wrong(line, "a path below images/") }
-      let path = "\(root)/images/\(line.rest)"
-      var size = 0
-      if checksImages {
-        do {
-          let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-          guard target == real || target.hasPrefix(real + "/") else {
-            throw imageTable.wrong(line, "a path that stays below images/ (it is a link to \(target))")
-          }
-          var status = stat()
-          if stat(path, &status) == 0 { size = Int(status.st_size) }
-          try checkImageEnds(path: path)
-          // Only a whole decoding finds all that is unreadable, and every later run must leave out the same.
-          if skipUnreadable { _ = try decodeImage(path: path) }
-        } catch let failure as Failure {
-          guard skipUnreadable, failure.code == .badData || failure.code == .missingInput,
-            FileManager.default.fileExists(atPath: path)
-          else { throw failure }
-          unreadable.append((line.id, failure.message))
-          continue
-        }
-      }
-      hash.update("\(line.id)\t\(line.rest)\t\(size)\n")
-      images.append(
-        ImageEntry(id: line.id, path: line.rest, label: label, isTest: !training, box: boxes[line.id]))
+    for line in annotations.images.lines {
+      guard let image = try annotations.entry(line), let bytes = try survey.look(at: image) else { continue }
+      hash.update("\(image.id)\t\(image.path)\t\(bytes)\n")
+      images.append(image)
     }
-    guard !images.isEmpty else { throw Failure.badData("\(imageTable.path): names no image that can be used") }
+    guard !images.isEmpty else { throw Failure.badData("\(annotations.images.path): names no image that can be used") }
     self.images = images
-    self.unreadable = unreadable
+    unreadable = survey.unreadable
+    leftOutMasks = survey.leftOutMasks
+    remarks = survey.remarks(images)
     digest = hash.finish()
     indexByID = Dictionary(uniqueKeysWithValues: images.enumerated().map { ($1.id, $0) })
-    if !usesSegmentations {
-      segmentationRoot = nil
-    } else if let segmentations {
-      guard FileManager.default.fileExists(atPath: segmentations) else {
-        throw Failure.missingInput("\(segmentations): there is no such folder (data.segmentations)")
-      }
-      segmentationRoot = segmentations
-    } else {
-      let beside = "\(root)/segmentations"
-      segmentationRoot = FileManager.default.fileExists(atPath: beside) ? beside : nil
-    }
-  }
-
-  private static func values<Value>(
-    _ table: TextTable, _ read: (TextTable.Line) throws -> Value
-  ) throws -> [Int: Value] {
-    var result: [Int: Value] = [:]
-    for line in table.lines { result[line.id] = try read(line) }
-    return result
   }
 
   /// An image by its id.
@@ -165,10 +113,14 @@ public struct ImageDataset: Sendable {
   /// Where an image's file is.
   public func path(of image: ImageEntry) -> String { "\(root)/images/\(image.path)" }
 
-  /// Where its mask is, if it has one: the same relative path, `.png`.
-  public func maskPath(of image: ImageEntry) -> String? {
-    guard let segmentationRoot else { return nil }
-    let path = "\(segmentationRoot)/\((image.path as NSString).deletingPathExtension).png"
-    return FileManager.default.fileExists(atPath: path) ? path : nil
+  /// The image's mask: the same relative path in the folder of masks, `.png`.
+  public func mask(of image: ImageEntry) -> MaskFile {
+    leftOutMasks[image.id] ?? masks?.file(of: image.path).map(MaskFile.file) ?? .absent
+  }
+
+  /// Classes that a split gives no image to train on: the model cannot learn them.
+  public func classesWithoutTraining(_ split: Split) -> [ImageClass] {
+    let trained = Set(split.train.compactMap { image($0)?.label })
+    return classes.indices.filter { !trained.contains($0) }.map { classes[$0] }
   }
 }

@@ -26,18 +26,42 @@ public struct SyntheticImages: Sendable {
     self.seed = seed
   }
 
-  /// Writes images, masks, the five text files and `encoder.safetensors` into a folder.
-  public func write(to root: String) throws {
+  /// Writes images, masks, the five text files and `encoder.safetensors` into a folder. What an earlier call has made
+  /// there is replaced.
+  ///
+  /// - Parameter isOverwriting: also where the folder holds files of others.
+  /// - Throws: `Failure` 73.
+  public func write(to root: String, isOverwriting: Bool = false) throws {
+    var folder = OutputFolder(root, isOverwriting: isOverwriting)
+    let tables = ["images", "image_class_labels", "train_test_split", "bounding_boxes", "classes"].map { "\($0).txt" }
+    let images = (0..<classes).flatMap { label in (0..<imagesPerClass).map { Self.file(label: label, index: $0) } }
+    try folder.claim(
+      tables + ["encoder.safetensors"] + images.flatMap { ["images/\($0)", "segmentations/\($0)"] }, sharesFolder: false
+    )
+    try writeFiles(to: root)
+    try folder.finish(removesOthers: true)
+  }
+
+  private static func className(_ label: Int) -> String {
+    String(format: "%03d.Synthetic_%03d", label + 1, label + 1)
+  }
+
+  /// Relative to `images/`.
+  private static func file(label: Int, index: Int) -> String {
+    String(format: "%@/Synthetic_%03d_%04d.png", className(label), label + 1, index + 1)
+  }
+
+  private func writeFiles(to root: String) throws {
     var tables = (images: "", labels: "", split: "", boxes: "", classes: "")
     var id = 0
     for label in 0..<classes {
-      let name = String(format: "%03d.Synthetic_%03d", label + 1, label + 1)
+      let name = Self.className(label)
       tables.classes += "\(label + 1) \(name)\n"
       try makeFolder("\(root)/images/\(name)")
       try makeFolder("\(root)/segmentations/\(name)")
       for index in 0..<imagesPerClass {
         id += 1
-        let file = String(format: "%@/Synthetic_%03d_%04d.png", name, label + 1, index + 1)
+        let file = Self.file(label: label, index: index)
         let (image, mask, box) = draw(label: label, index: id)
         try writeAtomically(try encodePNG(image), to: "\(root)/images/\(file)")
         try writeAtomically(try encodePNG(mask), to: "\(root)/segmentations/\(file)")

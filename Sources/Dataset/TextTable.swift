@@ -43,6 +43,13 @@ struct TextTable {
     self.lines = lines
   }
 
+  /// What each line says, by its id.
+  func values<Value>(_ read: (Line) throws -> Value) throws -> [Int: Value] {
+    var result: [Int: Value] = [:]
+    for line in lines { result[line.id] = try read(line) }
+    return result
+  }
+
   func wrong(_ line: Line, _ expected: String) -> Failure {
     Failure.badData(
       "\(path): line \(line.number) has \"\(line.rest.prefix(80))\" for id \(line.id); expected \(expected)")

@@ -21,7 +21,7 @@ package struct FolderChecks {
     return [writable, checkRename(), checkLocks(), checkHDF5()]
   }
 
-  private var reason: String { String(cString: strerror(errno)) }
+  private var reason: String { systemReason() }
 
   private func checkWriting() -> Finding {
     var information = stat()
@@ -106,7 +106,7 @@ package struct FolderChecks {
     case .held: break
     case .unsupported(let number):
       close(first)
-      let why = String(cString: strerror(number))
+      let why = systemReason(number)
       return .note("locks", "\(folder): has no locks (\(why)): runs name their owner in a file instead", fallback)
     case .taken, .failed:
       let why = reason

@@ -1,3 +1,4 @@
+import Failures
 import Foundation
 import Machine
 
@@ -50,7 +51,7 @@ package func checkMemory(_ memory: HostMemory, ranks: Int) -> Finding {
 /// Ranks of a host hold one copy of an encoder that has to be converted, in `/dev/shm`.
 package func checkSharedMemory(free: Double?) -> Finding {
   guard let free else {
-    return .problem("shared-mem", "/dev/shm: \(String(cString: strerror(errno)))", "mount a tmpfs at /dev/shm")
+    return .problem("shared-mem", "/dev/shm: \(systemReason())", "mount a tmpfs at /dev/shm")
   }
   let text = "/dev/shm: \(gibibytes(free)) free"
   return free < Double(1 << 29)

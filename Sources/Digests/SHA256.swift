@@ -49,7 +49,7 @@ public final class SHA256 {
   public static func ofFile(_ path: String) throws -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }
     defer { close(descriptor) }
     let hash = SHA256()
@@ -58,7 +58,7 @@ public final class SHA256 {
     while true {
       let count = read(descriptor, buffer.baseAddress, buffer.count)
       guard count >= 0 else {
-        throw Failure.badData("\(path): cannot be read: \(String(cString: strerror(errno)))")
+        throw Failure.badData("\(path): cannot be read: \(systemReason())")
       }
       if count == 0 { return hash.finish() }
       hash.update(UnsafeRawBufferPointer(start: buffer.baseAddress, count: count))

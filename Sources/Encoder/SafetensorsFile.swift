@@ -32,7 +32,7 @@ public final class SafetensorsFile: @unchecked Sendable {
     self.path = path
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }
     defer { close(descriptor) }
     var status = stat()
@@ -44,7 +44,7 @@ public final class SafetensorsFile: @unchecked Sendable {
       throw Failure.badData("\(path): holds \(size) bytes; a safetensors file has at least 8")
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
-      throw Failure.unavailable("\(path): cannot be mapped: \(String(cString: strerror(errno)))")
+      throw Failure.unavailable("\(path): cannot be mapped: \(systemReason())")
     }
     let mapping = UnsafeRawBufferPointer(start: base, count: size)
     self.mapping = mapping

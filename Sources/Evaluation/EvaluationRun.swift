@@ -75,7 +75,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   context.controls = controls(outcomes)
   let records = outcomes.map(\.record)
   let summary = EvaluationSummary(records, validThreshold: threshold, context)
-  warn(records, summary, log)
+  warn(records, summary, experiment, log)
   try cluster.onRoot {
     try write(summary, outcomes, threshold, experiment, request, subset: subset)
     try draw(outcomes, summary, experiment, title: request.method.facts.title, to: out)
@@ -88,6 +88,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
 private func describe(
   _ experiment: Experiment, _ request: EvaluationRequest, subset: String, count: Int, _ log: RunLog
 ) {
+  experiment.describeData(log)
   experiment.describeMeans(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
   if let limit = request.limit, subset.isEmpty {
@@ -137,7 +138,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
     "protocol": settings.protocol,
     "steps": "\(settings.steps)", "substrate": settings.substrate, "target": settings.target, "subset": subset,
     "run_dir": configuration.run.dir, "data_root": configuration.data.root,
-    "segmentations": configuration.data.segmentations,
+    "segmentations": configuration.data.segmentations, "mask_threshold": "\(configuration.data.maskThreshold)",
   ]
   context.modelSHA256 = Checkpoint.digest(modelTensors(experiment.model.parameters))
   context.classes = experiment.dataset.classes.map { EvaluationSummary.ClassName(id: $0.id, name: $0.name) }
@@ -159,13 +160,9 @@ private func identity(_ experiment: Experiment, _ context: EvaluationContext) ->
 }
 
 /// Names what is left out or odd: never averaged in silence.
-private func warn(_ records: [ImageRecord], _ summary: EvaluationSummary, _ log: RunLog) {
-  let named = 10
-  let problems =
-    records.compactMap(\.maskProblem)
-    + records.filter { !$0.isFinite }.map { "image \($0.imageID): its map or a probability is not finite" }
-  for problem in problems.prefix(named) { log.warning(problem) }
-  if problems.count > named { log.warning("… and \(problems.count - named) more") }
+private func warn(_ records: [ImageRecord], _ summary: EvaluationSummary, _ experiment: Experiment, _ log: RunLog) {
+  let notFinite = records.filter { !$0.isFinite }.map { "image \($0.imageID): its map or a probability is not finite" }
+  for problem in maskWarnings(records, experiment) + named(notFinite) { log.warning(problem) }
   for note in summary.notes { log.info(note) }
 }
 

@@ -178,6 +178,7 @@ final class EvaluationWork: @unchecked Sendable {
     record.isFinite = prediction.isFinite
     let truth = try GroundTruth(image, experiment, measures)
     (record.maskState, record.maskProblem) = (truth.state, truth.problem)
+    record.darkMaskLevels = truth.darkLevels
     let side = experiment.configuration.image.size
     let view = ExplainedView(
       imageID: image.id, pixels: Array(UnsafeBufferPointer(start: row.pixels, count: side * side * 3)),

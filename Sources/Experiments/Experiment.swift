@@ -47,10 +47,11 @@ public final class Experiment: @unchecked Sendable {
     self.team = team
     let data = configuration.data
     let (dataset, split) = try cluster.agree {
-      let dataset = try ImageDataset(
-        root: data.root, classes: data.classes,
-        segmentations: ["auto", "none"].contains(data.segmentations) ? nil : data.segmentations,
-        usesSegmentations: data.segmentations != "none", skipUnreadable: data.skipUnreadable)
+      var options = DatasetOptions(root: data.root, classes: data.classes)
+      options.masks = Masks(setting: data.segmentations)
+      options.skipsUnreadable = data.skipUnreadable
+      options.followsLinks = data.followLinks
+      let dataset = try ImageDataset(options)
       return (dataset, try Split(dataset, seed: data.splitSeed))
     }
     self.dataset = dataset
@@ -89,7 +90,7 @@ public final class Experiment: @unchecked Sendable {
     let hash = SHA256()
     for image in dataset.images {
       var status = stat()
-      guard let path = dataset.maskPath(of: image), stat(path, &status) == 0 else { continue }
+      guard case .file(let path) = dataset.mask(of: image), stat(path, &status) == 0 else { continue }
       hash.update("\(image.id)\t\(status.st_size)\n")
     }
     return hash.finish()
@@ -98,6 +99,22 @@ public final class Experiment: @unchecked Sendable {
   /// What makes the products: part of fingerprints, for bits differ between kernels.
   public var productKernels: [(key: String, value: String)] {
     [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
+  }
+
+  /// Says once what of the data set is left out or odd.
+  ///
+  /// - Parameter training: whether classes matter that no image teaches.
+  public func describeData(_ log: RunLog, training: Bool = false) {
+    guard cluster.isRoot else { return }
+    for (id, reason) in dataset.unreadable { log.warning("image \(id) is left out: \(reason)") }
+    for remark in dataset.remarks { log.warning(remark) }
+    let untaught = training ? dataset.classesWithoutTraining(split) : []
+    guard !untaught.isEmpty else { return }
+    let named = 10
+    log.warning(
+      "\(untaught.count) of \(dataset.classes.count) classes have no training image, and cannot be learnt: "
+        + untaught.prefix(named).map(\.name).joined(separator: ", ")
+        + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
   }
 
   /// Says once what a run in bfloat16 is made by, and what the machine did not allow.

@@ -5,15 +5,28 @@ import Storage
 
 /// `ala export`: weights for other tools.
 
+/// What an export says of its contents, in its metadata.
+private enum ExportContents: String {
+  case adapter = "ala adapter"
+  case mergedEncoder = "encoder with LoRA merged"
+}
+
+/// Whether a file is one that `exportWeights` has written.
+public func isExport(_ path: String) -> Bool {
+  guard let contents = try? SafetensorsFile(path: path).metadata["contents"] else { return false }
+  return ExportContents(rawValue: contents) != nil
+}
+
 /// Writes the trained tensors under their names, or the encoder with W⁽⁰⁾ + s·B·A in place of each updated W⁽⁰⁾.
 public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: String) throws {
   let metadata = ["format": "pt", "encoder_sha256": experiment.encoderSHA256]
   guard mergeLoRA else {
     let tensors = modelTensors(experiment.model.parameters).map { (name: $0.name, shape: $0.shape, values: $0.values) }
-    try writeSafetensors(tensors, metadata: metadata.merging(["contents": "ala adapter"]) { $1 }, to: path)
+    try writeSafetensors(
+      tensors, metadata: metadata.merging(["contents": ExportContents.adapter.rawValue]) { $1 }, to: path)
     return
   }
   try writeSafetensors(
     try experiment.model.encoder.mergedTensors(), others: experiment.model.encoder.otherTensors(),
-    metadata: metadata.merging(["contents": "encoder with LoRA merged"]) { $1 }, to: path)
+    metadata: metadata.merging(["contents": ExportContents.mergedEncoder.rawValue]) { $1 }, to: path)
 }

@@ -36,6 +36,7 @@ public final class RunLog: @unchecked Sendable {
   private let lock = NSLock()
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var hasProgressLine = false
+  private var told: Set<String> = []
   private var lastProgress = Date.distantPast
   public private(set) var logger: Logger
 
@@ -87,6 +88,12 @@ public final class RunLog: @unchecked Sendable {
 
   public func info(_ line: String) { logger.info("\(line)") }
   public func warning(_ line: String) { logger.warning("\(line)") }
+
+  /// Warns of what is met again and again, the first time; rank 0 speaks for all.
+  public func warnOnce(_ line: String) {
+    guard speaks, lock.withLock({ told.insert(line).inserted }) else { return }
+    warning(line)
+  }
 
   /// Shows how far a long work is: one changing line on a terminal, a plain line now and then elsewhere.
   public func progress(_ done: Int, of total: Int, doing: String, rate: Double, unit: String, detail: String = "") {

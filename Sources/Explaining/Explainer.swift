@@ -53,7 +53,9 @@ public final class Explainer {
       return classes.map(\.name)
     }
     let data = configuration.data
-    if let dataset = try? ImageDataset(root: data.root, classes: data.classes, checksImages: false),
+    var options = DatasetOptions(root: data.root, classes: data.classes)
+    options.looksAtFiles = false
+    if let dataset = try? ImageDataset(options),
       dataset.classes.count == count
     {
       return dataset.classes.map(\.name)

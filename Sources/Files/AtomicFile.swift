@@ -36,7 +36,7 @@ public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws
 }
 
 /// Stands, before the id of the process that writes it, in the name of a file that is not whole yet.
-private let temporaryMark = ".tmp-"
+let temporaryMark = ".tmp-"
 
 /// Removes files of a folder that were being written when their process died.
 public func removeTemporaries(in folder: String) {
@@ -74,11 +74,20 @@ public func syncFolder(of path: String) {
 ///
 /// - Throws: `Failure` 73 naming the path.
 public func makeFolder(_ path: String) throws {
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw Failure.cannotWrite("\(path): cannot make this folder: \(error.localizedDescription)")
-  }
+  guard let reason = makeFolderChain(path) else { return }
+  throw Failure.cannotWrite("\(path): cannot make this folder: \(reason)")
+}
+
+/// - Returns: why it cannot be made; nil where it is there.
+private func makeFolderChain(_ path: String) -> String? {
+  if mkdir(path, 0o777) == 0 { return nil }
+  let code = errno
+  var status = stat()
+  if stat(path, &status) == 0 { return status.st_mode & S_IFMT == S_IFDIR ? nil : "a file of this name is there" }
+  let parent = (path as NSString).deletingLastPathComponent
+  guard code == ENOENT, !parent.isEmpty, parent != path else { return systemReason(code) }
+  if let reason = makeFolderChain(parent) { return reason }
+  return mkdir(path, 0o777) == 0 || errno == EEXIST ? nil : systemReason()
 }
 
 /// Writes all bytes to an open descriptor; `path` is for the message.
@@ -112,5 +121,5 @@ public func openForWriting(_ path: String, _ flags: Int32, for name: String? = n
 
 /// The last failed call's reason (`errno`) why a file is not written.
 public func cannotWrite(_ path: String) -> Failure {
-  Failure.cannotWrite("\(path): cannot be written: \(String(cString: strerror(errno)))")
+  Failure.cannotWrite("\(path): cannot be written: \(systemReason())")
 }

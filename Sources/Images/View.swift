@@ -114,15 +114,17 @@ public struct ViewGeometry: Equatable, Sendable {
     return view.pixels
   }
 
-  /// A mask's foreground [S, S]: thresholded at its own size (level > 127), then nearest with half-pixel centres,
-  /// then the same crop.
-  public func render(_ mask: GrayImage) -> [Bool] {
+  /// A mask's foreground [S, S]: thresholded at its own size, then nearest with half-pixel centres, then the same crop.
+  ///
+  /// - Parameter threshold: foreground is what lies above it.
+  public func render(_ mask: GrayImage, above threshold: Int = standardMaskThreshold) -> [Bool] {
     var result = [Bool](repeating: false, count: side * side)
     let columns = (0..<side).map { Self.nearest(cropX + $0, from: mask.width, to: scaledWidth) }
     for row in 0..<side {
       let source = Self.nearest(cropY + row, from: mask.height, to: scaledHeight) * mask.width
       for column in 0..<side {
-        result[row * side + (isFlipped ? side - 1 - column : column)] = mask.pixels[source + columns[column]] > 127
+        result[row * side + (isFlipped ? side - 1 - column : column)] =
+          Int(mask.pixels[source + columns[column]]) > threshold
       }
     }
     return result

@@ -8,9 +8,11 @@ public enum EvaluationProtocol: String, CaseIterable, Sendable {
   case lab
 
   /// The foreground [S, S] of a mask in a view.
-  public func foreground(_ mask: GrayImage, in geometry: ViewGeometry) -> [Bool] {
+  ///
+  /// - Parameter threshold: `data.mask_threshold`, which the earlier protocol does not read.
+  public func foreground(_ mask: GrayImage, in geometry: ViewGeometry, above threshold: Int) -> [Bool] {
     switch self {
-    case .standard: geometry.render(mask)
+    case .standard: geometry.render(mask, above: threshold)
     case .lab: geometry.renderNonZero(mask)
     }
   }

@@ -36,6 +36,8 @@ public struct EvaluationSummary: Equatable, Sendable {
     public let maskAbsent: Int
     public let maskEmpty: Int
     public let maskWrongSize: Int
+    /// nil where every mask can be read.
+    public let maskUnreadable: Int?
     public let notFinite: Int
 
     enum CodingKeys: String, CodingKey {
@@ -45,6 +47,7 @@ public struct EvaluationSummary: Equatable, Sendable {
       case maskAbsent = "mask_absent"
       case maskEmpty = "mask_empty"
       case maskWrongSize = "mask_wrong_size"
+      case maskUnreadable = "mask_unreadable"
       case notFinite = "not_finite"
     }
 
@@ -55,6 +58,8 @@ public struct EvaluationSummary: Equatable, Sendable {
       maskAbsent = records.count { $0.maskState == .absent }
       maskEmpty = records.count { $0.maskState == .empty }
       maskWrongSize = records.count { $0.maskState == .wrongSize }
+      let unreadable = records.count { $0.maskState == .unreadable }
+      maskUnreadable = unreadable > 0 ? unreadable : nil
       notFinite = records.count { !$0.isFinite }
     }
   }
@@ -158,6 +163,9 @@ public struct EvaluationSummary: Equatable, Sendable {
     }
     if counts.maskWrongSize > 0 {
       reasons.append("mean IoU and PxAP of \(images(counts.maskWrongSize)): the mask is of another size than its image")
+    }
+    if let unreadable = counts.maskUnreadable {
+      reasons.append("mean IoU and PxAP of \(images(unreadable)): the mask cannot be read")
     }
     if withoutBox == counts.images {
       reasons.append("MaxBoxAcc and MaxBoxAccV2: no image has a box in its view")

@@ -10,6 +10,8 @@ public enum MaskState: String, Codable, Sendable {
   case empty
   /// Of another size than its image: not used.
   case wrongSize = "wrong_size"
+  /// Damaged: not used.
+  case unreadable
 }
 
 /// What is measured on one image. `nil` where the image lacks what the metric needs, or its map is not finite.
@@ -23,6 +25,8 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   public var maskState = MaskState.absent
   /// What is wrong with the mask, for people.
   public var maskProblem: String?
+  /// The mask's levels where none is above `data.mask_threshold` though not all are 0.
+  public var darkMaskLevels: [Int]?
   /// Whether the map and the probabilities hold finite values alone; nothing is measured on a map that does not.
   public var isFinite = true
   public var iouHalf: Double?

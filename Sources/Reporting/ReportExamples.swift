@@ -39,12 +39,12 @@ struct ReportExamples {
     }
     let settings = first.summary.settings
     let root = settings["data_root"] ?? ""
-    let masks = settings["segmentations"] ?? "auto"
     let dataset: ImageDataset
     do {
-      dataset = try ImageDataset(
-        root: root, segmentations: ["auto", "none"].contains(masks) ? nil : masks, usesSegmentations: masks != "none",
-        checksImages: false)
+      var options = DatasetOptions(root: root)
+      options.masks = Masks(setting: settings["segmentations"] ?? "auto")
+      options.looksAtFiles = false
+      dataset = try ImageDataset(options)
     } catch {
       (classes, note) = ([], "Examples are left out: the data set (\(root)) cannot be read from here.")
       return
@@ -99,10 +99,11 @@ struct ReportExamples {
       width: decoded.width, height: decoded.height, seed: 0, imageID: id, view: ViewDefinition.evaluationView)
     let view = RGBImage(width: side, height: side, pixels: geometry.render(decoded))
     var mask: [Bool]?
-    if let path = dataset.maskPath(of: image), let levels = try? decodeMask(path: path), levels.width == decoded.width,
-      levels.height == decoded.height
+    let threshold = summary.settings["mask_threshold"].flatMap(Int.init) ?? standardMaskThreshold
+    if case .file(let path) = dataset.mask(of: image), let levels = try? decodeMask(path: path, threshold: threshold),
+      levels.width == decoded.width, levels.height == decoded.height
     {
-      mask = geometry.render(levels)
+      mask = geometry.render(levels, above: threshold)
     }
     var pictures = [Picture(label: "image \(id)", source: try dataURI(view))]
     for (name, folder) in methods {

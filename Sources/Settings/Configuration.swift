@@ -16,7 +16,10 @@ public struct Configuration: Equatable, Sendable {
     public let splitSeed: UInt64
     /// "auto", "none" or a folder.
     public let segmentations: String
+    /// Of 255; foreground of a mask are the levels above it.
+    public let maskThreshold: Int
     public let skipUnreadable: Bool
+    public let followLinks: Bool
   }
 
   public struct Image: Equatable, Sendable {
@@ -181,7 +184,8 @@ public struct Configuration: Equatable, Sendable {
     run = Run(dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"))
     data = Data(
       root: text("data.root"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),
-      segmentations: text("data.segmentations"), skipUnreadable: boolean("data.skip_unreadable"))
+      segmentations: text("data.segmentations"), maskThreshold: integer("data.mask_threshold"),
+      skipUnreadable: boolean("data.skip_unreadable"), followLinks: boolean("data.follow_links"))
     var crop: Image.Crop?
     if case .crop(let resize, let flip)? = values["image.augment"] { crop = Image.Crop(resize: resize, flip: flip) }
     image = Image(size: integer("image.size"), crop: crop)

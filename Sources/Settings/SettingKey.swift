@@ -8,9 +8,10 @@ public enum SettingKind: Equatable, Sendable {
   case integer(Range<Int>)
   case number(ClosedRange<Double>)
   case boolean
-  case text
-  /// A path or a word; `null` is absent.
-  case optionalText
+  /// A path, whose `~` is the home folder.
+  case path
+  /// The same; `null` is absent.
+  case optionalPath
   case optionalInteger(Range<Int>)
   /// `all`, or an integer from 1.
   case allOrInteger
@@ -37,8 +38,8 @@ public enum SettingKind: Equatable, Sendable {
     case .integer(let range): "a whole number\(Self.bounds(range))"
     case .number(let range): "a number from \(format(range.lowerBound)) to \(format(range.upperBound))"
     case .boolean: "true or false"
-    case .text: "a text"
-    case .optionalText: "a text, or null"
+    case .path: "a text"
+    case .optionalPath: "a text, or null"
     case .optionalInteger(let range): "a whole number\(Self.bounds(range)), or null"
     case .allOrInteger: "all, or a whole number from 1"
     case .allOrList: "all, or a list of class ids or names"

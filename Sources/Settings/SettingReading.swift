@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Yams
 
@@ -28,7 +29,9 @@ struct SettingReader {
       guard case .scalar(let scalar) = value else {
         throw Failure.badConfiguration("\(path): extends: expected the name of one file")
       }
-      let base = URL(fileURLWithPath: scalar.string, relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
+      let base = URL(
+        fileURLWithPath: expandingHome(scalar.string),
+        relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
       try add(file: base.path, chain: chain + [full])
     }
     try add(mapping, place: path)
@@ -58,7 +61,9 @@ struct SettingReader {
 
   private static func compose(_ text: String, place: String) throws -> Node? {
     do {
-      return try Yams.compose(yaml: text)
+      return try Yams.compose(yaml: text).map { try Merging.resolve($0, place: place) }
+    } catch let failure as Failure {
+      throw failure
     } catch {
       let what = "\(error)".split(separator: "\n").joined(separator: " ")
       throw Failure.badConfiguration("\(place): is not sound YAML: \(what)")
@@ -71,8 +76,7 @@ struct SettingReader {
       merge(node, path: path, place: line)
       return
     }
-    let isSection = SettingTable.keys.contains { $0.path.hasPrefix(path + ".") }
-    guard isSection, depth < Self.deepest else { throw Self.unknown(path, place: line) }
+    guard SettingTable.hasSection(path), depth < Self.deepest else { throw Self.unknown(path, place: line) }
     switch node {
     case .mapping(let mapping):
       for (key, value) in mapping {
@@ -113,7 +117,7 @@ struct SettingReader {
       return
     }
     switch key.kind {
-    case .text, .optionalText, .choice:
+    case .path, .optionalPath, .choice:
       given[path] = (.scalar(.init(yaml)), place)
     default:
       guard let node = try Self.compose(yaml, place: "\(place): \(path)") else {
@@ -163,8 +167,8 @@ struct SettingReader {
     case .optionalInteger(let range): isNull(node) ? .null : integer(node, range).map(SettingValue.integer)
     case .number(let range): number(node, range).map(SettingValue.number)
     case .boolean: boolean(node)
-    case .text: text(node).flatMap { $0.isEmpty ? nil : .text($0) }
-    case .optionalText: isNull(node) ? .null : text(node).flatMap { $0.isEmpty ? nil : .text($0) }
+    case .path: path(node)
+    case .optionalPath: isNull(node) ? .null : path(node)
     case .allOrInteger: text(node) == "all" ? .text("all") : integer(node, 1..<Int.max).map(SettingValue.integer)
     case .allOrList: text(node) == "all" ? .text("all") : list(node) { text($0) }.map(SettingValue.texts)
     case .choice(let words): text(node).flatMap { words.contains($0) ? .text($0) : nil }
@@ -184,6 +188,10 @@ struct SettingReader {
   private static func text(_ node: Node) -> String? {
     if case .scalar(let scalar) = node { return scalar.string }
     return nil
+  }
+
+  private static func path(_ node: Node) -> SettingValue? {
+    text(node).flatMap { $0.isEmpty ? nil : .text(expandingHome($0)) }
   }
 
   private static func isNull(_ node: Node) -> Bool {

@@ -5,21 +5,28 @@ public enum SettingTable {
   private static let share = 0.0...0.999_999
 
   public static let keys: [SettingKey] = [
-    SettingKey("run.dir", .text, .text("runs/ala"), "the run's folder", mayDiffer: true),
+    SettingKey("run.dir", .path, .text("runs/ala"), "the run's folder", mayDiffer: true),
     SettingKey("run.seed", .integer(seeds), .integer(0), "seed of everything random but the split"),
     SettingKey(
       "run.threads", .optionalInteger(1..<1025), .null,
       "threads of a process; null: the processors it may use, shared with the ranks of its machine", mayDiffer: true),
 
-    SettingKey("data.root", .text, .text("data/CUB_200_2011"), "folder in CUB-200-2011's layout", mayDiffer: true),
+    SettingKey("data.root", .path, .text("data/CUB_200_2011"), "folder in CUB-200-2011's layout", mayDiffer: true),
     SettingKey("data.classes", .allOrList, .text("all"), "the classes to use"),
     SettingKey("data.split_seed", .integer(seeds), .integer(0), "seed of the split into training and validation"),
     SettingKey(
-      "data.segmentations", .text, .text("auto"),
+      "data.segmentations", .path, .text("auto"),
       "folder of masks; auto: segmentations/ beside the images, if there; none: no masks", mayDiffer: true),
     SettingKey(
+      "data.mask_threshold", .integer(0..<255), .integer(127),
+      "foreground of a mask are the levels above it, of 255; palette files go by index (docs/formats.md)"),
+    SettingKey(
       "data.skip_unreadable", .boolean, .boolean(false),
-      "leave unreadable images out, and list them, instead of refusing"),
+      "leave out unreadable images, and masks that are unreadable or not of their image's size, and list them, instead "
+        + "of refusing"),
+    SettingKey(
+      "data.follow_links", .boolean, .boolean(false),
+      "use images that lie outside images/ by symbolic links, of their own or of their folders", mayDiffer: true),
 
     SettingKey("image.size", .integer(8..<4097), .integer(224), "S, the side of a view in pixels"),
     SettingKey(
@@ -27,7 +34,7 @@ public enum SettingTable {
       "training views; resize is the shorter side in pixels, by default round(S·256/224)"),
 
     SettingKey(
-      "encoder.weights", .text, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file",
+      "encoder.weights", .path, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file",
       mayDiffer: true),
     SettingKey("encoder.depth", .allOrInteger, .text("all"), "k, how many blocks are run"),
     SettingKey("encoder.heads", .optionalInteger(1..<1025), .null, "attention heads; null: width / 64"),
@@ -76,14 +83,15 @@ public enum SettingTable {
     SettingKey("training.schedule", .schedule, .poly(0.9), "of the learning rate, over global steps"),
     SettingKey("training.clip", .number(0...1e9), .number(0.01), "largest norm of the gradient; 0 is off"),
     SettingKey(
-      "training.patience", .integer(positive), .integer(10), "validations without a better one before stopping"),
+      "training.patience", .integer(0..<Int.max), .integer(10),
+      "validations without a better one before stopping; 0 never stops early"),
     SettingKey(
       "training.select", .choice(["accuracy", "iou"]), .text("accuracy"), "what the best checkpoint is best at"),
     SettingKey("training.max_skipped", .integer(positive), .integer(10), "refused updates in a row before giving up"),
     SettingKey(
       "training.inject_nan_at_step", .optionalInteger(positive), .null, "makes a step's gradient NaN: a seam for tests"),
 
-    SettingKey("cache.dir", .optionalText, .null, "folder of the feature cache; null trains live", mayDiffer: true),
+    SettingKey("cache.dir", .optionalPath, .null, "folder of the feature cache; null trains live", mayDiffer: true),
     SettingKey("cache.views", .integer(1..<65537), .integer(4), "V, cached views of a training image", mayDiffer: true),
     SettingKey(
       "cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features", mayDiffer: true),
@@ -120,9 +128,9 @@ public enum SettingTable {
       "# Settings", "",
       "Every setting of `ala`, from the table in `Sources/Settings/SettingTable.swift`. A flag beats `--set key=value`, that",
       "the environment (`ALA_` + the path in capitals with `__` for the dot; `ALA_THREADS`), that the YAML file, that the",
-      "default. A variable that begins with `ALA_` and is no setting is an error, but for",
-      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")): the build's and the tests'. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.",
-      "",
+      "default. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.", "",
+      "A variable that begins with `ALA_` and is no setting is an error, but for those of the build and the tests:",
+      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")).", "",
       "| setting | may be | default | meaning |", "|---|---|---|---|",
     ]
     for key in keys {
@@ -133,33 +141,9 @@ public enum SettingTable {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// Whether settings lie below a path.
+  static func hasSection(_ path: String) -> Bool { keys.contains { $0.path.hasPrefix(path + ".") } }
+
   /// The key of a path.
   public static func key(_ path: String) -> SettingKey? { keys.first { $0.path == path } }
-
-  /// The known path nearest to a mistyped one, by edit distance; a section's name counts less than the key's.
-  public static func nearest(to path: String) -> String {
-    let last = path.split(separator: ".").last.map(String.init) ?? path
-    return keys.min { one, other in distance(one) < distance(other) }?.path ?? ""
-
-    func distance(_ key: SettingKey) -> Int {
-      let own = key.path.split(separator: ".").last.map(String.init) ?? key.path
-      return min(editDistance(path, key.path), editDistance(last, own) * 2)
-    }
-  }
-}
-
-/// Levenshtein's distance.
-private func editDistance(_ one: String, _ other: String) -> Int {
-  let (a, b) = (Array(one.unicodeScalars.prefix(200)), Array(other.unicodeScalars))
-  var row = Array(0...b.count)
-  for i in a.indices {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for j in b.indices {
-      let cost = diagonal + (a[i] == b[j] ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(cost, row[j] + 1, diagonal + 1)
-    }
-  }
-  return row[b.count]
 }

@@ -121,7 +121,7 @@ final class CacheShard: @unchecked Sendable {
     try file.close()
     descriptor = Foundation.open(path, (isWritable ? O_RDWR : O_RDONLY) | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(String(cString: strerror(errno)))")
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }
   }
 

@@ -25,7 +25,7 @@ public final class RunLock {
   ) throws {
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw Failure.cannotWrite("\(path): cannot be made: \(String(cString: strerror(errno)))")
+      throw Failure.cannotWrite("\(path): cannot be made: \(systemReason())")
     }
     do {
       owned = try Self.take(path, descriptor, patience, attempt, warn)
@@ -57,11 +57,12 @@ public final class RunLock {
       return nil
     case .taken: throw Failure.cannotWrite("\(path): another run is using this folder: \(holder(of: path))")
     case .unsupported(let number):
-      warn("\(path): this file system has no locks (\(reason(number))): an owner file keeps other runs out instead")
+      warn(
+        "\(path): this file system has no locks (\(systemReason(number))): an owner file keeps other runs out instead")
       let file = "\(path).owner"
       try takeOwnership(of: file, for: own, patience: patience, warn: warn)
       return (file, own)
-    case .failed(let number): throw Failure.cannotWrite("\(path): cannot be locked: \(reason(number))")
+    case .failed(let number): throw Failure.cannotWrite("\(path): cannot be locked: \(systemReason(number))")
     }
   }
 
@@ -86,8 +87,6 @@ public final class RunLock {
     }
     return true
   }
-
-  private static func reason(_ number: Int32) -> String { String(cString: strerror(number)) }
 
   private static func holder(of path: String) -> String { RunOwner(path: path)?.description ?? "another run" }
 
@@ -119,7 +118,7 @@ public final class RunLock {
     let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
       if errno == EEXIST { return false }
-      throw Failure.cannotWrite("\(file): cannot be made: \(reason(errno))")
+      throw Failure.cannotWrite("\(file): cannot be made: \(systemReason(errno))")
     }
     defer { close(descriptor) }
     do {

@@ -41,9 +41,7 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
     folder.sweep()
   }
   try cluster.agree { try log.open(folder: run) }
-  for (id, reason) in experiment.dataset.unreadable where cluster.isRoot {
-    log.warning("image \(id) is left out: \(reason)")
-  }
+  experiment.describeData(log, training: true)
   return lock
 }
 

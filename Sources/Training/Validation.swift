@@ -27,8 +27,10 @@ func validate(
     state.validationsWithoutBetter = 0
   } else {
     state.validationsWithoutBetter += 1
-    state.isStoppedEarly = state.validationsWithoutBetter >= experiment.configuration.training.patience
+    let patience = experiment.configuration.training.patience
+    state.isStoppedEarly = patience > 0 && state.validationsWithoutBetter >= patience
   }
+  for warning in maskWarnings(outcomes.map(\.record), experiment) { log.warnOnce(warning) }
   try experiment.cluster.onRoot {
     try log.pictures(try overlays(outcomes, experiment))
     try log.metric([

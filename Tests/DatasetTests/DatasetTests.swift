@@ -11,23 +11,32 @@ private func synthetic(_ folder: TemporaryFolder) throws -> String {
   return folder.path
 }
 
+/// Reads a data set with options that `change` sets.
+private func read(_ root: String, classes: [String]? = nil, _ change: (inout DatasetOptions) -> Void = { _ in }) throws
+  -> ImageDataset
+{
+  var options = DatasetOptions(root: root, classes: classes)
+  change(&options)
+  return try ImageDataset(options)
+}
+
 private func edit(_ path: String, _ change: (String) -> String) throws {
   try change(try String(contentsOfFile: path, encoding: .utf8)).write(toFile: path, atomically: true, encoding: .utf8)
 }
 
 @Test func theSyntheticSetIsReadAndTheSameSeedGivesTheSameBytes() throws {
   let (one, other) = (try TemporaryFolder(), try TemporaryFolder())
-  let dataset = try ImageDataset(root: try synthetic(one))
+  let dataset = try read(try synthetic(one))
   #expect(dataset.images.count == 24 && dataset.classes.count == 3)
-  #expect(dataset.images.allSatisfy { dataset.maskPath(of: $0) != nil && $0.box != nil })
-  #expect(try ImageDataset(root: try synthetic(other)).digest == dataset.digest)
+  #expect(dataset.images.allSatisfy { dataset.mask(of: $0) != .absent && $0.box != nil })
+  #expect(try read(try synthetic(other)).digest == dataset.digest)
   #expect(
     try SHA256.ofFile("\(one.path)/encoder.safetensors") == SHA256.ofFile("\(other.path)/encoder.safetensors"))
 }
 
 @Test func trainingTakesFiveSixthsOfEachClassRoundedUp() throws {
   let folder = try TemporaryFolder()
-  let dataset = try ImageDataset(root: try synthetic(folder))
+  let dataset = try read(try synthetic(folder))
   let split = try Split(dataset, seed: 1)
   #expect((split.train.count, split.valid.count, split.test.count) == (12, 0, 12))
   #expect(Set(split.train + split.valid + split.test) == Set(dataset.images.map(\.id)))
@@ -37,7 +46,7 @@ private func edit(_ path: String, _ change: (String) -> String) throws {
 /// CUB-200-2011's own ids: 5,000 / 994 / 5,794, and the split of seed 0 for all time.
 @Test(.enabled(if: optionalData != nil, "the metadata of CUB-200-2011 is not there"))
 func theSplitOfCUB200IsTheSameOnEveryMachine() throws {
-  let dataset = try ImageDataset(root: "\(optionalData ?? "")/cub-200-metadata", checksImages: false)
+  let dataset = try read("\(optionalData ?? "")/cub-200-metadata") { $0.looksAtFiles = false }
   let split = try Split(dataset, seed: 0)
   #expect((split.train.count, split.valid.count, split.test.count) == (5000, 994, 5794))
   #expect(SHA256.of(split.json) == "f7bf3654a2685b84542a7cae26f2767d6fbc0c6ad6d7fdb4beba3379a88bc958")
@@ -67,13 +76,13 @@ func theSplitOfCUB200IsTheSameOnEveryMachine() throws {
     let folder = try TemporaryFolder()
     let root = try synthetic(folder)
     try edit("\(root)/\(name)", change)
-    let failure = #expect(throws: Failure.self) { try ImageDataset(root: root) }
+    let failure = #expect(throws: Failure.self) { try read(root) }
     #expect(failure?.code == code && failure?.message.contains(".txt") == true, "\(name): \(failure?.message ?? "")")
   }
   let folder = try TemporaryFolder()
   let root = try synthetic(folder)
   unlink("\(root)/classes.txt")
-  #expect(throws: Failure.self) { try ImageDataset(root: root) }
+  #expect(throws: Failure.self) { try read(root) }
 }
 
 @Test func anUnreadableImageIsNamedOrLeftOut() throws {
@@ -82,9 +91,9 @@ func theSplitOfCUB200IsTheSameOnEveryMachine() throws {
   let victim = "\(root)/images/001.Synthetic_001/Synthetic_001_0001.png"
   let bytes = FileManager.default.contents(atPath: victim) ?? Data()
   try bytes.prefix(bytes.count / 2).write(to: URL(fileURLWithPath: victim))
-  let failure = #expect(throws: Failure.self) { try ImageDataset(root: root) }
+  let failure = #expect(throws: Failure.self) { try read(root) }
   #expect(failure?.code == .badData && failure?.message.contains(victim) == true)
-  let rest = try ImageDataset(root: root, skipUnreadable: true)
+  let rest = try read(root) { $0.skipsUnreadable = true }
   #expect(rest.images.count == 23 && rest.unreadable.map(\.id) == [1])
 }
 
@@ -94,13 +103,13 @@ func theSplitOfCUB200IsTheSameOnEveryMachine() throws {
   let victim = "\(root)/images/001.Synthetic_001/Synthetic_001_0001.png"
   unlink(victim)
   symlink("/etc/hostname", victim)
-  let failure = #expect(throws: Failure.self) { try ImageDataset(root: root) }
+  let failure = #expect(throws: Failure.self) { try read(root) }
   #expect(failure?.code == .badData)
 }
 
 @Test func aSubsetOfClassesIsNumberedFromZeroAndKeepsItsIds() throws {
   let folder = try TemporaryFolder()
-  let dataset = try ImageDataset(root: try synthetic(folder), classes: ["3", "002.Synthetic_002"])
+  let dataset = try read(try synthetic(folder), classes: ["3", "002.Synthetic_002"])
   #expect(dataset.classes.map(\.id) == [2, 3] && Set(dataset.images.map(\.label)) == [0, 1])
-  #expect(throws: Failure.self) { try ImageDataset(root: folder.path, classes: ["nobody"]) }
+  #expect(throws: Failure.self) { try read(folder.path, classes: ["nobody"]) }
 }

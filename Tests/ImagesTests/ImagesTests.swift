@@ -98,7 +98,7 @@ func aTruncatedOrDamagedImageIsNamedAndRefused(name: String) throws {
     try bytes.prefix(share).write(to: URL(fileURLWithPath: path))
     let failure = #expect(throws: Failure.self) { try decodeImage(path: path) }
     #expect(failure?.code == .badData && failure?.message.contains(path) == true)
-    #expect(throws: Failure.self) { try checkImageEnds(path: path) }
+    #expect(throws: Failure.self) { try ImageLook(path: path) }
   }
   #expect(throws: Failure.self) { try decodeImage(path: "\(folder.path)/absent") }
 }

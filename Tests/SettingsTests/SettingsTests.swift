@@ -61,6 +61,71 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(failure?.code == .badConfiguration, "\(yaml): \(failure?.message ?? "accepted")")
 }
 
+@Test(arguments: [
+  ("training.learning_rate", "training.lr"), ("training.batch_size", "training.batch"),
+  ("batch_size", "training.batch"),
+  ("training.num_workers", "run.threads"), ("workers", "run.threads"), ("data.num_classes", "data.classes"),
+  ("seed", "run.seed"), ("training.seed", "run.seed"), ("data.masks", "data.segmentations"), ("lr", "training.lr"),
+  ("model.weights", "encoder.weights"), ("training.weightDecay", "training.weight_decay"),
+  ("epochs", "training.epochs"),
+  ("data.image_size", "image.size"), ("training.max_grad_norm", "training.clip"), ("lora.alpha", "lora.scale"),
+  ("training.early-stopping", "training.patience"), ("training.trainning_lr", "training.lr"),
+]) func anUnknownKeyNamesTheNearestByMeaningToo(given: String, expected: String) {
+  #expect(refusal("", sets: ["\(given)=1"])?.message.hasSuffix("the nearest is \(expected)") == true)
+}
+
+@Test func everySynonymStandsForASettingAndNoSynonymForTwo() {
+  #expect(SettingTable.synonyms.keys.allSatisfy { SettingTable.key($0) != nil })
+  let words = SettingTable.synonyms.values.flatMap { $0 }
+  #expect(Set(words).count == words.count)
+}
+
+@Test func aPathsTildeIsTheHomeFolder() throws {
+  let home = ProcessInfo.processInfo.environment["HOME"] ?? ""
+  try #require(home.hasPrefix("/"))
+  let c = try load(
+    "run: {dir: ~/runs}\ndata: {root: '~/birds', segmentations: ~/masks}\nencoder: {weights: ~/a.safetensors}",
+    sets: ["cache.dir=~/cache"])
+  #expect(c.run.dir == "\(home)/runs" && c.data.root == "\(home)/birds" && c.data.segmentations == "\(home)/masks")
+  #expect(c.encoder.weights == "\(home)/a.safetensors" && c.cache.dir == "\(home)/cache")
+  #expect(c.resolvedYAML.contains("\(home)/runs"))
+  #expect(try load("", environment: ["ALA_DATA__ROOT": "~root/x"]).data.root == "/root/x")
+  #expect(try load("run: {dir: a/~/b}\ncache: {dir: ~}").run.dir == "a/~/b")
+}
+
+@Test func mergeKeysTakeOverWhatAMapDoesNotSay() throws {
+  let c = try load(
+    """
+    common: &common {lr: 0.1, clip: 0.2, batch: 4}
+    more: &more
+      clip: 0.9
+      epochs: 7
+    training:
+      batch: 2
+      <<: [*common, *more]
+      patience: 0
+    image: {augment: &augment {resize: 300, flip: 0.1}, size: 32}
+    """)
+  #expect(c.training.lr == 0.1 && c.training.clip == 0.2 && c.training.epochs == 7)
+  #expect(c.training.batch == 2 && c.training.patience == 0)
+  let nested = try load("a: &a {flip: 0.25}\nb: &b {<<: *a, resize: 300}\nimage: {augment: {<<: *b, flip: 0.75}}")
+  #expect(nested.image.crop?.resize == 300 && nested.image.crop?.flip == 0.75)
+}
+
+@Test(arguments: [
+  "training: {<<: 3}", "training: {<<: [1]}", "common: {lr: 1}\ntraining: {clip: 1}", "training: {'<<': {lr: 1}}",
+  "common: &common {lr: 1}\ntraining: {clip: 1}", "a: &a {learning_rate: 1}\ntraining: {<<: *a}",
+  "training: {<<: *nobody}",
+]) func whatCannotBeMergedIsRefused(yaml: String) {
+  #expect(refusal(yaml)?.code == .badConfiguration)
+}
+
+@Test func aliasesOfAliasesAreRefusedInTime() {
+  let levels = (1...40).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1), *a\($0 - 1)]" }
+  let failure = refusal("a0: &a0 [1, 2]\n" + levels.joined(separator: "\n"))
+  #expect(failure?.code == .badConfiguration && failure?.message.contains("aliases") == true)
+}
+
 @Test func wordsAreReadByTheKeysType() throws {
   let c = try load(
     "run: {dir: on}\ndata: {classes: [010, yes]}\nside: {fusion: san}\ncache: {dir: null}\nimage: {augment: none}")

@@ -1,0 +1,67 @@
+import Failures
+import Foundation
+import Images
+
+/// The folder `images/` of a data set, whose files may be links but, unless that is allowed, lie in it.
+struct ImageFolder {
+  let path: String
+  /// Behind every link.
+  private let real: String
+  private let followsLinks: Bool
+
+  init(_ path: String, followsLinks: Bool) {
+    self.path = path
+    self.followsLinks = followsLinks
+    real = Self.realPath(path) ?? path
+  }
+
+  /// Takes a cheap look at an image's file.
+  ///
+  /// - Parameter relative: below this folder.
+  /// - Returns: how many bytes it has, and what its header tells.
+  /// - Throws: `Failure` 66 where it is not there, 65 where it is unreadable; see `checkLinks`.
+  func look(_ relative: String) throws -> (bytes: Int, look: ImageLook) {
+    let file = "\(path)/\(relative)"
+    let look = try ImageLook(path: file)
+    var status = stat()
+    return (stat(file, &status) == 0 ? Int(status.st_size) : 0, look)
+  }
+
+  /// Refuses a file that lies elsewhere, by a link of its own or of a folder above it.
+  ///
+  /// - Throws: `Failure` 65 for a link out of the folder, 66 for one to nothing.
+  func checkLinks(_ relative: String) throws {
+    guard let target = Self.realPath("\(path)/\(relative)") else {
+      if let link = firstLink(relative, where: { Self.realPath($0) == nil }) {
+        throw Failure.missingInput(
+          "\(link.path): is a symbolic link to \(link.target), which is not there; fetch what it stands for "
+            + "(git annex get, dvc pull) or mend the link")
+      }
+      return
+    }
+    guard !followsLinks, target != real, !target.hasPrefix(real + "/") else { return }
+    let link = firstLink(relative) { link in
+      Self.realPath(link).map { $0 != real && !$0.hasPrefix(real + "/") } ?? false
+    }
+    throw Failure.badData(
+      "\(link?.path ?? "\(path)/\(relative)"): is a symbolic link out of \(path), to \(link?.target ?? target); "
+        + "set data.follow_links: true to use images that lie elsewhere")
+  }
+
+  /// The first part of a path, from the folder on, that is a link of some kind.
+  private func firstLink(_ relative: String, where isWanted: (String) -> Bool) -> (path: String, target: String)? {
+    var place = path
+    for part in relative.split(separator: "/") {
+      place += "/\(part)"
+      guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: place) else { continue }
+      if isWanted(place) { return (place, target) }
+    }
+    return nil
+  }
+
+  private static func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+}

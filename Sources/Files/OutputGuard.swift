@@ -1,0 +1,142 @@
+import Digests
+import Failures
+import Foundation
+
+/// What keeps a command from replacing a file that it didn't make, or that it reads.
+
+/// Refuses to write a file over one that the same call reads, whatever names lead there.
+///
+/// - Parameter inputs: files that the call reads; those that are not there don't matter.
+/// - Throws: `Failure` 73 naming both.
+public func refuseInputs(_ inputs: [String], asOutput path: String) throws {
+  guard let own = FileIdentity(path) else { return }
+  for input in inputs where FileIdentity(input) == own {
+    throw Failure.cannotWrite("\(path): would replace a file that this command reads (\(input)); give another --out")
+  }
+}
+
+/// Refuses to write one file over what this program hasn't made.
+///
+/// - Parameters:
+///   - inputs: files that the call reads, which are never replaced.
+///   - isOverwriting: `--overwrite`.
+///   - isOwn: whether the file that is there was made by the same command.
+/// - Throws: `Failure` 73 saying what to do.
+public func guardOutput(
+  _ path: String, inputs: [String], isOverwriting: Bool, isOwn: (String) -> Bool
+) throws {
+  try refuseInputs(inputs, asOutput: path)
+  var status = stat()
+  guard lstat(path, &status) == 0, !isOverwriting else { return }
+  guard status.st_mode & S_IFMT != S_IFDIR else {
+    throw Failure.cannotWrite("\(path): is a folder; expected the name of a file to write")
+  }
+  guard isOwn(path) else {
+    throw Failure.cannotWrite(
+      "\(path): is there already and was not made by this command; give another --out, or --overwrite to replace it")
+  }
+}
+
+/// Which file a path leads to; nil where there is none.
+private struct FileIdentity: Equatable {
+  let device: UInt
+  let number: UInt
+
+  init?(_ path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    (device, number) = (UInt(status.st_dev), UInt(status.st_ino))
+  }
+}
+
+/// A folder that a command writes several files into, with a list of them, `.ala-made`, by which it knows them again:
+/// a line for each, its SHA-256 and its name, as `sha256sum -c` reads them. A file that was being written when a
+/// process died has a row of dots instead, and is the command's own whatever it holds.
+public struct OutputFolder {
+  public let path: String
+  private let isOverwriting: Bool
+  /// By name, relative to the folder.
+  private var digests: [String: String]
+  private var claimed: Set<String> = []
+
+  public static let listName = ".ala-made"
+  private static let unfinished = String(repeating: ".", count: 64)
+
+  /// - Parameter isOverwriting: `--overwrite`.
+  public init(_ path: String, isOverwriting: Bool) {
+    self.path = path
+    self.isOverwriting = isOverwriting
+    digests = [:]
+    let text = (try? String(contentsOfFile: "\(path)/\(Self.listName)", encoding: .utf8)) ?? ""
+    for line in text.split(separator: "\n") where line.count > 66 {
+      digests[String(line.dropFirst(66))] = String(line.prefix(64))
+    }
+  }
+
+  /// Makes the folder, and makes sure that files may be written there, before the first of them is.
+  ///
+  /// - Parameters:
+  ///   - names: relative to the folder.
+  ///   - inputs: files that the call reads, which are never replaced.
+  ///   - sharesFolder: whether files of others may lie beside them; else the folder must hold nothing else.
+  /// - Throws: `Failure` 73 naming a file and saying what to do.
+  public mutating func claim(_ names: [String], inputs: [String] = [], sharesFolder: Bool = true) throws {
+    for name in names {
+      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting) { isOwn(name, at: $0) }
+    }
+    if !sharesFolder, !isOverwriting, let stranger = stranger() {
+      throw Failure.cannotWrite(
+        "\(path): holds \(stranger), which was not made by this command; give an empty folder or a new one with --out, "
+          + "or --overwrite to write among what is there")
+    }
+    try makeFolder(path)
+    claimed.formUnion(names)
+    for name in names { digests[name] = Self.unfinished }
+    try writeList()
+  }
+
+  /// Notes what the files have become.
+  ///
+  /// - Parameter removesOthers: removes files of earlier calls that this one hasn't claimed, unless they have been changed.
+  public mutating func finish(removesOthers: Bool = false) throws {
+    for name in claimed { digests[name] = try? SHA256.ofFile("\(path)/\(name)") }
+    if removesOthers {
+      for name in digests.keys where !claimed.contains(name) {
+        if isOwn(name, at: "\(path)/\(name)") { remove(name) }
+        digests[name] = nil
+      }
+    }
+    try writeList()
+  }
+
+  /// Removes a file, and the folders that it leaves empty.
+  private func remove(_ name: String) {
+    unlink("\(path)/\(name)")
+    var folder = (name as NSString).deletingLastPathComponent
+    while !folder.isEmpty, rmdir("\(path)/\(folder)") == 0 {
+      folder = (folder as NSString).deletingLastPathComponent
+    }
+  }
+
+  private func isOwn(_ name: String, at file: String) -> Bool {
+    guard let digest = digests[name] else { return false }
+    return digest == Self.unfinished || (try? SHA256.ofFile(file)) == digest
+  }
+
+  /// The first file in the folder that is none of the command's own.
+  private func stranger() -> String? {
+    let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    return names.sorted().first { name in
+      var status = stat()
+      guard lstat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT != S_IFDIR else { return false }
+      // A file that was being written when its process died has its name with a mark behind.
+      let whole = name.range(of: temporaryMark).map { String(name[..<$0.lowerBound]) } ?? name
+      return whole != Self.listName && digests[whole] == nil
+    }
+  }
+
+  private func writeList() throws {
+    let lines = digests.sorted { $0.key < $1.key }.map { "\($0.value)  \($0.key)\n" }
+    try writeAtomically(lines.joined(), to: "\(path)/\(Self.listName)")
+  }
+}
