@@ -37,11 +37,11 @@ let package = Package(
     .trait(name: bfloat16, description: "encoder.precision: bfloat16, by oneDNN (Debian's libdnnl-dev)")
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
-    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     system("CMPI", pkgConfig: "ompi-c", debian: "libopenmpi-dev"),
@@ -58,14 +58,16 @@ let package = Package(
     module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Machine", []),
+    module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     module(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
-    module("Layers", ["Tensor", "Randomness"], settings: kernels),
+    module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
     module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
-    module("AttentionLattice", ["Failures", "Tensor", "Layers", "Encoder", "Randomness"]),
-    module("Cluster", ["Failures", "CMPI"]),
+    module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
+    module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
+    module("Cluster", ["Failures", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
@@ -78,31 +80,32 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
+        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
         "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Caching",
       [
-        "Failures", "Files", "Tensor", "AttentionLattice", "Cluster", "Storage", "Images", "Dataset", "Experiments",
+        "Failures", "Files", "Tensor", "Networks", "Cluster", "Storage", "Images", "Dataset", "Experiments",
       ]),
     module(
       "Explaining",
       [
-        "Failures", "Files", "Randomness", "Tensor", "Encoder", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Cluster", "Storage",
+        "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
       [
-        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice",
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "Networks",
         "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
       ]),
     module(
       "Training",
       [
-        "Failures", "Files", "Machine", "Tensor", "Layers", "AttentionLattice", "Cluster", "Storage", "Images",
+        "Failures", "Files", "Machine", "Lanes", "Tensor", "Layers", "Networks", "Cluster", "Storage", "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
@@ -114,8 +117,8 @@ let package = Package(
     module(
       "Benchmark",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Dataset", "Machine", "Experiments", "Training",
+        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
+        "Cluster", "Storage", "Dataset", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -128,7 +131,8 @@ let package = Package(
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .executableTarget(name: "ala", dependencies: ["Commands"], swiftSettings: processor),
+    .target(name: "COutOfMemory"),
+    .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -138,7 +142,10 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
-      ["AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Layers", "Tensor", "Experiments", "Training"],
+      [
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Randomness",
+        "Tensor", "Training",
+      ],
       hasFixtures: true
     ),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
@@ -147,10 +154,20 @@ let package = Package(
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
+    tests(
+      "ExplainingTests",
+      [
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
+        "Settings",
+      ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Cluster", "Dataset", "Settings", "Failures"]),
+    tests("MachineTests", ["Machine"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests(
+      "DocumentationTests",
+      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -2,6 +2,14 @@ import Layers
 import Randomness
 import Tensor
 
+extension ParameterGroup {
+  static let attention = ParameterGroup("attention")
+}
+
+extension ProfiledPart {
+  static let attentionBranch = ProfiledPart("attention branch")
+}
+
 /// The Attention Branch, AB (paper 3.3, model.md 3): class-wise maps F, the attention map α, and its own logits.
 ///
 /// The methods are the pieces between the batch norms, at which lanes and ranks meet.
@@ -55,8 +63,6 @@ public struct AttentionBranch: Sendable {
       bias: .uniform(bound))
     segment = start..<store.count
   }
-
-  var norms: [BatchNorm] { [stemNorm, mapsNorm] + (alphaNorm.map { [$0] } ?? []) }
 
   /// Where one sample's values lie: the outputs of convolutions (before their norm), z, F, and the map.
   struct Places: Sendable {
@@ -192,9 +198,8 @@ public struct AttentionBranch: Sendable {
     return (dAlpha, memory + at.raw)
   }
 
-  /// Through the C→1 convolution and the logits to the gradient of the maps' norm, in `gradient`.
-  ///
-  /// - Parameter dLogits: [C], of this branch's loss.
+  /// Through the C→1 convolution and the logits, whose gradient [C] stands in `dLogits`, to the gradient of the maps'
+  /// norm, in `gradient`.
   func backwardAlpha(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (dy: Floats, x: Floats) {
     let N = grid * grid
     let dF = memory + at.gradient

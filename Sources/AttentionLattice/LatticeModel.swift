@@ -1,11 +1,15 @@
 import Encoder
 import Failures
+import Lanes
 import Layers
+import Networks
 import Tensor
 
 /// The whole Attention Lattice Adapter: encoder with LoRA, side, attention and perception branch, and the table of
 /// its trained tensors.
-public final class LatticeModel: @unchecked Sendable {
+public final class LatticeModel: Network, @unchecked Sendable {
+  public let kind = "lattice"
+  public let makesMap = true
   public let options: ModelOptions
   public let parameters: ParameterStore
   public let encoder: ImageEncoder
@@ -13,10 +17,9 @@ public final class LatticeModel: @unchecked Sendable {
   public let attention: AttentionBranch
   public let perception: PerceptionBranch
 
-  /// The fused layers below the first LoRA block: what the cache may hold. Ascending, each once.
-  public let frozenFusedLayers: [Int]
-  /// The fused layers at or above it, into which gradients flow.
-  public let trainedFusedLayers: [Int]
+  /// The fused layers below the first LoRA block. Ascending, each once.
+  public let frozenLayers: [Int]
+  public let phases = [Phase.alpha, .ones]
   private let trainedRanges: [Phase: Range<Int>]
 
   /// Maps the encoder and makes the arenas; tensors are not yet initialised.
@@ -42,11 +45,9 @@ public final class LatticeModel: @unchecked Sendable {
       store, options.attention, grid: g, width: options.side.width, classes: C, lanes: options.lanes)
     store.allocate(training: training)
     trainedRanges = Dictionary(
-      uniqueKeysWithValues: Phase.allCases.map { ($0, store.range(of: $0.trainedGroups)) })
-    let fused = Set(options.side.fusion)
+      uniqueKeysWithValues: phases.map { ($0, store.range(of: $0.trainedGroups)) })
     let firstTrained = encoder.firstLoRABlock
-    frozenFusedLayers = fused.filter { $0 < firstTrained }.sorted()
-    trainedFusedLayers = fused.filter { $0 >= firstTrained }.sorted()
+    frozenLayers = Set(options.side.fusion).filter { $0 < firstTrained }.sorted()
   }
 
   private static func check(_ options: ModelOptions, encoder: ImageEncoder) throws {
@@ -71,14 +72,18 @@ public final class LatticeModel: @unchecked Sendable {
     guard options.classes >= 1 else { throw Failure.badConfiguration("the data set has no classes") }
   }
 
-  /// Batch norms whose running statistics a phase changes.
-  func norms(_ phase: Phase) -> [BatchNorm] {
-    perception.norms + (phase.usesAttention ? attention.norms : [])
+  public var classes: Int { options.classes }
+  public var lanes: Int { options.lanes }
+
+  public func phase(epoch: Int) -> Phase {
+    Phase.of(epoch: epoch, alternating: options.alternates, start: options.firstPhase)
   }
 
-  /// The number of values that a phase trains.
-  public func trainedCount(_ phase: Phase) -> Int { trainedRange(phase).count }
-
-  /// The arena range of what a phase trains.
   public func trainedRange(_ phase: Phase) -> Range<Int> { trainedRanges[phase] ?? 0..<0 }
+
+  public func makePass(_ plan: LanePlan, team: ThreadTeam, exchange: any LaneExchange) -> any NetworkPass {
+    LatticePass(self, plan: plan, team: team, exchange: exchange)
+  }
+
+  public func makeInference() -> any NetworkInference { LatticeInference(self) }
 }

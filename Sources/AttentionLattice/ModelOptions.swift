@@ -1,4 +1,5 @@
 import Encoder
+import Networks
 import Tensor
 
 /// Everything that shapes the model (model.md 1-5); the settings of the same names.
@@ -52,6 +53,10 @@ public struct ModelOptions: Equatable, Sendable {
   public var lambda = 1.0 / 15
   /// How many lanes a global batch is cut into.
   public var lanes = 4
+  /// Whether epochs alternate between the phases; else every epoch is `alpha` (ablation iii).
+  public var alternates = true
+  /// The phase of epoch 1, where they do.
+  public var firstPhase = Phase.alpha
 
   public init(encoder: EncoderOptions, classes: Int) {
     self.encoder = encoder

@@ -2,6 +2,14 @@ import Layers
 import Randomness
 import Tensor
 
+extension ParameterGroup {
+  static let perception = ParameterGroup("perception")
+}
+
+extension ProfiledPart {
+  static let perceptionBranch = ProfiledPart("perception branch")
+}
+
 /// The Perception Branch, PB (paper 3.4, model.md 4): classifies u = h⁽ᵏ⁾ ⊙ h_AB. Its prediction is the model's.
 ///
 /// The methods are the pieces between the batch norms, at which lanes and ranks meet.
@@ -58,8 +66,6 @@ public struct PerceptionBranch: Sendable {
       bias: .uniform(bound))
     segment = start..<store.count
   }
-
-  var norms: [BatchNorm] { stages.map(\.norm) }
 
   /// Channels of the last stage.
   var features: Int { classifier.inputs }

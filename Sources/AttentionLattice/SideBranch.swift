@@ -1,6 +1,14 @@
 import Layers
 import Tensor
 
+extension ParameterGroup {
+  static let side = ParameterGroup("side")
+}
+
+extension ProfiledPart {
+  static let sideBranch = ProfiledPart("side branch")
+}
+
 /// The Side Branch Network, SBN (paper 3.2, model.md 2): a small transformer over the image's patches, into which
 /// the encoder's intermediate features are added.
 public struct SideBranch: Sendable {

@@ -6,6 +6,7 @@ import Failures
 import Foundation
 import Layers
 import Machine
+import Networks
 import Randomness
 import Tensor
 import Training
@@ -16,26 +17,37 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
   /// The frozen encoder, all blocks.
   case encode
   /// A step of an `alpha` or a `ones` epoch from cached features, update included.
-  case trainOdd = "train-odd"
-  case trainEven = "train-even"
+  case trainAlpha = "train-alpha"
+  case trainOnes = "train-ones"
   /// The same from pixels.
-  case liveOdd = "live-odd"
-  case liveEven = "live-even"
+  case liveAlpha = "live-alpha"
+  case liveOnes = "live-ones"
   /// The whole model's inference, as insertion and deletion use it.
   case perturb
 
   var phase: Phase? {
     switch self {
     case .encode, .perturb: nil
-    case .trainOdd, .liveOdd: .alpha
-    case .trainEven, .liveEven: .ones
+    case .trainAlpha, .liveAlpha: .alpha
+    case .trainOnes, .liveOnes: .ones
     }
   }
 
   /// Whether it starts behind what the cache holds.
-  public var startsFromCache: Bool { self == .trainOdd || self == .trainEven }
+  public var startsFromCache: Bool { self == .trainAlpha || self == .trainOnes }
 
-  var isLive: Bool { self == .liveOdd || self == .liveEven }
+  var isLive: Bool { self == .liveAlpha || self == .liveOnes }
+
+  /// Former names, by the parity of the phases' epochs.
+  private static let aliases = [
+    "train-odd": Self.trainAlpha, "train-even": .trainOnes, "live-odd": .liveAlpha, "live-even": .liveOnes,
+  ]
+
+  /// - Parameter name: a work's name, or a former one.
+  public init?(named name: String) {
+    guard let work = Self(rawValue: name) ?? Self.aliases[name] else { return nil }
+    self = work
+  }
 }
 
 /// What a benchmark has measured; over all ranks where there are several.
@@ -82,7 +94,7 @@ public func benchmark(
   isProfiled: Bool,
   isBLASForced: Bool, cluster: Cluster
 ) throws -> BenchmarkResult {
-  useOneThreadPerProduct()
+  try cluster.agree { try secureProducts(threads: threads, limit: MemoryLimit.ofAddressSpace()?.description) }
   var libraries = "OpenBLAS \(blasKernel())"
   if precision == .bfloat16 { libraries += ", \(try cluster.agree { try BFloat16Support.current() }.description)" }
   let team = ThreadTeam(threads: threads)
@@ -152,14 +164,14 @@ private func trainingStep(
 ) -> () -> Void {
   let encoder = model.encoder
   let step = TrainingStep(
-    model, batch: batch, team: team, cluster: cluster, weightDecay: 1e-4, clip: 0.01, seed: 0)
+    model, batch: batch, team: team, cluster: cluster, weightDecay: 1e-4, clip: 0.01)
   let pass = step.pass
   pass.begin(batch: batch)
   for index in 0..<pass.ownPositions.count {
     fill(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
     guard !isLive else { continue }
     fill(pass.tail(index), encoder.tokens * encoder.width, seed: UInt64(index) + 1)
-    for layer in model.frozenFusedLayers where layer != encoder.firstLoRABlock - 1 {
+    for layer in model.frozenLayers where layer != encoder.firstLoRABlock - 1 {
       fill(pass.feature(layer, index), encoder.patchCount * encoder.width, seed: UInt64(layer))
     }
   }
@@ -170,14 +182,15 @@ private func trainingStep(
     for index in 0..<pass.ownPositions.count {
       pass.set(index, label: (number + index) % 200, input: isLive ? .pixels : .features)
     }
-    costs.add(step.run(phase, number: number, learningRate: 1e-4).gradientCost)
+    costs.add(
+      step.run(phase, at: StepPlace(seed: 0, epoch: 1, step: number), learningRate: 1e-4).gradientCost)
   }
 }
 
 private func inferenceStep(
   _ model: LatticeModel, _ work: BenchmarkWork, batch: Int, team: ThreadTeam, cluster: Cluster
 ) -> () -> Void {
-  let inferences = (0..<team.threadCount).map { _ in Inference(model) }
+  let inferences = (0..<team.threadCount).map { _ in LatticeInference(model) }
   let count = model.encoder.patchCount * model.encoder.patchValues
   let views = (0..<batch).map { _ in Buffer(count) }
   for (index, view) in views.enumerated() { fill(view.base, count, seed: UInt64(index)) }
@@ -189,7 +202,7 @@ private func inferenceStep(
       if work == .encode {
         inference.encodeWholly()
       } else {
-        inference.run()
+        inference.run(.pixels)
         _ = inference.probabilities()
       }
     }

@@ -1,19 +1,17 @@
-import Experiments
-import AttentionLattice
 import Cluster
 import Dataset
+import Experiments
 import Failures
 import Files
 import Foundation
 import Images
+import Networks
 import Storage
 import Synchronization
 import Tensor
 
 /// The feature-caching pass (`ala cache`): encodes every view once with the frozen blocks below LoRA.
 
-/// How often ranks tell each other of failures and signals.
-private let secondsPerRound = 10.0
 /// Encoded rows that may wait for the disk.
 private let rowsToWrite = 16
 
@@ -36,7 +34,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
   experiment.describeData(log)
-  experiment.describePrecision(log)
+  experiment.describeMeans(log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
   try encode(work, into: cache, experiment, log)
   _ = try cluster.agree { try cache.open(wanting: wanted) }
@@ -70,7 +68,7 @@ private func encode(
   _ work: FeatureCache.Work, into cache: FeatureCache, _ experiment: Experiment, _ log: RunLog
 ) throws {
   let (team, cluster) = (experiment.team, experiment.cluster)
-  let inferences = (0..<team.threadCount).map { _ in Inference(experiment.model) }
+  let inferences = (0..<team.threadCount).map { _ in experiment.model.makeInference() }
   let signals = SignalWatch()
   let failures = FirstFailure()
   let source = SampleSource(experiment, cache: nil)
@@ -93,7 +91,7 @@ private func encode(
   }
 
   /// Encodes the next row; false where there is none.
-  func encodeNext(_ inference: Inference) -> Bool {
+  func encodeNext(_ inference: any NetworkInference) -> Bool {
     guard let row = ahead.take() else { return false }
     defer { ahead.giveBack(row) }
     do {
@@ -113,7 +111,7 @@ private func encode(
   }
 
   while true {
-    let deadline = Date(timeIntervalSinceNow: secondsPerRound)
+    let deadline = Date(timeIntervalSinceNow: Cluster.secondsPerRound)
     team.run(team.threadCount) { _, thread in
       while !isAtEnd.load(ordering: .relaxed), signals.pending == nil, Date() < deadline,
         failures.failure == nil, writer.failure == nil
@@ -123,12 +121,12 @@ private func encode(
       }
     }
     let failure = failures.failure ?? writer.failure
-    let call = cluster.maximum(
-      (failure != nil ? 4 : 0) | (signals.pending != nil ? 2 : 0) | (isAtEnd.load(ordering: .relaxed) ? 0 : 1))
-    if call == 1 { continue }
+    let call = cluster.round(
+      failure: failure, signal: signals.pending, flag: !isAtEnd.load(ordering: .relaxed))
+    if call == .flag { continue }
     writer.finish()
     try cluster.share(failure ?? writer.failure)
-    if call >= 2 {
+    if call == .signal {
       throw cluster.agreed(.interrupted("interrupted; the rows written so far are kept: run the same command again"))
     }
     show()

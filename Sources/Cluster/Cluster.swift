@@ -17,6 +17,9 @@ public final class Cluster: @unchecked Sendable {
   /// Whether MPI may be called from another thread beside the main one.
   let allowsThreads: Bool
 
+  /// What this rank has done in another way than usual, for the log.
+  public internal(set) var remarks: [String] = []
+
   /// What `share` has last thrown: a failure that every rank knows of.
   public internal(set) var agreedFailure: Failure?
 
@@ -89,11 +92,6 @@ public final class Cluster: @unchecked Sendable {
 
   public func barrier() {
     if size > 1 { MPI_Barrier(world) }
-  }
-
-  /// A barrier among the ranks of this machine.
-  func machineBarrier() {
-    if localSize > 1 { MPI_Barrier(node) }
   }
 
   /// Overwrites `bytes` on every rank with the machine's local rank 0's.

@@ -12,7 +12,7 @@ struct BenchCommand: ClusterCommand {
     abstract: "Times a part of the work at ViT-B/16 size on random weights, against what the machine allows.",
     discussion: "Example: ala bench encode --threads 2 --batch 8 --json")
 
-  @Argument(help: "encode, train-odd, train-even, live-odd, live-even, perturb, cache-read or checkpoint.")
+  @Argument(help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, cache-read or checkpoint.")
   var work: Work
 
   @Option(help: "Threads of each process; by default its share of the processors.")
@@ -43,7 +43,7 @@ struct BenchCommand: ClusterCommand {
     if dtype != .float32 {
       guard case .model(let work) = work, !work.startsFromCache else {
         throw ValidationError(
-          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-odd, live-even, perturb)"
+          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-alpha, live-ones, perturb)"
         )
       }
     }
@@ -108,7 +108,7 @@ struct BenchCommand: ClusterCommand {
       case "cache-read": self = .cacheRead
       case "checkpoint": self = .checkpoint
       default:
-        guard let work = BenchmarkWork(rawValue: argument) else { return nil }
+        guard let work = BenchmarkWork(named: argument) else { return nil }
         self = .model(work)
       }
     }

@@ -1,13 +1,9 @@
-import Explaining
-import Experiments
 import ArgumentParser
 import Cluster
-import Metrics
-import Failures
+import Experiments
+import Explaining
 import Files
 import Foundation
-import Images
-import Reporting
 
 struct ExplainCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -26,6 +22,9 @@ struct ExplainCommand: ClusterCommand {
   @Option(help: "The folder to write to.")
   var out: String
 
+  @Option(help: "The explanation method: ala, gaussian, random, or randomised:NAME (docs/methods.md).")
+  var method = "ala"
+
   @Option(
     help: ArgumentHelp(
       "Where the contour lies: mean_std, or a share of the map's range from 0 to 1.", valueName: "mean_std|SHARE"))
@@ -41,11 +40,9 @@ struct ExplainCommand: ClusterCommand {
     guard threshold == "mean_std" || share != nil else {
       throw ValidationError("--threshold \(threshold): expected mean_std or a number from 0 to 1")
     }
+    try checkMethod(method)
     guard top > 0 else { throw ValidationError("--top is \(top); expected a number from 1") }
   }
-
-  /// Unreadable images that the last message names.
-  private static let mostNamed = 10
 
   private var share: Float? { Float(threshold).flatMap { (0...1).contains($0) ? $0 : nil } }
 
@@ -53,77 +50,9 @@ struct ExplainCommand: ClusterCommand {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let configuration = try settings.load(on: cluster, stored: stored)
     if settings.dryRun { return try settings.show(configuration, on: cluster) }
-    try cluster.onRoot {
-      let paths = try listImages(images)
-      let explainer = try Explainer(configuration, checkpoint: checkpoint, program: Program.path)
-      let names = outputNames(paths)
-      var folder = OutputFolder(out, isOverwriting: overwrite)
-      try folder.claim(
-        names.flatMap(files) + ["predictions.csv", "explanations.h5"],
-        inputs: paths + [checkpointPath(checkpoint), configuration.encoder.weights])
-      var done: [(explanation: Explanation, name: String)] = []
-      var failures: [Failure] = []
-      for (path, name) in zip(paths, names) {
-        do {
-          let explained = try explainer.explain(path)
-          try draw(explained, name, explainer.classNames)
-          done.append((explained.explanation, name))
-        } catch let failure as Failure where failure.code == .badData || failure.code == .missingInput {
-          failures.append(failure)
-        }
-      }
-      try writeExplanations(done, classNames: explainer.classNames, to: out)
-      try folder.finish()
-      StandardOutput.note("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(out)")
-      if let first = failures.first {
-        let named = failures.prefix(Self.mostNamed).map(\.message).joined(separator: "; ")
-        let rest = failures.count > Self.mostNamed ? " (and \(failures.count - Self.mostNamed) more)" : ""
-        throw Failure(first.code, named + rest)
-      }
-    }
-  }
-
-  private func draw(_ explained: ExplainedImage, _ name: String, _ classNames: [String]) throws {
-    let (explanation, map) = (explained.explanation, explained.map)
-    let level: Float
-    if let share {
-      let (low, high) = map.range
-      level = low + share * (high - low)
-    } else {
-      level = map.meanStdThreshold
-    }
-    let classes = explanation.likeliest(top).map {
-      (name: classNames[$0], probability: Double(explanation.probabilities[$0]))
-    }
-    let figure = ExplanationFigure(
-      image: explained.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
-      classes: classes)
-    let paths = files(name).map { "\(out)/\($0)" }
-    try writeAtomically(try encodePNG(try figure.picture()), to: paths[0])
-    try figure.writeOverlay(to: paths[1])
-    try figure.writeGreyMap(to: paths[2])
-    StandardOutput.note(explanation.path)
-    for entry in classes {
-      StandardOutput.note(String(format: "  %6.2f%%  %@", 100 * entry.probability, entry.name))
-    }
-  }
-}
-
-/// What is written of an image: the figure, the overlay and the map.
-private func files(_ name: String) -> [String] { ["\(name).png", "\(name).overlay.png", "\(name).map.png"] }
-
-/// Names for the outputs of each image: its file's stem, with a number behind where files of that name are another's.
-private func outputNames(_ paths: [String]) -> [String] {
-  var used: Set<String> = []
-  return paths.map { path in
-    let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
-    var name = stem
-    var number = 2
-    while files(name).contains(where: used.contains) {
-      name = "\(stem)-\(number)"
-      number += 1
-    }
-    used.formUnion(files(name))
-    return name
+    let request = ExplanationRequest(
+      images: images, checkpoint: checkpoint, method: try MethodTable.method(method), threshold: share, top: top,
+      out: out, isOverwriting: overwrite)
+    try cluster.onRoot { try explain(configuration, request, program: Program.path) { StandardOutput.note($0) } }
   }
 }

@@ -34,7 +34,6 @@ public struct DiagnosisOptions: Sendable {
 /// Every rank checks; every rank gets the whole diagnosis. Only files named `.ala-doctor-…` are made in the folder,
 /// and removed.
 public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws -> Diagnosis {
-  useOneThreadPerProduct()
   let processor = Processor.current
   let threads = options.threads ?? max(1, Processor.available() / cluster.localSize)
   let ranks = ClusterChecks(cluster: cluster, environment: options.environment)
@@ -42,17 +41,21 @@ public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws ->
   if cluster.size > 1 { findings.append(ranks.checkLikeness(program: options.program, kernel: options.blas.kernel)) }
   findings.append(checkHDF5Library(options.environment))
   findings.append(checkProcessor(processor))
+  // Two threads at least, or nothing can meet.
+  let testThreads = max(2, threads)
+  let memory = checkProductMemory(threads: testThreads)
+  findings.append(memory)
+  let canMultiply = memory.verdict != .problem
   // One rank a host measures, while the others wait; a kernel beyond the processor would end this process.
-  if cluster.localRank == 0 {
+  if canMultiply, cluster.localRank == 0 {
     findings.append(
       checkBLAS(
         options.blas, rate: productRate,
         unforced: { UnforcedRate.measure(probe: options.program, environment: options.environment) }))
   }
   cluster.barrier()
-  if !options.blas.isTooNew {
-    // Two threads at least, or nothing can meet.
-    findings.append(checkProducts(testProducts(options.product, threads: max(2, threads))))
+  if canMultiply, !options.blas.isTooNew {
+    findings.append(checkProducts(testProducts(options.product, threads: testThreads)))
     findings.append(checkRows(rowDependence(options.product)))
   }
   findings += hostFindings(threads: threads, cluster)

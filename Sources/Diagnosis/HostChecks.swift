@@ -77,10 +77,8 @@ package struct HostMemory {
       return (line?.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0) * 1024
     }
     let total = kibibytes("MemTotal")
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-    // "No limit" is a word in one version of control groups and a huge number in the other.
-    let limit = limits.lazy.compactMap(firstNumber).first.flatMap { $0 < total ? $0 : nil }
-    return HostMemory(total: total, available: kibibytes("MemAvailable"), limit: limit)
+    return HostMemory(
+      total: total, available: kibibytes("MemAvailable"), limit: MemoryLimit.ofControlGroup(memory: total)?.limit)
   }
 
   static func freeSharedMemory() -> Double? {

@@ -46,6 +46,19 @@ package func checkBLAS(_ choice: BLASChoice, rate: () -> Double, unforced: () ->
   return .note("blas", text, "unset \(variables)")
 }
 
+/// Takes the working memory that products need, before the first of them.
+func checkProductMemory(threads: Int) -> Finding {
+  let limit = MemoryLimit.ofAddressSpace()
+  do {
+    try secureProducts(threads: threads, limit: limit?.description)
+  } catch {
+    return .problem("blas-memory", "\(error)", "ulimit -v unlimited")
+  }
+  let ready = "working memory for \(threads) threads in products"
+  return limit.map { .note("blas-memory", "\(ready); \($0.description)", "raise the limit where a run says so") }
+    ?? .ok("blas-memory", ready)
+}
+
 package func checkProducts(_ result: ProductTestResult) -> Finding {
   let count = "\(result.products) products of many shapes from \(result.threads) threads at once"
   if let first = result.wrongAlone.first {

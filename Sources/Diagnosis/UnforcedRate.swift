@@ -19,8 +19,9 @@ public struct UnforcedRate: Sendable {
 
   /// In the child: prints kernel and rate, and ends the process.
   public static func answer() -> Never {
-    useOneThreadPerProduct()
-    let isHeard = (try? StandardOutput.print("\(blasKernel()) \(productRate())")) != nil
+    let isHeard =
+      (try? secureProducts(threads: 1, limit: nil)) != nil
+      && (try? StandardOutput.print("\(blasKernel()) \(productRate())")) != nil
     exit(isHeard ? 0 : 1)
   }
 

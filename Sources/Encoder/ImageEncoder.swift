@@ -337,3 +337,8 @@ public final class ImageEncoder: @unchecked Sendable {
     normBefore?.forward(h0, h0, mean: nil, inverse: nil, rows: tokens)
   }
 }
+
+extension ParameterGroup {
+  /// The encoder's low-rank updates.
+  public static let lora = ParameterGroup("lora")
+}

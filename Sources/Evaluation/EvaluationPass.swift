@@ -1,81 +1,53 @@
-import Experiments
-import AttentionLattice
 import Cluster
-import Dataset
-import Metrics
+import Experiments
+import Explaining
 import Failures
 import Foundation
-import Images
-import Settings
-import Storage
-import Tensor
-
-/// The model over a list of images, by the running statistics, cut over ranks and threads. Each image is treated
-/// alone, so that no figure depends on batch, thread or world size (model.md 8).
+import Metrics
+import Networks
 
 /// What the pass yields for one image.
 public struct ImageOutcome: Codable, Sendable {
   public var record: ImageRecord
   /// CE(PB).
   public var loss: Double
-  /// α [g·g] as produced.
-  public var map: [Float]
+  /// The method's map [side, side] as produced.
+  public var map: PackedFloats
+  public var side: Int
   /// p(ŷ) [C].
-  public var probabilities: [Float]
+  public var probabilities: PackedFloats
+  /// IoU of the controls' maps by rule; only of images with a mask.
+  public var controls: [String: [String: Double]] = [:]
 }
 
-/// What is measured beside the prediction.
-public struct Measures: Sendable {
-  public struct Perturbation: Sendable {
-    public let steps: Int
-    public let substrate: Substrate
-    public let followsPrediction: Bool
-  }
-
-  public var usesBoxes: Bool
-  /// The authors' earlier protocol (reference.md 5) where it differs.
-  public var isLab: Bool
-  /// Insertion and deletion.
-  public var perturbation: Perturbation?
-
-  /// IoU with the masks alone, as validation needs it.
-  public static func masks(_ settings: Configuration.Evaluation) -> Measures {
-    Measures(usesBoxes: false, isLab: settings.protocol == "lab", perturbation: nil)
-  }
-
-  /// Everything that the settings ask for.
-  public static func all(_ settings: Configuration.Evaluation) -> Measures {
-    var measures = masks(settings)
-    measures.usesBoxes = true
-    if settings.steps > 0 {
-      measures.perturbation = Perturbation(
-        steps: settings.steps, substrate: Substrate(rawValue: settings.substrate) ?? .zero,
-        followsPrediction: settings.target == "predicted")
-    }
-    return measures
-  }
-
-  func plan(_ map: [Float], _ perturbation: Perturbation) -> PerturbationPlan {
-    isLab ? PerturbationPlan(labMap: map) : PerturbationPlan(map: map, steps: perturbation.steps)
-  }
-
-  /// The places of the curves' points.
-  public var fractions: [Double]? { perturbation.map { plan([0], $0).fractions } }
-}
-
+/// A method's maps of a list of images, and what is measured on them. Each image is treated alone by the running
+/// statistics, so that no figure depends on batch, thread or world size (docs/model.md, "Metrics").
 public struct EvaluationPass {
   private let experiment: Experiment
   private let source: SampleSource
-  private let inferences: [Inference]
+  private let workers: [EvaluationWorker]
 
-  public init(_ experiment: Experiment, source: SampleSource) {
+  /// Makes the method and the controls ready. Call on every rank.
+  ///
+  /// - Parameters:
+  ///   - method: whose maps are measured.
+  ///   - controls: whose maps' IoU is measured beside them.
+  /// - Throws: `Failure` 78 where the model or the settings lack what the method needs.
+  public init(
+    _ experiment: Experiment, source: SampleSource, method: any ExplanationMethod = AttentionMap(),
+    controls: [Control] = []
+  ) throws {
     self.experiment = experiment
     self.source = source
-    inferences = (0..<experiment.team.threadCount).map { _ in Inference(experiment.model) }
+    let subject = ExplainedModel(experiment.model, experiment.configuration) { try experiment.makeModel() }
+    let makeMain = try method.prepare(subject)
+    let makeControls = try controls.map { ($0, try MethodTable.method(of: $0).prepare(subject)) }
+    workers = (0..<experiment.team.threadCount).map { _ in
+      let inference = experiment.model.makeInference()
+      return EvaluationWorker(
+        inference: inference, main: makeMain(inference), controls: makeControls.map { ($0, $1(inference)) })
+    }
   }
-
-  /// How often ranks tell each other of failures and signals.
-  private static let secondsPerRound = 10.0
 
   /// The outcomes of all images, in the order of `ids`, on every rank.
   ///
@@ -92,26 +64,30 @@ public struct EvaluationPass {
     let open = ids.filter { known[$0] == nil }
     let own = Array(open[(cluster.rank * open.count / cluster.size)..<((cluster.rank + 1) * open.count / cluster.size)])
     let work = EvaluationWork(
-      own, measures, experiment, source, inferences, keep: { try journal?.append([$0]) },
+      own, measures, experiment, source, workers, keep: { try journal?.append([$0]) },
       isInterrupted: { signals?.pending != nil })
     let start = Date()
     var hasMore = true
     while hasMore {
-      work.run(until: Date(timeIntervalSinceNow: Self.secondsPerRound)) { done in
+      work.run(until: Date(timeIntervalSinceNow: Cluster.secondsPerRound)) { done in
         log.progress(
           done, of: own.count * work.viewsPerImage, doing: doing,
           rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),
-          unit: measures.perturbation == nil ? "images" : "perturbed views")
+          unit: work.viewsPerImage == 1 ? "images" : "perturbed views")
       }
-      let call = cluster.maximum(
-        (work.failure != nil ? 4 : 0) | (signals?.pending != nil ? 2 : 0) | (work.isFinished ? 0 : 1))
-      if call >= 4 { try cluster.share(work.failure) }
-      if call >= 2 {
+      let call = cluster.round(failure: work.failure, signal: signals?.pending, flag: !work.isFinished)
+      if call == .failure { try cluster.share(work.failure) }
+      if call == .signal {
         throw cluster.agreed(.interrupted("interrupted; the images done so far are kept: run the same command again"))
       }
-      hasMore = call > 0
+      hasMore = call == .flag
     }
-    let bytes = try cluster.agree { Array(try EvaluationJournal.encoder.encode(work.outcomes)) }
+    return try gather(work.outcomes, known, ids)
+  }
+
+  private func gather(_ own: [ImageOutcome], _ known: [Int: ImageOutcome], _ ids: [Int]) throws -> [ImageOutcome] {
+    let cluster = experiment.cluster
+    let bytes = try cluster.agree { Array(try EvaluationJournal.encoder.encode(own)) }
     var byID = known
     for part in cluster.allGather(bytes) {
       for outcome in try EvaluationJournal.decoder.decode([ImageOutcome].self, from: Data(part)) {

@@ -1,27 +1,33 @@
-import Experiments
-import AttentionLattice
 import Cluster
 import Dataset
-import Metrics
+import Experiments
+import Explaining
 import Failures
 import Foundation
 import Images
+import Metrics
+import Networks
 import Tensor
 
-/// One rank's part of an evaluation, cut into pieces so small that all of its threads are busy to the end: an image's
-/// prediction and map, then each of its curves a few points at a time, with later images following before earlier
-/// ones are done. What a piece yields does not depend on the others.
+/// What one thread evaluates with.
+struct EvaluationWorker {
+  let inference: any NetworkInference
+  let main: any MapWorker
+  let controls: [(control: Control, worker: any MapWorker)]
+}
+
+/// An evaluation's work on this rank, as pieces that any of its threads takes: an image's prediction and map, a part of
+/// a map that takes long, or a few points of one of its curves. So no thread waits for an image's end, and what is begun
+/// is ended first.
 final class EvaluationWork: @unchecked Sendable {
-  /// Points of a curve that a thread takes at once: enough to make composing the first of them cheap.
-  private static let pointsPerPiece = 16
+  /// Forward passes of a curve in a piece.
+  private static let pointsPerPiece = 4
 
-  /// Forward passes that an image counts for in the progress.
   let viewsPerImage: Int
-
   private let measures: Measures
   private let experiment: Experiment
   private let source: SampleSource
-  private let inferences: [Inference]
+  private let workers: [EvaluationWorker]
   private let keep: (ImageOutcome) throws -> Void
   private let isInterrupted: () -> Bool
   private let images: ReadAhead
@@ -30,58 +36,35 @@ final class EvaluationWork: @unchecked Sendable {
   /// Guards what follows.
   private let condition = NSCondition()
   private var pieces: [Piece] = []
-  /// Images being predicted, of which pieces will come.
-  private var preparing = 0
+  /// Pieces in hand, of which others may come.
+  private var inHand = 0
   private var hasMoreImages: Bool
   private var unfinished: Int
   private var viewsDone = 0
   private var finished: [ImageOutcome] = []
 
-  /// An image whose curves are on their way.
-  private final class Curves {
-    let index: Int
-    let outcome: ImageOutcome
-    let views: PerturbedViews
-    let plan: PerturbationPlan
-    let target: Int
-    /// By direction, then by point.
-    var values: [[Double]]
-    var missing: Int
-
-    init(index: Int, _ outcome: ImageOutcome, _ views: PerturbedViews, _ plan: PerturbationPlan, target: Int) {
-      self.index = index
-      self.outcome = outcome
-      self.views = views
-      self.plan = plan
-      self.target = target
-      let directions = PerturbedViews.Direction.allCases.count
-      values = Array(repeating: Array(repeating: 0, count: plan.counts.count), count: directions)
-      missing = directions * plan.counts.count
-    }
-  }
-
-  private struct Piece {
-    let curves: Curves
-    let direction: Int
-    var points: Range<Int>
+  private enum Piece {
+    case part(ImageWork, index: Int)
+    case points(ImageWork, Curves, direction: Int, Range<Int>)
   }
 
   /// - Parameters:
   ///   - ids: the images of this rank.
-  ///   - inferences: one for each thread of the experiment's team.
+  ///   - workers: one for each thread of the experiment's team.
   ///   - keep: told of each outcome as it comes, one at a time; what it throws ends the work.
   ///   - isInterrupted: asked before every forward pass of a curve, from any thread.
   init(
-    _ ids: [Int], _ measures: Measures, _ experiment: Experiment, _ source: SampleSource, _ inferences: [Inference],
+    _ ids: [Int], _ measures: Measures, _ experiment: Experiment, _ source: SampleSource, _ workers: [EvaluationWorker],
     keep: @escaping (ImageOutcome) throws -> Void, isInterrupted: @escaping () -> Bool
   ) {
     self.measures = measures
     self.experiment = experiment
     self.source = source
-    self.inferences = inferences
+    self.workers = workers
     self.keep = keep
     self.isInterrupted = isInterrupted
-    viewsPerImage = measures.fractions.map { 2 * $0.count } ?? 1
+    let parts = (workers.first?.main as? any PartwiseWorker)?.partCount ?? 0
+    viewsPerImage = max(1, parts + (measures.fractions.map { 2 * $0.count } ?? 0))
     hasMoreImages = !ids.isEmpty
     unfinished = ids.count
     var left = ids[...]
@@ -112,7 +95,7 @@ final class EvaluationWork: @unchecked Sendable {
       progress(done)
     }
     experiment.team.run(experiment.team.threadCount) { _, thread in
-      while !isStopped(), work(inferences[thread], isStopped: isStopped) {
+      while !isStopped(), work(workers[thread], isStopped: isStopped) {
         if thread == 0 { show() }
       }
     }
@@ -125,12 +108,18 @@ final class EvaluationWork: @unchecked Sendable {
   }
 
   /// Does one piece of work; false where none is left.
-  private func work(_ inference: Inference, isStopped: () -> Bool) -> Bool {
+  private func work(_ worker: EvaluationWorker, isStopped: () -> Bool) -> Bool {
     switch begin() {
     case nil: return false
-    case .image: predictNext(inference)
-    case .piece(let piece): follow(piece, inference, isStopped: isStopped)
+    case .image: beginNext(worker)
+    case .piece(.part(let image, let index)): makePart(image, index, worker)
+    case .piece(.points(let image, let curves, let direction, let points)):
+      follow(image, curves, direction, points, worker, isStopped: isStopped)
     }
+    condition.lock()
+    inHand -= 1
+    condition.broadcast()
+    condition.unlock()
     return true
   }
 
@@ -138,120 +127,161 @@ final class EvaluationWork: @unchecked Sendable {
     condition.lock()
     defer { condition.unlock() }
     while true {
-      if !pieces.isEmpty { return .piece(pieces.removeFirst()) }
+      if !pieces.isEmpty {
+        inHand += 1
+        return .piece(pieces.removeFirst())
+      }
       if hasMoreImages {
-        preparing += 1
+        inHand += 1
         return .image
       }
-      if preparing == 0 { return nil }
+      if inHand == 0 { return nil }
       condition.wait()
     }
   }
 
   // MARK: An image
 
-  private func predictNext(_ inference: Inference) {
-    let row = images.take()
-    var curves: Curves?
-    var outcome: ImageOutcome?
-    if let row {
-      do {
-        (outcome, curves) = try predict(row, inference)
-      } catch {
-        failures.note(row.number, error)
-      }
+  private func beginNext(_ worker: EvaluationWorker) {
+    guard let row = images.take() else {
+      condition.withLock { hasMoreImages = false }
+      return
     }
-    condition.lock()
-    preparing -= 1
-    if row == nil { hasMoreImages = false }
-    if let curves {
-      for direction in curves.values.indices {
-        for first in stride(from: 0, to: curves.plan.counts.count, by: Self.pointsPerPiece) {
-          let end = min(first + Self.pointsPerPiece, curves.plan.counts.count)
-          pieces.append(Piece(curves: curves, direction: direction, points: first..<end))
-        }
-      }
-    } else if let outcome, let row {
-      viewsDone += viewsPerImage
-      finish(row.number, outcome)
-    }
-    condition.broadcast()
-    condition.unlock()
-    if let row { images.giveBack(row) }
-  }
-
-  /// With the condition held.
-  private func finish(_ index: Int, _ outcome: ImageOutcome) {
+    defer { images.giveBack(row) }
     do {
-      try keep(outcome)
-      finished.append(outcome)
-      unfinished -= 1
+      let image = try predict(row, worker.inference)
+      if !image.outcome.record.isFinite {
+        finish(image)
+      } else if let partwise = worker.main as? any PartwiseWorker {
+        image.await(parts: partwise.partCount)
+        condition.withLock { pieces += (0..<partwise.partCount).map { .part(image, index: $0) } }
+      } else {
+        measure(image, map: worker.main.map(image.view, target: image.target), worker)
+      }
     } catch {
-      failures.note(index, error)
+      failures.note(row.number, error)
     }
   }
 
-  /// - Returns: the outcome, and what its curves need where they are measured.
-  private func predict(_ row: SampleRow, _ inference: Inference) throws -> (ImageOutcome, Curves?) {
+  private func predict(_ row: SampleRow, _ inference: any NetworkInference) throws -> ImageWork {
     if let failure = row.failure { throw failure }
     let image = try experiment.image(row.request.imageID)
     let input = source.deliver(
       row, patches: inference.patches, tail: inference.tail, feature: { inference.feature($0) })
     inference.run(input)
-    let probabilities = inference.probabilities()
-    let scores = measures.isLab ? inference.summedLogits() : probabilities
-    let predicted = largest(scores)
+    let prediction = Prediction(inference, grid: experiment.model.encoder.grid)
+    let predicted = measures.rules.sumsLogits ? inference.summedLogits().indexOfLargest : prediction.likeliest
     let classes = experiment.dataset.classes
-    let g = experiment.model.encoder.grid
-    let side = experiment.configuration.image.size
-    let map = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
     var record = ImageRecord(
       imageID: image.id, label: classes[image.label].id, predicted: classes[predicted].id,
-      probability: Double(probabilities[image.label]))
-    record.isFinite = (map + probabilities).allSatisfy(\.isFinite)
+      probability: Double(prediction.probabilities[image.label]))
+    record.isFinite = prediction.isFinite
     let truth = try GroundTruth(image, experiment, measures)
     (record.maskState, record.maskProblem) = (truth.state, truth.problem)
     record.darkMaskLevels = truth.darkLevels
-    var outcome = ImageOutcome(
-      record: record, loss: inference.loss(label: image.label), map: map, probabilities: probabilities)
-    guard record.isFinite else { return (outcome, nil) }
-    let upsampled = upsampleBilinear(map, grid: g, to: side)
-    outcome.record.measure(upsampled, side: side, mask: truth.mask, box: truth.box, isLab: measures.isLab)
-    guard let perturbation = measures.perturbation else { return (outcome, nil) }
-    let plan = measures.plan(upsampled, perturbation)
-    let views = PerturbedViews(
-      experiment.model.encoder, patches: inference.patches,
-      pixels: Array(UnsafeBufferPointer(start: row.pixels, count: side * side * 3)), plan: plan,
-      substrate: perturbation.substrate)
-    let target = perturbation.followsPrediction ? largest(probabilities) : image.label
-    return (outcome, Curves(index: row.number, outcome, views, plan, target: target))
+    let side = experiment.configuration.image.size
+    let view = ExplainedView(
+      imageID: image.id, pixels: Array(UnsafeBufferPointer(start: row.pixels, count: side * side * 3)),
+      prediction: prediction)
+    return ImageWork(
+      number: row.number, view, truth, target: measures.followsPrediction ? prediction.likeliest : image.label,
+      views: viewsPerImage,
+      ImageOutcome(
+        record: record, loss: inference.loss(label: image.label), map: PackedFloats([]), side: 0,
+        probabilities: PackedFloats(prediction.probabilities)))
   }
 
-  /// The first of the largest.
-  private func largest(_ values: [Float]) -> Int {
-    values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
+  // MARK: A map
+
+  private func makePart(_ image: ImageWork, _ index: Int, _ worker: EvaluationWorker) {
+    guard let partwise = worker.main as? any PartwiseWorker else { preconditionFailure("parts of a whole map") }
+    let part = partwise.part(index, of: image.view, target: image.target)
+    let all = condition.withLock {
+      count(1, of: image)
+      return image.take(part, index)
+    }
+    guard let all else { return }
+    measure(image, map: partwise.merge(all, of: image.view, target: image.target), worker)
+  }
+
+  /// Measures a map, and makes the pieces of its curves.
+  private func measure(_ image: ImageWork, map: [Float], _ worker: EvaluationWorker) {
+    let side = experiment.configuration.image.size
+    image.outcome.map = PackedFloats(map)
+    image.outcome.side = worker.main.side
+    image.outcome.record.isFinite = map.allSatisfy(\.isFinite)
+    for (control, own) in worker.controls where measures.usesControls && image.truth.mask != nil {
+      image.outcome.controls[control.rawValue] = measure(control: own, image, side: side)
+    }
+    guard image.outcome.record.isFinite else { return finish(image) }
+    let enlarged = enlarged(map, side: worker.main.side, to: side)
+    image.outcome.record.measure(
+      enlarged, side: side, mask: image.truth.mask, box: image.truth.box, by: measures.rules)
+    guard let perturbation = measures.perturbation else { return finish(image) }
+    let plan = measures.plan(enlarged, perturbation)
+    let curves = Curves(
+      plan,
+      PerturbedViews(
+        experiment.model.encoder, pixels: image.view.pixels, plan: plan, substrate: perturbation.substrate))
+    condition.withLock {
+      for direction in PerturbedViews.Direction.allCases.indices {
+        for first in stride(from: 0, to: plan.counts.count, by: Self.pointsPerPiece) {
+          let end = min(first + Self.pointsPerPiece, plan.counts.count)
+          pieces.append(.points(image, curves, direction: direction, first..<end))
+        }
+      }
+    }
+  }
+
+  /// IoU by rule of a control's map; nil where the map is not finite.
+  private func measure(control: any MapWorker, _ image: ImageWork, side: Int) -> [String: Double]? {
+    let map = control.map(image.view, target: image.target)
+    guard map.allSatisfy(\.isFinite) else { return nil }
+    var record = image.outcome.record
+    record.measure(
+      enlarged(map, side: control.side, to: side), side: side, mask: image.truth.mask, box: nil, by: measures.rules)
+    return Dictionary(
+      uniqueKeysWithValues: Control.rules.compactMap { rule in record.iou(rule).map { (rule.rawValue, $0) } })
+  }
+
+  /// With the condition held.
+  private func count(_ views: Int, of image: ImageWork) {
+    viewsDone += views
+    image.viewsLeft -= views
+  }
+
+  private func finish(_ image: ImageWork) {
+    condition.lock()
+    defer { condition.unlock() }
+    viewsDone += image.viewsLeft
+    do {
+      try keep(image.outcome)
+      finished.append(image.outcome)
+      unfinished -= 1
+    } catch {
+      failures.note(image.number, error)
+    }
   }
 
   // MARK: A piece of a curve
 
-  private func follow(_ piece: Piece, _ inference: Inference, isStopped: () -> Bool) {
-    let curves = piece.curves
+  private func follow(
+    _ image: ImageWork, _ curves: Curves, _ direction: Int, _ points: Range<Int>, _ worker: EvaluationWorker,
+    isStopped: () -> Bool
+  ) {
     let values = curves.views.values(
-      PerturbedViews.Direction.allCases[piece.direction], points: piece.points, inference, target: curves.target,
+      PerturbedViews.Direction.allCases[direction], points: points, worker.inference, target: image.target,
       isStopped: isStopped)
-    condition.lock()
-    defer { condition.unlock() }
-    let end = piece.points.lowerBound + values.count
-    curves.values[piece.direction].replaceSubrange(piece.points.lowerBound..<end, with: values)
-    curves.missing -= values.count
-    viewsDone += values.count
-    if end < piece.points.upperBound {
-      pieces.insert(
-        Piece(curves: curves, direction: piece.direction, points: end..<piece.points.upperBound), at: 0)
+    let end = points.lowerBound + values.count
+    let isLast = condition.withLock {
+      count(values.count, of: image)
+      if end < points.upperBound {
+        pieces.insert(.points(image, curves, direction: direction, end..<points.upperBound), at: 0)
+      }
+      return curves.take(values, direction, from: points.lowerBound)
     }
-    guard curves.missing == 0 else { return }
-    var outcome = curves.outcome
-    outcome.record.measure(curves.plan, insertion: curves.values[0], deletion: curves.values[1])
-    finish(curves.index, outcome)
+    guard isLast else { return }
+    image.outcome.record.measure(curves.plan, insertion: curves.values[0], deletion: curves.values[1])
+    finish(image)
   }
 }

@@ -36,7 +36,7 @@ public struct GroundTruth {
         throw Failure.badData(
           "\(path): is \(levels.width) x \(levels.height); its image is \(size.width) x \(size.height)")
       }
-      let view = measures.isLab ? geometry.renderNonZero(levels) : geometry.render(levels, above: threshold)
+      let view = measures.rules.foreground(levels, in: geometry, above: threshold)
       mask = view
       state = view.contains(true) ? .used : .empty
       examine(levels, view, path: path, threshold: threshold)

@@ -1,7 +1,6 @@
-import Experiments
-import AttentionLattice
 import Encoder
 import Metrics
+import Networks
 import Tensor
 
 /// One image's perturbed views, as the patches that the model reads: insertion reveals the view over its substrate,
@@ -18,18 +17,16 @@ struct PerturbedViews: @unchecked Sendable {
   private let view: Buffer
   private let substrate: Buffer
 
-  /// - Parameters:
-  ///   - patches: the view's, normalised; copied.
-  ///   - pixels: the view [S, S, 3], of which a blurred substrate is made.
-  init(
-    _ encoder: ImageEncoder, patches: ConstFloats, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate
-  ) {
+  /// - Parameter pixels: the view [S, S, 3].
+  init(_ encoder: ImageEncoder, pixels: [UInt8], plan: PerturbationPlan, substrate kind: Substrate) {
     self.encoder = encoder
     self.plan = plan
     let count = encoder.patchCount * encoder.patchValues
-    view = Buffer(count)
-    copy(view.base, patches, count)
-    substrate = Buffer(count)
+    let (view, substrate) = (Buffer(count), Buffer(count))
+    (self.view, self.substrate) = (view, substrate)
+    pixels.withUnsafeBufferPointer { buffer in
+      if let base = buffer.baseAddress { encoder.patchify(view.base, pixels: base) }
+    }
     let side = encoder.grid * encoder.patch
     let means = encoder.mean.map { $0 * 255 }
     var levels = [Float](repeating: 0, count: side * side * 3)
@@ -52,7 +49,7 @@ struct PerturbedViews: @unchecked Sendable {
   /// - Parameter isStopped: asked before each point; true ends the piece.
   /// - Returns: the values of the first points of `points`, of all where nothing stopped them.
   func values(
-    _ direction: Direction, points: Range<Int>, _ inference: Inference, target: Int, isStopped: () -> Bool
+    _ direction: Direction, points: Range<Int>, _ inference: any NetworkInference, target: Int, isStopped: () -> Bool
   ) -> [Double] {
     let (start, added) = direction == .insertion ? (substrate, view) : (view, substrate)
     copy(inference.patches, start.base, start.count)
@@ -62,7 +59,7 @@ struct PerturbedViews: @unchecked Sendable {
       if isStopped() { break }
       for index in plan.order[done..<count] { copyPixel(Int(index), from: added.base, to: inference.patches) }
       done = count
-      inference.run()
+      inference.run(.pixels)
       values.append(Double(inference.probabilities()[target]))
     }
     return values

@@ -7,6 +7,7 @@ import Failures
 import Foundation
 import Images
 import Layers
+import Networks
 import Machine
 import Settings
 import Storage
@@ -19,7 +20,7 @@ public final class Experiment: @unchecked Sendable {
   public let dataset: ImageDataset
   public let split: Split
   public let views: ViewDefinition
-  public let model: LatticeModel
+  public let model: any Network
   public let encoderSHA256: String
   public let team: ThreadTeam
   /// Where the frozen blocks' products are in bfloat16: by what.
@@ -31,13 +32,17 @@ public final class Experiment: @unchecked Sendable {
   public init(_ configuration: Configuration, cluster: Cluster, training: Bool) throws {
     self.configuration = configuration
     self.cluster = cluster
-    useOneThreadPerProduct()
     if configuration.encoder.precision == Precision.bfloat16.rawValue {
       bfloat16 = try cluster.agree { try BFloat16Support.current() }
     } else {
       bfloat16 = nil
     }
     let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
+    // A damaged row of the cache is made anew by a thread beside the team's.
+    let multiplying = threads + (configuration.cache.dir == nil ? 0 : 1)
+    try cluster.agree {
+      try secureProducts(threads: multiplying, limit: MemoryLimit.ofAddressSpace()?.description)
+    }
     let team = ThreadTeam(threads: threads)
     self.team = team
     let data = configuration.data
@@ -60,11 +65,24 @@ public final class Experiment: @unchecked Sendable {
       ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
-    let options = Self.options(configuration, classes: dataset.classes.count)
+    model = try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: training)
+  }
+
+  /// Another model of the same settings, whose trained tensors have no values yet. Call on every rank.
+  public func makeModel() throws -> any Network {
+    try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: false)
+  }
+
+  private static func makeModel(
+    _ configuration: Configuration, _ cluster: Cluster, classes: Int, training: Bool
+  ) throws -> any Network {
     let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
       try cluster.sharedMemory($0, fill: $1)
     }
-    model = try cluster.agree { try LatticeModel(options, training: training, share: cluster.size > 1 ? share : nil) }
+    return try cluster.agree {
+      try LatticeModel(
+        options(configuration, classes: classes), training: training, share: cluster.size > 1 ? share : nil)
+    }
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.
@@ -99,8 +117,9 @@ public final class Experiment: @unchecked Sendable {
         + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
   }
 
-  /// Says once what a run in bfloat16 is made by.
-  public func describePrecision(_ log: RunLog) {
+  /// Says once what a run in bfloat16 is made by, and what the machine did not allow.
+  public func describeMeans(_ log: RunLog) {
+    for remark in cluster.remarks { log.warning(remark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")
@@ -134,6 +153,8 @@ public final class Experiment: @unchecked Sendable {
     options.perception.inputNorm = ModelOptions.InputNorm(rawValue: configuration.perception.inputNorm) ?? .none
     options.lambda = configuration.training.lambda
     options.lanes = configuration.training.lanes
+    options.alternates = configuration.training.aea
+    options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
     return options
   }
 
@@ -144,11 +165,7 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// The phase of an epoch.
-  public func phase(epoch: Int) -> Phase {
-    Phase.of(
-      epoch: epoch, alternating: configuration.training.aea,
-      start: Phase(rawValue: configuration.training.aeaStart) ?? .alpha)
-  }
+  public func phase(epoch: Int) -> Phase { model.phase(epoch: epoch) }
 
   /// Steps of an epoch: the last batch may be short, none is dropped.
   public var stepsPerEpoch: Int {
@@ -178,7 +195,7 @@ public final class Experiment: @unchecked Sendable {
       firstLoRABlock: encoder.firstLoRABlock,
       layout: CacheLayout(
         side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
-        layers: configuration.cache.layers == "all" ? model.frozenFusedLayers : [],
+        layers: configuration.cache.layers == "all" ? model.frozenLayers : [],
         type: HDF5Type(rawValue: configuration.cache.dtype) ?? .float16))
   }
 

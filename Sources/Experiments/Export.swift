@@ -1,4 +1,3 @@
-import AttentionLattice
 import Dataset
 import Encoder
 import Failures
@@ -23,7 +22,8 @@ public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: St
   let metadata = ["format": "pt", "encoder_sha256": experiment.encoderSHA256]
   guard mergeLoRA else {
     let tensors = modelTensors(experiment.model.parameters).map { (name: $0.name, shape: $0.shape, values: $0.values) }
-    try writeSafetensors(tensors, metadata: metadata.merging(["contents": ExportContents.adapter.rawValue]) { $1 }, to: path)
+    try writeSafetensors(
+      tensors, metadata: metadata.merging(["contents": ExportContents.adapter.rawValue]) { $1 }, to: path)
     return
   }
   try writeSafetensors(

@@ -1,6 +1,6 @@
-import AttentionLattice
 import Failures
 import Foundation
+import Networks
 import Storage
 import Tensor
 
@@ -14,7 +14,7 @@ final class RowRepair: @unchecked Sendable {
   /// Guards what follows, and lets one reading thread at a time encode.
   private let lock = NSLock()
   /// Made for the first damaged row, so that sound caches cost no memory.
-  private var inference: Inference?
+  private var inference: (any NetworkInference)?
   private var known: Set<CacheRow> = []
 
   /// - Parameter log: told of each damaged row once.
@@ -39,7 +39,7 @@ final class RowRepair: @unchecked Sendable {
     if known.insert(key).inserted {
       log?.warning("\(damage.message); it is made anew from its image (`ala cache` repairs the cache)")
     }
-    let inference = self.inference ?? Inference(experiment.model)
+    let inference = self.inference ?? experiment.model.makeInference()
     self.inference = inference
     try pixels.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }

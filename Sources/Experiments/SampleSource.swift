@@ -1,7 +1,7 @@
-import AttentionLattice
 import Dataset
 import Failures
 import Images
+import Networks
 import Storage
 import Tensor
 
@@ -77,6 +77,12 @@ public final class SampleSource: @unchecked Sendable {
     ).render(decoded)
   }
 
+  /// The evaluation view of an image.
+  public func evaluationView(of image: ImageEntry) throws -> RGBImage {
+    let side = experiment.configuration.image.size
+    return RGBImage(width: side, height: side, pixels: try render(image, view: ViewDefinition.evaluationView))
+  }
+
   func makeRow() -> SampleRow { SampleRow(byteCount: cache?.rowBytes ?? pixelCount) }
 
   /// Reads a sample: its cached row, checked, and made anew where it is damaged, or its view, decoded and rendered.
@@ -106,11 +112,11 @@ public final class SampleSource: @unchecked Sendable {
   /// - Returns: what has been put there.
   public func deliver(
     _ row: SampleRow, patches: Floats, tail: Floats, feature: (Int) -> Floats
-  ) -> TrainingPass.Input {
+  ) -> SampleInput {
     experiment.model.encoder.patchify(patches, pixels: row.pixels)
     guard let cache else { return .pixels }
     cache.unpack(row.pixels, layers: cachedLayers.map { feature($0) }, tail: tail)
-    return cachedLayers.count == experiment.model.frozenFusedLayers.count ? .features : .tail
+    return cachedLayers.count == experiment.model.frozenLayers.count ? .features : .tail
   }
 }
 

@@ -1,4 +1,3 @@
-import AttentionLattice
 import Cluster
 import Dataset
 import Digests

@@ -1,48 +1,31 @@
-import Experiments
 import AttentionLattice
-import Cluster
 import Dataset
-import Encoder
-import Metrics
+import Experiments
 import Failures
 import Foundation
 import Images
+import Machine
+import Networks
 import Reporting
 import Settings
 import Storage
 import Tensor
 
 /// A trained model that explains single images (`ala explain`); needs no data set.
-
-/// Where the model looked in one image, and what it took it for.
-public struct Explanation: Sendable {
-  public let path: String
-  /// α [g·g] as produced.
-  public let map: [Float]
-  public let grid: Int
-  /// p(ŷ) [C].
-  public let probabilities: [Float]
-}
-
-/// An image with its explanation.
-public struct ExplainedImage: Sendable {
-  public let explanation: Explanation
-  public let image: RGBImage
-  /// The map in its image; beyond the evaluation view the model saw nothing.
-  public let map: PlacedMap
-}
-
 public final class Explainer {
   public let classNames: [String]
-  public let model: LatticeModel
+  private let model: any Network
   private let views: ViewDefinition
-  private let inference: Inference
+  private let inference: any NetworkInference
+  private let worker: any MapWorker
 
   /// Maps the encoder and loads the weights of a checkpoint, or of a file of weights alone.
   ///
   /// - Throws: `Failure` 66, 65; 78 where the checkpoint was trained with another encoder.
-  public init(_ configuration: Configuration, checkpoint given: String, program: String) throws {
-    useOneThreadPerProduct()
+  public init(
+    _ configuration: Configuration, checkpoint given: String, method: any ExplanationMethod, program: String
+  ) throws {
+    try secureProducts(threads: 1, limit: MemoryLimit.ofAddressSpace()?.description)
     let path = checkpointPath(given)
     let attributes = try Checkpoint.attributesIfOurs(path) ?? [:]
     let tensors = try readModelTensors(path, program: program)
@@ -55,7 +38,11 @@ public final class Explainer {
     try checkEncoder(attributes, configuration.encoder.weights, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
-    inference = Inference(model)
+    inference = model.makeInference()
+    let subject = ExplainedModel(model, configuration) {
+      try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
+    }
+    worker = try method.prepare(subject)(inference)
   }
 
   /// The checkpoint's class names; without a checkpoint the data set's, or numbers.
@@ -77,23 +64,25 @@ public final class Explainer {
     return (1...max(count, 1)).map { "class \($0)" }
   }
 
+  /// Explains the likeliest class of an image.
+  ///
+  /// - Parameter number: the image's place among those that are explained, from 0.
   /// - Throws: `Failure` 66 or 65, naming the file; 65 where the map is not finite.
-  public func explain(_ path: String) throws -> ExplainedImage {
+  public func explain(_ path: String, number: Int) throws -> ExplainedImage {
     let image = try decodeImage(path: path)
     let geometry = views.geometry(
       width: image.width, height: image.height, seed: 0, imageID: 0, view: ViewDefinition.evaluationView)
-    geometry.render(image).withUnsafeBufferPointer { pixels in
-      if let base = pixels.baseAddress { model.encoder.patchify(inference.patches, pixels: base) }
-    }
-    inference.run()
-    let g = model.encoder.grid
-    let map = Array(UnsafeBufferPointer(start: inference.alpha, count: g * g))
-    let probabilities = inference.probabilities()
-    guard (map + probabilities).allSatisfy(\.isFinite) else {
+    let pixels = geometry.render(image)
+    inference.run(pixels: pixels, model.encoder)
+    let prediction = Prediction(inference, grid: model.encoder.grid)
+    let view = ExplainedView(imageID: number, pixels: pixels, prediction: prediction)
+    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : []
+    guard prediction.isFinite, map.allSatisfy(\.isFinite) else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
     return ExplainedImage(
-      explanation: Explanation(path: path, map: map, grid: g, probabilities: probabilities), image: image,
-      map: PlacedMap(map, grid: g, geometry: geometry, width: image.width, height: image.height))
+      explanation: Explanation(
+        path: path, map: map, side: worker.side, probabilities: prediction.probabilities), image: image,
+      map: PlacedMap(map, side: worker.side, geometry: geometry, width: image.width, height: image.height))
   }
 }

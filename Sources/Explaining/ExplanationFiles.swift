@@ -1,5 +1,3 @@
-import Experiments
-import Metrics
 import Failures
 import Files
 import Foundation
@@ -38,41 +36,34 @@ public func listImages(_ arguments: [String]) throws -> [String] {
   return result
 }
 
-extension Explanation {
-  /// Class indices by descending probability, the first among equals first.
-  public func likeliest(_ count: Int) -> [Int] {
-    Array(probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(count))
-  }
-}
+/// The files that `writeExplanations` makes.
+let explanationFiles = ["predictions.csv", "explanations.h5"]
 
-/// Writes `explanations.h5` (`map` [n, g, g] as produced, `probability` [n, C]; attributes `images` and `classes`) and `predictions.csv`.
-public func writeExplanations(
-  _ done: [(explanation: Explanation, name: String)], classNames: [String], to folder: String
+/// Writes `explanations.h5` (`map` [n, s, s] as produced, `probability` [n, C]; attributes `method`, `images` and
+/// `classes`) and `predictions.csv`.
+func writeExplanations(
+  _ done: [(explanation: Explanation, name: String)], method: any ExplanationMethod, classNames: [String],
+  to folder: String
 ) throws {
   var csv = "image,file,predicted,probability\n"
   for (explanation, name) in done {
     guard let best = explanation.likeliest(1).first else { continue }
-    csv +=
-      [explanation.path, name, classNames[best], "\(explanation.probabilities[best])"].map(csvCell).joined(
-        separator: ",") + "\n"
+    let cells = [explanation.path, name, classNames[best], "\(explanation.probabilities[best])"]
+    csv += cells.map(csvCell).joined(separator: ",") + "\n"
   }
   try writeAtomically(csv, to: "\(folder)/predictions.csv")
-  guard let grid = done.first?.explanation.grid else { return }
-  let path = "\(folder)/explanations.h5"
-  try makeAtomically(path) { temporary in
-    let file = try HDF5File.create(temporary, for: path)
-    try file.makeDataset("map", .float32, shape: [done.count, grid, grid])
-    try file.write("map", .float32, done.flatMap(\.explanation.map))
-    try file.makeDataset("probability", .float32, shape: [done.count, classNames.count])
-    try file.write("probability", .float32, done.flatMap(\.explanation.probabilities))
-    let names = try JSONEncoder().encode(done.map(\.explanation.path))
-    let classes = try JSONEncoder().encode(classNames)
-    try file.write([
-      ("images", .text(String(decoding: names, as: UTF8.self))),
-      ("classes", .text(String(decoding: classes, as: UTF8.self))),
-    ])
-    try file.close()
+  guard let side = done.first?.explanation.side else { return }
+  func json(_ texts: [String]) throws -> HDF5Attribute {
+    .text(String(decoding: try JSONEncoder().encode(texts), as: UTF8.self))
   }
+  try ExplanationsFile(
+    imageIDs: [], side: side, maps: done.map(\.explanation.map), probabilities: done.map(\.explanation.probabilities)
+  ).write(
+    to: "\(folder)/explanations.h5",
+    attributes: [
+      ("method", .text(method.facts.name)), ("images", try json(done.map(\.explanation.path))),
+      ("classes", try json(classNames)),
+    ])
 }
 
 /// A CSV cell, quoted where it must be (RFC 4180).

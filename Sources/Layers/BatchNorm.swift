@@ -1,48 +1,8 @@
+import Lanes
 import Tensor
 
-/// Batch normalisation over the global batch (model.md 3), in steps between which lanes and ranks meet.
-
-/// Sums in double of each lane, which every rank completes with the others' lanes.
-public final class LaneTable: @unchecked Sendable {
-  public let lanes: Int
-  public let width: Int
-  public let base: UnsafeMutablePointer<Double>
-
-  /// [lanes, width].
-  public init(lanes: Int, width: Int) {
-    self.lanes = lanes
-    self.width = width
-    base = .allocate(capacity: max(lanes * width, 1))
-    base.initialize(repeating: 0, count: max(lanes * width, 1))
-  }
-
-  deinit { base.deallocate() }
-
-  public func row(_ lane: Int) -> UnsafeMutablePointer<Double> { base + lane * width }
-
-  public func clear() { base.update(repeating: 0, count: lanes * width) }
-
-  /// Σ over lanes of an entry, in lane order: the same for any number of ranks.
-  public func total(_ entry: Int) -> Double {
-    var total = 0.0
-    for lane in 0..<lanes { total += base[lane * width + entry] }
-    return total
-  }
-}
-
-/// Completes a table with other ranks' lanes.
-public protocol LaneExchange: AnyObject {
-  func gather(_ table: LaneTable)
-}
-
-/// A process that holds all lanes itself.
-public final class AllLanesHere: LaneExchange {
-  public init() {}
-  public func gather(_ table: LaneTable) {}
-}
-
-/// BatchNorm in training mode. Its running statistics change with the update, not before (`commit`), so that a
-/// refused step leaves no trace.
+/// Batch normalisation over the global batch (model.md 3), in steps between which lanes and ranks meet. Its running
+/// statistics change with the update, not before (`commit`), so that a refused step leaves no trace.
 public final class BatchNorm: @unchecked Sendable {
   public let channels: Int
   public let weight: Parameter
@@ -81,10 +41,11 @@ public final class BatchNorm: @unchecked Sendable {
     batchNormSums(sums.row(lane), x, rows: rows, channels: channels)
   }
 
-  /// From the lanes' sums over all ranks: the batch's mean and 1/√(var + eps), biased, and what the running values
-  /// will become (variance unbiased).
-  public func finishSums(_ exchange: LaneExchange, count: Int) {
-    exchange.gather(sums)
+  /// From `sums`, complete over lanes and ranks: the batch's mean and 1/√(var + eps), biased, and what the running
+  /// values will become (variance unbiased).
+  ///
+  /// - Parameter count: rows of the global batch.
+  public func finishSums(count: Int) {
     let n = Double(count)
     for c in 0..<channels {
       let mu = sums.total(c) / n
@@ -122,9 +83,10 @@ public final class BatchNorm: @unchecked Sendable {
     }
   }
 
-  /// Completes the backward sums over lanes and ranks. Call after every lane's `addBackwardSums`.
-  public func finishBackwardSums(_ exchange: LaneExchange, count: Int) {
-    exchange.gather(sums)
+  /// From the backward `sums`, complete over lanes and ranks: what `backward` subtracts.
+  ///
+  /// - Parameter count: rows of the global batch.
+  public func finishBackwardSums(count: Int) {
     for c in 0..<channels {
       meanDY.base[c] = Float(sums.total(c) / Double(count))
       meanDYX.base[c] = Float(sums.total(channels + c) / Double(count))

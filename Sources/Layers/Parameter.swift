@@ -4,13 +4,11 @@ import Tensor
 /// The trained tensors: one table of names, shapes and places that checkpoint, reduction, optimizer and freezing
 /// share.
 
-/// Which part of the model a tensor belongs to. The order is the order in memory, so that what a phase trains is
-/// one range: `ones` epochs train a prefix.
-public enum ParameterGroup: Int, CaseIterable, Sendable {
-  case lora
-  case perception
-  case side
-  case attention
+/// Which part of a network a tensor belongs to; declared where the part is. A group's tensors are neighbours in
+/// memory, so that what a phase trains can be one range.
+public struct ParameterGroup: Hashable, Sendable {
+  public let name: String
+  public init(_ name: String) { self.name = name }
 }
 
 /// How a tensor starts (model.md 1-4).
@@ -63,7 +61,7 @@ public struct Statistic: @unchecked Sendable {
 
 /// All trained tensors in one arena, their gradients and moments in parallel ones.
 ///
-/// Layers declare what they need in the order of `ParameterGroup`; then `allocate` makes the arenas.
+/// Layers declare what they need, group by group; then `allocate` makes the arenas.
 public final class ParameterStore: @unchecked Sendable {
   public private(set) var parameters: [Parameter] = []
   public private(set) var statistics: [Statistic] = []
@@ -84,7 +82,9 @@ public final class ParameterStore: @unchecked Sendable {
     _ name: String, _ shape: [Int], group: ParameterGroup, _ initialiser: Initialiser,
     memoryOrder: MemoryOrder = .plain, isPosition: Bool = false
   ) -> Parameter {
-    precondition(group.rawValue >= (parameters.last?.group.rawValue ?? 0), "groups are declared in memory order")
+    precondition(
+      parameters.last?.group == group || !parameters.contains { $0.group == group },
+      "tensors of group \(group.name) are declared one after another")
     let parameter = Parameter(
       name: name, shape: shape, group: group, initialiser: initialiser, memoryOrder: memoryOrder,
       isDecayed: shape.count >= 2 && !isPosition, offset: count, store: self)

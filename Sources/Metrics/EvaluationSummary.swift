@@ -17,7 +17,7 @@ public struct EvaluationContext: Sendable {
 }
 
 /// A data set's figures, from its images' records (interfaces.md 7, `summary.json`). What could not be measured is null.
-public struct EvaluationSummary: Codable, Equatable, Sendable {
+public struct EvaluationSummary: Equatable, Sendable {
   public struct ClassName: Codable, Equatable, Sendable {
     public let id: Int
     public let name: String
@@ -74,27 +74,16 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
       guard let fractions, !curves.isEmpty else { return nil }
       fraction = fractions
       mean = fractions.indices.map { i in curves.reduce(0) { $0 + $1[i] } / Double(curves.count) }
-      sd = fractions.indices.map { i in EvaluationSummary.deviation(curves.map { $0[i] }) ?? 0 }
+      sd = fractions.indices.map { i in populationDeviation(curves.map { $0[i] }) ?? 0 }
     }
   }
 
-  public let accuracy: Double
-  /// By rule; the primary one is `settings.iou_rule`.
-  public let meanIoU: [String: Double]
-  /// At each threshold 0, 0.01, …, 0.99 of the normalised map.
+  /// By the keys of `FigureTable`; without what could not be measured.
+  public let figures: [String: Double]
+  /// The spreads over images of those that have one, by the figure's key.
+  public let spreads: [String: Double]
+  /// Mean IoU at each threshold 0, 0.01, …, 0.99 of the normalised map.
   public let iouCurve: [Double]?
-  public let validThreshold: Double?
-  public let maxBoxAcc: Double?
-  public let maxBoxAccV2: Double?
-  public let pxap: Double?
-  public let pointing: Double?
-  public let insertion: Double?
-  public let deletion: Double?
-  public let id: Double?
-  /// Over images, population.
-  public let insertionSD: Double?
-  public let deletionSD: Double?
-  public let idSD: Double?
   public let insertionCurve: Curve?
   public let deletionCurve: Curve?
   public let counts: Counts
@@ -107,42 +96,15 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
   public let grid: Int
   public let side: Int
 
-  enum CodingKeys: String, CodingKey {
-    case accuracy
-    case meanIoU = "mean_iou"
-    case iouCurve = "iou_curve"
-    case validThreshold = "valid_threshold"
-    case maxBoxAcc = "max_box_acc"
-    case maxBoxAccV2 = "max_box_acc_v2"
-    case insertionSD = "insertion_sd"
-    case deletionSD = "deletion_sd"
-    case idSD = "id_sd"
-    case insertionCurve = "insertion_curve"
-    case deletionCurve = "deletion_curve"
-    case leftOut = "left_out"
-    case modelSHA256 = "model_sha256"
-    case pxap, pointing, insertion, deletion, id, counts, settings, controls, classes, grid, side
-  }
+  public subscript(key: String) -> Double? { figures[key] }
 
-  /// - Parameters:
-  ///   - validThreshold: the index into the curve that is best on the validation split; nil where that has no masks.
+  /// - Parameter validThreshold: the index into the curve that is best on the validation split; nil where that has no
+  ///   masks.
   public init(_ records: [ImageRecord], validThreshold: Int?, _ context: EvaluationContext) {
-    accuracy = Self.mean(records.map { $0.isRight ? 1 : 0 }) ?? 0
-    meanIoU = Self.meanIoU(records, validThreshold: validThreshold)
+    let scope = Figure.Scope(validThreshold: validThreshold)
+    figures = Self.values { $0.overImages(records, scope) }
+    spreads = Self.values { $0.spread(records, scope) }
     iouCurve = Self.meanCurve(records)
-    self.validThreshold = validThreshold.map { Double(curveThresholds[$0]) }
-    let boxes = records.compactMap(\.boxCurve)
-    maxBoxAcc = boxes.isEmpty ? nil : maxBoxAccuracy(boxes, delta: 0.5)
-    maxBoxAccV2 = boxes.isEmpty ? nil : Self.mean([0.3, 0.5, 0.7].map { maxBoxAccuracy(boxes, delta: $0) })
-    let counted = records.compactMap(\.thresholdCounts)
-    pxap = counted.isEmpty ? nil : pixelAveragePrecision(counted)
-    pointing = Self.mean(records.compactMap(\.isPointing).map { $0 ? 1 : 0 })
-    insertion = Self.mean(records.compactMap(\.insertion))
-    deletion = Self.mean(records.compactMap(\.deletion))
-    if let insertion, let deletion { id = insertion - deletion } else { id = nil }
-    insertionSD = Self.deviation(records.compactMap(\.insertion))
-    deletionSD = Self.deviation(records.compactMap(\.deletion))
-    idSD = Self.deviation(records.compactMap(\.id))
     insertionCurve = Curve(records.compactMap(\.insertionCurve), at: context.fractions)
     deletionCurve = Curve(records.compactMap(\.deletionCurve), at: context.fractions)
     counts = Counts(records)
@@ -155,6 +117,31 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
     classes = context.classes
     grid = context.grid
     side = context.side
+  }
+
+  init(
+    figures: [String: Double], spreads: [String: Double], iouCurve: [Double]?, insertionCurve: Curve?,
+    deletionCurve: Curve?, counts: Counts, leftOut: [String], controls: [String: [String: Double]],
+    settings: [String: String], modelSHA256: String, classes: [ClassName], grid: Int, side: Int
+  ) {
+    self.figures = figures
+    self.spreads = spreads
+    self.iouCurve = iouCurve
+    self.insertionCurve = insertionCurve
+    self.deletionCurve = deletionCurve
+    self.counts = counts
+    self.leftOut = leftOut
+    self.controls = controls
+    self.settings = settings
+    self.modelSHA256 = modelSHA256
+    self.classes = classes
+    self.grid = grid
+    self.side = side
+  }
+
+  private static func values(_ value: (Figure) -> Double?) -> [String: Double] {
+    Dictionary(
+      uniqueKeysWithValues: FigureTable.figures.compactMap { figure in value(figure).map { (figure.key, $0) } })
   }
 
   /// What a reader must know of the numbers: what is left out, and what is counted as 0.
@@ -192,27 +179,6 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
     return reasons
   }
 
-  static func mean(_ values: [Double]) -> Double? {
-    values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
-  }
-
-  /// Population standard deviation.
-  static func deviation(_ values: [Double]) -> Double? {
-    guard let mean = mean(values) else { return nil }
-    return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot()
-  }
-
-  /// Mean IoU by rule; empty where no image has a mask. Rule `valid` falls back to `mean_std` without a threshold.
-  public static func meanIoU(_ records: [ImageRecord], validThreshold: Int?) -> [String: Double] {
-    guard let half = mean(records.compactMap(\.iouHalf)), let meanStd = mean(records.compactMap(\.iouMeanStd)) else {
-      return [:]
-    }
-    let valid = validThreshold.flatMap { index in meanCurve(records).map { $0[index] } }
-    return [
-      IoURule.half.rawValue: half, IoURule.meanStd.rawValue: meanStd, IoURule.valid.rawValue: valid ?? meanStd,
-    ]
-  }
-
   /// Mean IoU at each curve threshold.
   public static func meanCurve(_ records: [ImageRecord]) -> [Double]? {
     let curves = records.compactMap(\.iouCurve)
@@ -232,59 +198,20 @@ public struct EvaluationSummary: Codable, Equatable, Sendable {
   ///
   /// - Parameter subset: says of which images the run is a sample; empty for all.
   public static func csv(_ records: [ImageRecord], validThreshold: Int?, subset: String) -> String {
-    var text =
-      "image_id,label,predicted,probability,iou_half,iou_mean_std,iou_valid,box_iou_best,pointing,insertion,deletion,id,mask,subset\n"
-    func cell(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
+    let columns = FigureTable.figures.compactMap(\.column)
+    let scope = Figure.Scope(validThreshold: validThreshold)
+    var lines = [
+      (["image_id", "label", "predicted", "probability"] + columns + ["mask", "subset"]).joined(separator: ",")
+    ]
     for record in records {
-      let valid = validThreshold.flatMap { index in record.iouCurve.map { $0[index] } } ?? record.iouMeanStd
+      let isPredicted = record.probability.isFinite
       let cells = [
-        "\(record.imageID)", "\(record.label)", record.probability.isFinite ? "\(record.predicted)" : "",
-        cell(record.probability.isFinite ? record.probability : nil), cell(record.iouHalf), cell(record.iouMeanStd),
-        cell(valid), cell(record.boxCurve?.max()), record.isPointing.map { $0 ? "1" : "0" } ?? "",
-        cell(record.insertion), cell(record.deletion), cell(record.id), record.maskState.rawValue, subset,
+        "\(record.imageID)", "\(record.label)", isPredicted ? "\(record.predicted)" : "",
+        isPredicted ? "\(record.probability)" : "",
       ]
-      text += cells.joined(separator: ",") + "\n"
+      let figures = FigureTable.figures.filter { $0.column != nil }.map { $0.cell(record, scope) }
+      lines.append((cells + figures + [record.maskState.rawValue, subset]).joined(separator: ","))
     }
-    return text
-  }
-
-  public func encode(to encoder: Encoder) throws {
-    var c = encoder.container(keyedBy: CodingKeys.self)
-    try c.encode(accuracy, forKey: .accuracy)
-    try c.encode(meanIoU, forKey: .meanIoU)
-    try c.encode(iouCurve, forKey: .iouCurve)
-    for (key, value) in [
-      (.validThreshold, validThreshold), (.maxBoxAcc, maxBoxAcc), (.maxBoxAccV2, maxBoxAccV2), (.pxap, pxap),
-      (.pointing, pointing), (.insertion, insertion), (.deletion, deletion), (.id, id), (.insertionSD, insertionSD),
-      (.deletionSD, deletionSD), (.idSD, idSD),
-    ] as [(CodingKeys, Double?)] {
-      // Synthesised coding would leave the key out; readers look for it.
-      try c.encode(value, forKey: key)
-    }
-    try c.encode(insertionCurve, forKey: .insertionCurve)
-    try c.encode(deletionCurve, forKey: .deletionCurve)
-    try c.encode(counts, forKey: .counts)
-    try c.encode(leftOut, forKey: .leftOut)
-    try c.encode(controls, forKey: .controls)
-    try c.encode(settings, forKey: .settings)
-    try c.encode(modelSHA256, forKey: .modelSHA256)
-    try c.encode(classes, forKey: .classes)
-    try c.encode(grid, forKey: .grid)
-    try c.encode(side, forKey: .side)
-  }
-}
-
-extension ImageRecord {
-  var thresholdCounts: ThresholdCounts? {
-    guard let selected, let hits, let foreground else { return nil }
-    return ThresholdCounts(selected: selected, hits: hits, foreground: foreground)
-  }
-}
-
-extension ThresholdCounts {
-  init(selected: [Int], hits: [Int], foreground: Int) {
-    self.selected = selected
-    self.hits = hits
-    self.foreground = foreground
+    return lines.joined(separator: "\n") + "\n"
   }
 }

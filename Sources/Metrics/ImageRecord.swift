@@ -64,18 +64,17 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - map: upsampled, [side, side].
-  ///   - isLab: whether rule `mean_std` is that of the authors' earlier protocol.
-  public mutating func measure(_ map: [Float], side: Int, mask: [Bool]?, box: Box?, isLab: Bool = false) {
+  ///   - rules: by which the mask and rule `mean_std` are read.
+  public mutating func measure(
+    _ map: [Float], side: Int, mask: [Bool]?, box: Box?, by rules: EvaluationProtocol = .standard
+  ) {
     let normal = normalised(map)
     var peak = 0
     for index in map.indices where map[index] > map[peak] { peak = index }
     if let mask {
       let counts = ThresholdCounts(normalised: normal, mask)
       iouHalf = intersectionOverUnion(normal, above: 0.5, mask)
-      iouMeanStd =
-        isLab
-        ? labIntersectionOverUnion(map, side: side, mask)
-        : intersectionOverUnion(map, above: meanStdThreshold(map), mask)
+      iouMeanStd = rules.meanStdIoU(map, side: side, mask)
       iouCurve = counts.iou
       selected = counts.selected
       hits = counts.hits
@@ -101,5 +100,29 @@ public struct ImageRecord: Codable, Equatable, Sendable {
     deletionCurve = deletion
     self.insertion = plan.area(insertion)
     self.deletion = plan.area(deletion)
+  }
+}
+
+extension ImageRecord {
+  /// IoU by a rule that needs no other image; nil without a mask.
+  public func iou(_ rule: IoURule) -> Double? {
+    switch rule {
+    case .half: iouHalf
+    case .meanStd: iouMeanStd
+    case .valid: nil
+    }
+  }
+
+  var thresholdCounts: ThresholdCounts? {
+    guard let selected, let hits, let foreground else { return nil }
+    return ThresholdCounts(selected: selected, hits: hits, foreground: foreground)
+  }
+}
+
+extension ThresholdCounts {
+  init(selected: [Int], hits: [Int], foreground: Int) {
+    self.selected = selected
+    self.hits = hits
+    self.foreground = foreground
   }
 }

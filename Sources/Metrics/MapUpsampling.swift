@@ -28,3 +28,8 @@ public func normalised(_ map: [Float]) -> [Float] {
   let range = high - low
   return map.map { ($0 - low) / range }
 }
+
+/// A map [own, own] at the image's size: as it is where that is its own.
+public func enlarged(_ map: [Float], side own: Int, to side: Int) -> [Float] {
+  own == side ? map : upsampleBilinear(map, grid: own, to: side)
+}

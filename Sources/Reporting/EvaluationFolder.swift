@@ -11,8 +11,9 @@ public struct EvaluationFolder {
   public let path: String
   public let summary: EvaluationSummary
   public let rows: [Row]
-  /// Maps [g·g] by image id.
+  /// Maps [s·s] by image id, and s.
   public let maps: [Int: [Float]]
+  public let mapSide: Int
   /// `cost.json`, as text by key; empty where there is none.
   public let cost: [String: String]
 
@@ -35,7 +36,10 @@ public struct EvaluationFolder {
       throw Failure.badData("\(path)/summary.json: is not a summary of ala evaluate: \(Self.describe(error))")
     }
     rows = Self.rows("\(path)/per_image.csv")
-    maps = try Self.maps("\(path)/explanations.h5")
+    let explanations = "\(path)/explanations.h5"
+    (mapSide, maps) =
+      FileManager.default.fileExists(atPath: explanations)
+      ? try ExplanationsFile.read(explanations) : (0, [:])
     let object = FileManager.default.contents(atPath: "\(path)/cost.json").flatMap {
       try? JSONSerialization.jsonObject(with: $0)
     }
@@ -62,17 +66,5 @@ public struct EvaluationFolder {
       let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
       return Dictionary(zip(header, cells), uniquingKeysWith: { first, _ in first })
     }
-  }
-
-  private static func maps(_ path: String) throws -> [Int: [Float]] {
-    guard FileManager.default.fileExists(atPath: path) else { return [:] }
-    let file = try HDF5File.open(path)
-    let ids = try file.readArray("image_id", .int32, of: Int32.self)
-    let values = try file.readArray("map", .float32, of: Float.self)
-    guard !ids.isEmpty, values.count % ids.count == 0 else { return [:] }
-    let size = values.count / ids.count
-    return Dictionary(
-      ids.enumerated().map { (Int($1), Array(values[($0 * size)..<(($0 + 1) * size)])) },
-      uniquingKeysWith: { first, _ in first })
   }
 }

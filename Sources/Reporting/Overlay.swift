@@ -1,4 +1,5 @@
 import Images
+import Metrics
 
 /// Pictures of explanation maps over images.
 
@@ -23,13 +24,11 @@ public func overlay(_ image: RGBImage, map: [Float?]) -> RGBImage {
   return result
 }
 
-/// The same with a mask's outline in white.
+/// A view with a method's map [own, own] over it, enlarged and min-max-normalised, and a mask's outline in white.
 ///
-/// - Parameters:
-///   - map: [side, side] in [0, 1].
-///   - mask: [side, side].
-public func overlay(_ view: RGBImage, map: [Float], mask: [Bool]?) -> RGBImage {
-  var result = overlay(view, map: map.map { $0 })
+/// - Parameter mask: [S, S] for a view of side S.
+public func overlay(_ view: RGBImage, map: [Float], side own: Int, mask: [Bool]?) -> RGBImage {
+  var result = overlay(view, map: normalised(enlarged(map, side: own, to: view.width)).map { $0 })
   guard let mask else { return result }
   let side = view.width
   for index in mask.indices where mask[index] {

@@ -108,9 +108,8 @@ struct ReportExamples {
     var pictures = [Picture(label: "image \(id)", source: try dataURI(view))]
     for (name, folder) in methods {
       guard let map = folder.maps[id], map.allSatisfy(\.isFinite) else { continue }
-      let grid = folder.summary.grid
-      let enlarged = normalised(upsampleBilinear(map, grid: grid, to: side))
-      pictures.append(Picture(label: name, source: try dataURI(overlay(view, map: enlarged, mask: mask))))
+      let picture = overlay(view, map: map, side: folder.mapSide, mask: mask)
+      pictures.append(Picture(label: name, source: try dataURI(picture)))
     }
     let predicted = summary.classes.first { "\($0.id)" == row["predicted"] }?.name ?? row["predicted"] ?? ""
     let probability =

@@ -21,31 +21,22 @@ struct ReportTable {
       let cells = summaries.map { value($0) ?? "" }
       if cells.contains(where: { !$0.isEmpty }) { rows.append(Row(name: name, cells: cells, class: kind)) }
     }
-    add("accuracy") { percent($0.accuracy) }
-    for rule in IoURule.allCases {
-      let isPrimary = summaries.contains { $0.settings["iou_rule"] == rule.rawValue }
-      add("mean IoU, rule \(rule.rawValue)" + (isPrimary ? " (primary)" : ""), class: isPrimary ? "primary" : nil) {
-        number($0.meanIoU[rule.rawValue])
-      }
-    }
-    for (control, name) in [
-      ("centred_gaussian", "a centred Gaussian"), ("random", "random maps"),
-      ("randomised_model", "the model before training"),
-    ] {
-      for rule in [IoURule.half, .meanStd] {
-        add("mean IoU of \(name), rule \(rule.rawValue)", class: "control") {
-          number($0.controls[control]?[rule.rawValue])
+    func addControls() {
+      for control in Control.allCases {
+        for rule in Control.rules {
+          add("mean IoU (\(rule.rawValue)) of \(control.title)", class: "control") {
+            number($0.controls[control.rawValue]?[rule.rawValue])
+          }
         }
       }
     }
-    add("insertion \u{2191}") { spread($0.insertion, $0.insertionSD) }
-    add("deletion \u{2193}") { spread($0.deletion, $0.deletionSD) }
-    add("ID \u{2191}") { spread($0.id, $0.idSD) }
-    add("MaxBoxAcc") { number($0.maxBoxAcc) }
-    add("MaxBoxAccV2") { number($0.maxBoxAccV2) }
-    add("PxAP") { number($0.pxap) }
-    add("pointing") { number($0.pointing) }
-    add("threshold, best on validation") { number($0.validThreshold) }
+    for figure in FigureTable.figures {
+      let isPrimary = summaries.contains { IoURule.key($0.settings["iou_rule"] ?? "") == figure.key }
+      add(figure.titleWithArrow + (isPrimary ? " (primary)" : ""), class: isPrimary ? "primary" : nil) {
+        text(figure, $0)
+      }
+      if figure.key == IoURule.key(IoURule.valid.rawValue) { addControls() }
+    }
     add("images") { "\($0.counts.images)" }
     add("with a mask, with a box") { "\($0.counts.withMask), \($0.counts.withBox)" }
     add("a subset") { $0.settings["subset"] }
@@ -126,7 +117,10 @@ struct ReportTable {
   private static func number(_ value: Double?) -> String? { value.map { String(format: "%.3f", $0) } }
   private static func percent(_ value: Double?) -> String? { value.map { String(format: "%.1f%%", 100 * $0) } }
 
-  private static func spread(_ mean: Double?, _ sd: Double?) -> String? {
-    mean.map { String(format: "%.3f", $0) + (sd.map { String(format: " ± %.3f", $0) } ?? "") }
+  private static func text(_ figure: Figure, _ summary: EvaluationSummary) -> String? {
+    let value = summary[figure.key]
+    guard figure.style != .percent else { return percent(value) }
+    let spread = summary.spreads[figure.key].map { String(format: " ± %.3f", $0) }
+    return number(value).map { $0 + (spread ?? "") }
   }
 }

@@ -1,18 +1,18 @@
 import Foundation
 
 /// Who uses a run's folder, as it stands in the lock file and in the owner file.
-struct RunOwner: Codable, Equatable {
-  let host: String
+package struct RunOwner: Codable, Equatable {
+  package let host: String
   /// Of the host's start: after another one no process of this owner lives.
-  let boot: String
-  let pid: Int32
+  package let boot: String
+  package let pid: Int32
   /// In the clock ticks of `/proc/PID/stat` since the host's start; tells a process from a later one of the same id.
-  let processStart: String
+  package let processStart: String
   /// Seconds since 1970 at which the folder was taken.
-  let since: Double
-  let command: String
+  package let since: Double
+  package let command: String
 
-  static func current() -> RunOwner {
+  package static func current() -> RunOwner {
     RunOwner(
       host: ownHost(), boot: ownBoot(), pid: getpid(), processStart: start(of: getpid()) ?? "",
       since: Date().timeIntervalSince1970.rounded(), command: CommandLine.arguments.joined(separator: " "))
@@ -33,20 +33,20 @@ struct RunOwner: Codable, Equatable {
   }
 
   /// Reads what stands in a file; nil where it names no owner.
-  init?(path: String) {
+  package init?(path: String) {
     guard let data = FileManager.default.contents(atPath: path),
       let owner = try? JSONDecoder().decode(RunOwner.self, from: data)
     else { return nil }
     self = owner
   }
 
-  init(host: String, boot: String, pid: Int32, processStart: String, since: Double, command: String) {
+  package init(host: String, boot: String, pid: Int32, processStart: String, since: Double, command: String) {
     (self.host, self.boot, self.pid, self.processStart) = (host, boot, pid, processStart)
     (self.since, self.command) = (since, command)
   }
 
   /// One line of JSON.
-  var text: String {
+  package var text: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return ((try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "") + "\n"

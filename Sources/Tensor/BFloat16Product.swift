@@ -144,7 +144,10 @@ public struct BFloat16Shape: Hashable, Sendable {
       let count = shape.rows * shape.inputs
       let rounded = workspace.input(bytes: 2 * count)
       profiled(.elementwise) { roundToBFloat16(rounded.assumingMemoryBound(to: UInt16.self), x, count) }
-      profiled(.product) { execute(workspace, y, rounded, packed: packed, bias: b) }
+      profiled(.product) {
+        ProductCount.note(.forward, m: shape.rows, n: shape.outputs, k: shape.inputs, precision: .bfloat16)
+        execute(workspace, y, rounded, packed: packed, bias: b)
+      }
     }
 
     private func execute(

@@ -3,8 +3,8 @@
 /// y [rows, columns] = (x − μ)/√(var + eps)·weight + bias, by row; weight and bias may be absent (no affine).
 ///
 /// - Parameters:
-///   - mean, inverse: [rows], kept for the backward pass; both nil where there is none.
-///   - stride: of x's rows, where x is wider than `columns`.
+///   - mean, inverse: [rows], written with each row's μ and 1/√(var + eps) for the backward pass; both nil where
+///     there is none.
 public func layerNorm(
   _ y: Floats, _ x: ConstFloats, weight: ConstFloats?, bias: ConstFloats?, eps: Float,
   mean: Floats?, inverse: Floats?, rows: Int, columns: Int

@@ -3,7 +3,7 @@ import COpenBLAS
 /// Matrix products on one thread, by OpenBLAS. All matrices are row-major.
 
 /// Makes OpenBLAS run each product on the calling thread; the lanes bring the parallelism.
-public func useOneThreadPerProduct() { openblas_set_num_threads(1) }
+func useOneThreadPerProduct() { openblas_set_num_threads(1) }
 
 /// The kernel that OpenBLAS chose, such as "SkylakeX"; part of a run's fingerprint, for bits differ between them.
 public func blasKernel() -> String { String(cString: openblas_get_corename()) }
@@ -27,6 +27,7 @@ public func multiplyTransposed(
 ) {
   profiled(.product) {
     guard m > 0, n > 0 else { return }
+    ProductCount.note(.forward, m: m, n: n, k: k)
     cblas_sgemm(
       CblasRowMajor, CblasNoTrans, CblasTrans, blasint(m), blasint(n), blasint(k), scale,
       x, blasint(strideX ?? k), w, blasint(strideW ?? k), beta, y, blasint(strideY ?? n))
@@ -40,6 +41,7 @@ public func multiply(
 ) {
   profiled(.product) {
     guard m > 0, k > 0 else { return }
+    ProductCount.note(.input, m: m, n: k, k: n)
     cblas_sgemm(
       CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(k), blasint(n), scale,
       dy, blasint(strideDY ?? n), w, blasint(strideW ?? k), beta, dx, blasint(strideDX ?? k))
@@ -53,6 +55,7 @@ public func multiplyOuter(
 ) {
   profiled(.product) {
     guard n > 0, k > 0 else { return }
+    ProductCount.note(.weight, m: n, n: k, k: m)
     cblas_sgemm(
       CblasRowMajor, CblasTrans, CblasNoTrans, blasint(n), blasint(k), blasint(m), scale,
       dy, blasint(strideDY ?? n), x, blasint(strideX ?? k), beta, dw, blasint(strideDW ?? k))

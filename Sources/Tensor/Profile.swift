@@ -3,42 +3,25 @@ import Foundation
 /// Where the time goes: by kind of kernel, by part of the model, and in waiting. Off unless `Profile.begin` is called;
 /// then a kernel costs two readings of the clock more.
 
-/// What a kernel does.
-public enum KernelKind: Int, CaseIterable, Sendable {
-  case product, softmax, norm, activation, elementwise, gather, batchNorm, pooling, optimizer
-
-  public var name: String {
-    switch self {
-    case .product: "products"
-    case .softmax: "softmax"
-    case .norm: "layer norm"
-    case .activation: "activation"
-    case .elementwise: "element-wise"
-    case .gather: "gather"
-    case .batchNorm: "batch norm"
-    case .pooling: "pooling"
-    case .optimizer: "optimizer"
-    }
-  }
+/// What a kernel does; raw values are the names in the table.
+public enum KernelKind: String, CaseIterable, Sendable {
+  case product = "products"
+  case softmax
+  case norm = "layer norm"
+  case activation
+  case elementwise = "element-wise"
+  case gather
+  case batchNorm = "batch norm"
+  case pooling
+  case optimizer
 }
 
-/// What a thread works on, or waits for.
-public enum ProfiledPart: Int, CaseIterable, Sendable {
-  case frozenBlocks, trainedBlocks, sideBranch, attentionBranch, perceptionBranch, laneSums, update, data, ranks
+/// What a thread works on, or waits for; declared where the work is.
+public struct ProfiledPart: Sendable {
+  fileprivate let row: Int
 
-  public var name: String {
-    switch self {
-    case .frozenBlocks: "frozen blocks"
-    case .trainedBlocks: "blocks from LoRA on"
-    case .sideBranch: "side branch"
-    case .attentionBranch: "attention branch"
-    case .perceptionBranch: "perception branch"
-    case .laneSums: "sums over lanes"
-    case .update: "update"
-    case .data: "waiting for data"
-    case .ranks: "waiting for ranks"
-    }
-  }
+  /// - Parameter name: the part's name in the table, where parts stand in the order in which they were declared.
+  public init(_ name: String) { row = Profile.row(of: name) }
 }
 
 public enum Profile {
@@ -46,6 +29,10 @@ public enum Profile {
   nonisolated(unsafe) static var isOn = false
   private nonisolated(unsafe) static var startedAt: UInt64 = 0
   private nonisolated(unsafe) static var threads: [ThreadTimes] = []
+  /// The declared parts' names, by row.
+  private nonisolated(unsafe) static var parts: [String] = []
+  /// More parts than all networks together declare: the threads' tables are made before the last is known.
+  fileprivate static let mostParts = 64
   private static let mutex = NSLock()
   private static let key: pthread_key_t = {
     var key = pthread_key_t()
@@ -56,11 +43,13 @@ public enum Profile {
   /// One thread's nanoseconds. Parts exclude each other: a part inside another stops its clock.
   fileprivate final class ThreadTimes {
     static let kinds = KernelKind.allCases.count
-    static let parts = ProfiledPart.allCases.count
+    static let columns = Dictionary(uniqueKeysWithValues: zip(KernelKind.allCases, 0...))
+    /// What belongs to no part.
+    static let rest = Profile.mostParts
     /// [parts + 1, kinds], the last row for what belongs to no part.
-    let kernels = UnsafeMutablePointer<UInt64>.allocate(capacity: (parts + 1) * kinds)
-    let totals = UnsafeMutablePointer<UInt64>.allocate(capacity: parts + 1)
-    var part = ThreadTimes.parts
+    let kernels = UnsafeMutablePointer<UInt64>.allocate(capacity: (rest + 1) * kinds)
+    let totals = UnsafeMutablePointer<UInt64>.allocate(capacity: rest + 1)
+    var part = ThreadTimes.rest
     var since: UInt64 = 0
     /// Kernels call one another; only the outermost counts.
     var depth = 0
@@ -68,8 +57,8 @@ public enum Profile {
     init() { clear() }
 
     func clear() {
-      kernels.initialize(repeating: 0, count: (Self.parts + 1) * Self.kinds)
-      totals.initialize(repeating: 0, count: Self.parts + 1)
+      kernels.initialize(repeating: 0, count: (Self.rest + 1) * Self.kinds)
+      totals.initialize(repeating: 0, count: Self.rest + 1)
       since = Profile.now()
     }
   }
@@ -93,6 +82,16 @@ public enum Profile {
     return times
   }
 
+  /// The row of a part: a new one for a new name.
+  fileprivate static func row(of part: String) -> Int {
+    mutex.withLock {
+      if let row = parts.firstIndex(of: part) { return row }
+      precondition(parts.count < mostParts)
+      parts.append(part)
+      return parts.count - 1
+    }
+  }
+
   /// Begins anew. Call while no other thread runs kernels.
   public static func begin() {
     mutex.lock()
@@ -111,12 +110,12 @@ public enum Profile {
     mutex.lock()
     defer { mutex.unlock() }
     func seconds(_ value: (ThreadTimes) -> UInt64) -> Double { threads.reduce(0) { $0 + Double(value($1)) } / 1e9 }
-    let parts = ProfiledPart.allCases.map { part in
+    let parts = parts.enumerated().map { row, name in
       ProfileReport.Part(
-        name: part.name, seconds: seconds { $0.totals[part.rawValue] },
+        name: name, seconds: seconds { $0.totals[row] },
         kernels: Dictionary(
-          uniqueKeysWithValues: KernelKind.allCases.map { kind in
-            (kind.name, seconds { $0.kernels[part.rawValue * ThreadTimes.kinds + kind.rawValue] })
+          uniqueKeysWithValues: ThreadTimes.columns.map { kind, column in
+            (kind.rawValue, seconds { $0.kernels[row * ThreadTimes.kinds + column] })
           }))
     }
     return ProfileReport(wallSeconds: Double(wall) / 1e9, threads: threadCount, parts: parts)
@@ -128,7 +127,7 @@ public enum Profile {
     guard isOn else { return try body() }
     let times = own
     let outer = times.part
-    enter(times, part.rawValue)
+    enter(times, part.row)
     defer { enter(times, outer) }
     return try body()
   }
@@ -151,7 +150,8 @@ func profiled<Result>(_ kind: KernelKind, _ body: () -> Result) -> Result {
   guard times.depth == 1 else { return body() }
   let start = Profile.now()
   let result = body()
-  times.kernels[times.part * Profile.ThreadTimes.kinds + kind.rawValue] += Profile.now() - start
+  let column = Profile.ThreadTimes.columns[kind, default: 0]
+  times.kernels[times.part * Profile.ThreadTimes.kinds + column] += Profile.now() - start
   return result
 }
 
@@ -177,7 +177,7 @@ public struct ProfileReport: Codable, Sendable {
   public var table: String {
     let whole = wallSeconds * Double(threads)
     func percent(_ seconds: Double) -> String { String(format: "%6.1f", 100 * seconds / max(whole, 1e-12)) }
-    let kinds = KernelKind.allCases.map(\.name)
+    let kinds = KernelKind.allCases.map(\.rawValue)
     func row(_ name: String, _ cells: [String]) -> String {
       name.padding(toLength: 20, withPad: " ", startingAt: 0)
         + cells.map { String(repeating: " ", count: max(0, 13 - $0.count)) + $0 }.joined()

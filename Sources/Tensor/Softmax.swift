@@ -2,11 +2,24 @@ import Foundation
 
 /// Softmax over rows, and the cross-entropy that ends both branches.
 
-/// The columns of a row's last vector that are part of it; what lies beyond is left out of every sum.
-@inline(__always)
-private func lastColumns(_ columns: Int) -> SIMDMask<SIMD16<Int32>> {
-  let first = (columns - 1) / vectorWidth * vectorWidth
-  return SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) .< Int32(columns - first)
+/// The last vector of a row, of which only the first columns may be part of it.
+private struct RowEnd {
+  /// The column at which it begins.
+  let start: Int
+  private let isBeyond: SIMDMask<SIMD16<Int32>>
+
+  @inline(__always)
+  init(columns: Int, stride: Int) {
+    precondition(stride % vectorWidth == 0 && stride >= columns)
+    start = (columns - 1) / vectorWidth * vectorWidth
+    isBeyond = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) .>= Int32(columns - start)
+  }
+
+  /// Gives what lies beyond a row the value that leaves it out of the row's sums.
+  @inline(__always)
+  func fill(_ row: Floats, with value: Float) {
+    store(load(row + start).replacing(with: Vector(repeating: value), where: isBeyond), row + start)
+  }
 }
 
 /// x [rows, columns] becomes the softmax of its rows, in place. Rows lie `stride` apart, a multiple of the vector's
@@ -15,16 +28,13 @@ private func lastColumns(_ columns: Int) -> SIMDMask<SIMD16<Int32>> {
 /// - Parameter logSums: [rows], written with log Σ exp x of each row; or nil.
 public func softmaxRows(_ x: Floats, logSums: Floats?, rows: Int, columns: Int, stride: Int) {
   profiled(.softmax) {
-    precondition(stride % vectorWidth == 0 && stride >= columns)
-    let mask = lastColumns(columns)
-    let lowest = Vector(repeating: -.infinity)
-    let last = (columns - 1) / vectorWidth * vectorWidth
+    let end = RowEnd(columns: columns, stride: stride)
     for r in 0..<rows {
       let row = x + r * stride
-      store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
-      var top = load(row + last)
+      end.fill(row, with: -.infinity)
+      var top = load(row + end.start)
       var i = 0
-      while i < last {
+      while i < end.start {
         let v = load(row + i)
         top = top.replacing(with: v, where: v .> top)
         i += vectorWidth
@@ -33,7 +43,7 @@ public func softmaxRows(_ x: Floats, logSums: Floats?, rows: Int, columns: Int, 
       let shift = Vector(repeating: largest)
       var sums = Vector.zero
       i = 0
-      while i <= last {
+      while i <= end.start {
         let e = exponential(load(row + i) - shift)
         sums += e
         store(e, row + i)
@@ -43,7 +53,7 @@ public func softmaxRows(_ x: Floats, logSums: Floats?, rows: Int, columns: Int, 
       logSums?[r] = largest + log(total)
       let factor = Vector(repeating: 1 / total)
       i = 0
-      while i <= last {
+      while i <= end.start {
         store(load(row + i) * factor, row + i)
         i += vectorWidth
       }
@@ -56,19 +66,16 @@ public func softmaxRowsBackward(
   _ dp: Floats, _ scores: Floats, logSums: ConstFloats, rows: Int, columns: Int, stride: Int
 ) {
   profiled(.softmax) {
-    precondition(stride % vectorWidth == 0 && stride >= columns)
-    let mask = lastColumns(columns)
-    let lowest = Vector(repeating: -.infinity)
-    let last = (columns - 1) / vectorWidth * vectorWidth
+    let end = RowEnd(columns: columns, stride: stride)
     for r in 0..<rows {
       let row = scores + r * stride
       let dRow = dp + r * stride
       let shift = Vector(repeating: logSums[r])
-      store(load(row + last).replacing(with: lowest, where: .!mask), row + last)
-      store(load(dRow + last).replacing(with: Vector.zero, where: .!mask), dRow + last)
+      end.fill(row, with: -.infinity)
+      end.fill(dRow, with: 0)
       var sums = Vector.zero
       var i = 0
-      while i <= last {
+      while i <= end.start {
         let p = exponential(load(row + i) - shift)
         store(p, row + i)
         sums += p * load(dRow + i)
@@ -76,7 +83,7 @@ public func softmaxRowsBackward(
       }
       let dot = Vector(repeating: orderedSum(sums))
       i = 0
-      while i <= last {
+      while i <= end.start {
         store(load(row + i) * (load(dRow + i) - dot), dRow + i)
         i += vectorWidth
       }

@@ -12,8 +12,8 @@ func load(_ p: ConstFloats) -> Vector { UnsafeRawPointer(p).loadUnaligned(as: Ve
 func store(_ v: Vector, _ p: Floats) { UnsafeMutableRawPointer(p).storeBytes(of: v, as: Vector.self) }
 
 @inline(__always)
-func loadPart(_ p: ConstFloats, _ count: Int, fill: Float = 0) -> Vector {
-  var v = Vector(repeating: fill)
+func loadPart(_ p: ConstFloats, _ count: Int) -> Vector {
+  var v = Vector.zero
   for i in 0..<count { v[i] = p[i] }
   return v
 }

@@ -1,7 +1,9 @@
-import Experiments
-import AttentionLattice
 import Layers
 import Tensor
+
+extension ProfiledPart {
+  static let update = ProfiledPart("update")
+}
 
 /// AdamW over what a phase trains, with the global norm clipped (model.md 6).
 public final class Optimizer: @unchecked Sendable {

@@ -1,4 +1,3 @@
-import AttentionLattice
 import Cluster
 import Experiments
 import Failures
@@ -24,7 +23,7 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
     attributes: [
       "config": .text(experiment.configuration.resolvedYAML), "epoch": .integer(Int64(state.epoch)),
       "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
-      "phase": .text(experiment.phase(epoch: state.epoch).rawValue),
+      "phase": .text(experiment.phase(epoch: state.epoch).name),
       "seed": .integer(Int64(experiment.configuration.run.seed)),
       "world_size": .integer(Int64(experiment.cluster.size)),
       "lanes": .integer(Int64(experiment.configuration.training.lanes)),

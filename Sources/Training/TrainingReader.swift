@@ -1,8 +1,8 @@
-import Experiments
-import AttentionLattice
 import Dataset
+import Experiments
 import Failures
-import Foundation
+import Lanes
+import Networks
 import Tensor
 
 /// This rank's training samples, read while the steps before them run.
@@ -39,7 +39,7 @@ public final class TrainingReader {
   /// - Parameters:
   ///   - ids, view: of the whole batch, which must be the one whose turn it is.
   /// - Returns: the failure of the first sample that could not be read, for the ranks to agree on.
-  public func load(_ ids: [Int], view: Int, into pass: TrainingPass) -> Failure? {
+  public func load(_ ids: [Int], view: Int, into pass: any NetworkPass) -> Failure? {
     let own = pass.ownPositions
     rows.removeAll(keepingCapacity: true)
     for position in own {

@@ -1,5 +1,3 @@
-import Experiments
-import AttentionLattice
 import Failures
 import Foundation
 
@@ -33,6 +31,24 @@ public struct TrainingState: Codable, Equatable, Sendable {
   }
 
   public init() {}
+
+  /// Goes over to the next epoch.
+  mutating func beginNextEpoch() {
+    epoch += 1
+    batchInEpoch = 0
+    (lossSum, correct, samples) = (0, 0, 0)
+  }
+
+  /// Counts a step that has been made, or refused.
+  mutating func note(_ result: TrainingStep.Result, samples count: Int) {
+    skipped = result.isUpdated ? 0 : skipped + 1
+    step += 1
+    batchInEpoch += 1
+    guard result.outcome.loss.isFinite else { return }
+    lossSum += result.outcome.loss * Double(count)
+    correct += result.outcome.correct
+    samples += count
+  }
 
   /// Strictly higher by the chosen figure, ties by lower CE(PB).
   func isBetter(_ candidate: Best, select: String) -> Bool {

@@ -7,8 +7,6 @@ import Images
 import Reporting
 import Settings
 
-/// What the training loop does after an epoch that uses α.
-
 /// Validates, and notes whether this is the best so far and whether to stop.
 func validate(
   _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
@@ -37,7 +35,7 @@ func validate(
     try log.pictures(try overlays(outcomes, experiment))
     try log.metric([
       ("event", .text("epoch")), ("epoch", .integer(state.epoch)),
-      ("phase", .text(experiment.phase(epoch: state.epoch).rawValue)), ("split", .text("valid")),
+      ("phase", .text(experiment.phase(epoch: state.epoch).name)), ("split", .text("valid")),
       ("accuracy", .number(result.accuracy)), ("loss", .number(result.loss)), ("iou", .number(result.iou)),
     ])
     log.info(
@@ -57,14 +55,12 @@ private func overlays(
   _ outcomes: [ImageOutcome], _ experiment: Experiment
 ) throws -> [(tag: String, image: RGBImage)] {
   let source = SampleSource(experiment, cache: nil)
-  let side = experiment.configuration.image.size
   let step = max(1, outcomes.count / shownMaps)
   return try stride(from: 0, to: outcomes.count, by: step).prefix(shownMaps).compactMap { index in
     let outcome = outcomes[index]
     guard outcome.record.isFinite, let image = experiment.dataset.image(outcome.record.imageID) else { return nil }
-    let view = RGBImage(
-      width: side, height: side, pixels: try source.render(image, view: ViewDefinition.evaluationView))
-    let map = normalised(upsampleBilinear(outcome.map, grid: experiment.model.encoder.grid, to: side))
-    return ("maps/\(image.id)", overlay(view, map: map, mask: nil))
+    let picture = overlay(
+      try source.evaluationView(of: image), map: outcome.map.values, side: outcome.side, mask: nil)
+    return ("maps/\(image.id)", picture)
   }
 }

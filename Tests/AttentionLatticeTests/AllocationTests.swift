@@ -1,8 +1,8 @@
-import Experiments
 import AllocationCounter
 import AttentionLattice
 import Cluster
 import Encoder
+import Networks
 import Tensor
 import TestSupport
 import Testing
@@ -21,7 +21,7 @@ import Training
   let model = try LatticeModel(options, training: true)
   model.parameters.initialise(seed: 0)
   let step = TrainingStep(
-    model, batch: 8, team: ThreadTeam(threads: 2), cluster: try Cluster(), weightDecay: 1e-4, clip: 1, seed: 0)
+    model, batch: 8, team: ThreadTeam(threads: 2), cluster: try Cluster(), weightDecay: 1e-4, clip: 1)
   var number = 0
   func run(_ phase: Phase) {
     number += 1
@@ -32,9 +32,9 @@ import Training
       }
       step.pass.set(index, label: index % 5, input: .pixels)
     }
-    _ = step.run(phase, number: number, learningRate: 1e-3)
+    _ = step.run(phase, at: StepPlace(seed: 0, epoch: 1, step: number), learningRate: 1e-3)
   }
-  for phase in Phase.allCases {
+  for phase in model.phases {
     // What happens once, in the runtime or in a library, is not the step's: it is what every step does that counts.
     let costs = (0..<8).map { _ -> (count: Int, bytes: Int) in
       let (count, bytes) = (ala_allocation_count(), ala_allocated_bytes())

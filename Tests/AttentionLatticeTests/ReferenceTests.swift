@@ -1,8 +1,9 @@
-import Experiments
 import AttentionLattice
 import Encoder
 import Foundation
+import Lanes
 import Layers
+import Networks
 import Tensor
 import TestSupport
 import Testing
@@ -44,6 +45,8 @@ private struct Setup {
     options.perception.channels = s["channels"] as? [Int] ?? []
     options.perception.inputNorm = ModelOptions.InputNorm(rawValue: text("input_norm")) ?? .none
     options.lanes = lanes
+    options.alternates = s["aea"] as? Bool ?? true
+    options.firstPhase = text("aea_start") == "ones" ? .ones : .alpha
     self.lanes = lanes
     model = try LatticeModel(options, training: true)
     labels = try fixture.doubles("labels").map { Int($0) }
@@ -66,7 +69,7 @@ private struct Setup {
   }
 
   /// Puts all images into a pass.
-  func load(_ pass: TrainingPass) throws {
+  func load(_ pass: any NetworkPass) throws {
     let pixels = try fixture.bytes("pixels")
     let size = pixels.count / labels.count
     pass.begin(batch: labels.count)
@@ -80,9 +83,9 @@ private struct Setup {
     }
   }
 
-  func makePass(threads: Int = 1) -> TrainingPass {
-    TrainingPass(
-      model, plan: LanePlan(batch: labels.count, lanes: lanes, world: 1, rank: 0), team: ThreadTeam(threads: threads),
+  func makePass(threads: Int = 1) -> any NetworkPass {
+    model.makePass(
+      LanePlan(batch: labels.count, lanes: lanes, world: 1, rank: 0), team: ThreadTeam(threads: threads),
       exchange: AllLanesHere())
   }
 }
@@ -103,12 +106,12 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
 @Test(arguments: variants) func everyIntermediateAgreesWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let (fixture, model) = (setup.fixture, setup.model)
-  let inference = Inference(model, keepsSideLayers: true)
+  let inference = LatticeInference(model, keepsSideLayers: true)
   let pixels = try fixture.bytes("pixels")
   let size = pixels.count / setup.labels.count
   let (T, D, N) = (model.encoder.tokens, model.encoder.width, model.encoder.patchCount)
   let (C, d) = (model.options.classes, model.options.side.width)
-  let kept = Set(model.frozenFusedLayers + [model.encoder.firstLoRABlock - 1])
+  let kept = Set(model.frozenLayers + [model.encoder.firstLoRABlock - 1])
     .union(
       model.encoder.firstLoRABlock <= model.encoder.depth
         ? Array(model.encoder.firstLoRABlock...model.encoder.depth) : [])
@@ -119,7 +122,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     pixels.withUnsafeBufferPointer { buffer in
       if let base = buffer.baseAddress { model.encoder.patchify(inference.patches, pixels: base + sample * size) }
     }
-    inference.run()
+    inference.run(.pixels)
     for layer in kept {
       let expected = try slice("alpha/forward/h\(layer)", sample, T * D)
       expect("h(i)", of: "\(layer)", difference(values(inference.hidden(layer), T * D), expected), below: 1e-4)
@@ -149,20 +152,20 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
 @Test(arguments: variants, [1, 4]) func lossAndEveryGradientAgreeWithPyTorch(variant: String, lanes: Int) throws {
   let setup = try Setup(variant, lanes: lanes)
   let pass = setup.makePass(threads: 2)
-  for phase in Phase.allCases {
+  for phase in setup.model.phases {
     try setup.load(pass)
-    let outcome = pass.run(phase, seed: 0, step: 1)
-    pass.discardStatistics(phase)
-    let expectedLoss = try setup.fixture.doubles("\(phase.rawValue)/loss")[0]
+    let outcome = pass.run(phase, at: StepPlace(seed: 0, epoch: 1, step: 1))
+    pass.lanes.discardStatistics()
+    let expectedLoss = try setup.fixture.doubles("\(phase.name)/loss")[0]
     expect("loss", of: "\(phase)", abs(outcome.loss - expectedLoss) / max(1, abs(expectedLoss)), below: 1e-5)
     let store = setup.model.parameters
-    let names = setup.fixture.names(below: "\(phase.rawValue)/grad/")
-    let trained = store.parameters.filter { phase.trainedGroups.contains($0.group) }
+    let names = setup.fixture.names(below: "\(phase.name)/grad/")
+    let trained = store.parameters.filter { setup.model.trainedRange(phase).contains($0.offset) }
     #expect(Set(names) == Set(trained.map(\.name)), "what \(phase) trains")
-    let all = try names.flatMap { try setup.fixture.doubles("\(phase.rawValue)/grad/\($0)") }
+    let all = try names.flatMap { try setup.fixture.doubles("\(phase.name)/grad/\($0)") }
     let largest = all.map(abs).max() ?? 0
     for parameter in trained {
-      let expected = try setup.fixture.doubles("\(phase.rawValue)/grad/\(parameter.name)")
+      let expected = try setup.fixture.doubles("\(phase.name)/grad/\(parameter.name)")
       // The true gradient of a key's bias is zero: rounding noise is measured against the largest gradient.
       let scale = max(expected.map(abs).max() ?? 0, largest * 1e-3)
       let found = store.fileValues(of: parameter, in: store.gradients)
@@ -183,11 +186,9 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     try setup.fixture.doubles("losses"), try setup.fixture.doubles("grad_norms"), try setup.fixture.doubles("lrs")
   )
   for epoch in 1...losses.count {
-    let phase = Phase.of(
-      epoch: epoch, alternating: s["aea"] as? Bool ?? true,
-      start: Phase(rawValue: s["aea_start"] as? String ?? "") ?? .alpha)
+    let phase = setup.model.phase(epoch: epoch)
     try setup.load(pass)
-    let outcome = pass.run(phase, seed: 0, step: epoch)
+    let outcome = pass.run(phase, at: StepPlace(seed: 0, epoch: epoch, step: epoch))
     let norm = optimizer.gradientNorm(setup.model.trainedRange(phase))
     expect(
       "losses of four epochs", of: "\(epoch)", abs(outcome.loss - losses[epoch - 1]) / max(1, abs(losses[epoch - 1])),
@@ -197,7 +198,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     let rate = number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), number("power"))
     #expect(abs(rate - rates[epoch - 1]) < 1e-12)
     optimizer.step(setup.model.trainedRange(phase), learningRate: rate, norm: norm)
-    pass.commitStatistics(phase)
+    pass.lanes.commitStatistics()
   }
   // Some true gradients are zero (a key's bias; a bias that a norm removes). AdamW enlarges their rounding noise to
   // steps of the learning rate, in the reference as here, so that such a tensor's direction says nothing.
@@ -234,18 +235,20 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   let store = setup.model.parameters
   let optimizer = Optimizer(store, team: ThreadTeam(threads: 1), weightDecay: 0.1, clip: 0)
   func frozen() -> [Float] {
-    store.parameters.filter { [.side, .attention].contains($0.group) }.flatMap { parameter in
+    store.parameters.filter { ["side", "attention"].contains($0.group.name) }.flatMap { parameter in
       [store.values, store.firstMoments, store.secondMoments].flatMap { store.fileValues(of: parameter, in: $0) }
     } + store.statistics.filter { $0.name.hasPrefix("attention.") }.flatMap { values($0.values, $0.count) }
-      + zip(store.parameters, store.steps).filter { [.side, .attention].contains($0.0.group) }.map { Float($0.1) }
+      + zip(store.parameters, store.steps).filter { ["side", "attention"].contains($0.0.group.name) }.map {
+        Float($0.1)
+      }
   }
   func step(_ phase: Phase, _ number: Int) throws {
     try setup.load(pass)
-    _ = pass.run(phase, seed: 0, step: number)
+    _ = pass.run(phase, at: StepPlace(seed: 0, epoch: 1, step: number))
     optimizer.step(
       setup.model.trainedRange(phase), learningRate: 1e-2, norm: optimizer.gradientNorm(setup.model.trainedRange(phase))
     )
-    pass.commitStatistics(phase)
+    pass.lanes.commitStatistics()
   }
   try step(.alpha, 1)
   let before = frozen()
@@ -262,7 +265,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
     let setup = try Setup("clip")
     let pass = setup.makePass(threads: threads)
     try setup.load(pass)
-    _ = pass.run(.alpha, seed: dropsOut ? 1 : 0, step: 1)
+    _ = pass.run(.alpha, at: StepPlace(seed: dropsOut ? 1 : 0, epoch: 1, step: 1))
     return values(setup.model.parameters.gradients.base, setup.model.parameters.count).map(\.bitPattern)
   }
   #expect(try digest(1) == digest(2))

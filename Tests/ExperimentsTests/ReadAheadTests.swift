@@ -1,11 +1,11 @@
 import Cluster
 import Dataset
+import Experiments
 import Foundation
 import Settings
 import TestSupport
 import Testing
-
-import Experiments
+import Training
 
 /// Samples that are read before their turn.
 

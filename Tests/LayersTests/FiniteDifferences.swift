@@ -1,3 +1,8 @@
+import Layers
+
+/// Where the tests' tensors belong.
+let group = ParameterGroup("tests")
+
 /// Central differences in double precision: what every backward pass is held against.
 ///
 /// - Parameters:

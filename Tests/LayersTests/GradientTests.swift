@@ -110,7 +110,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
   let (g, inputs, outputs) = (4, 3, 2)
   let store = ParameterStore()
   let layer = Convolution(
-    store, "c", inputs: inputs, outputs: outputs, kernel: kernel, padding: padding, group: .attention,
+    store, "c", inputs: inputs, outputs: outputs, kernel: kernel, padding: padding, group: group,
     initialiser: .zeros, bias: .zeros)
   store.allocate(training: true)
   let (x, dy) = (values(g * g * inputs, seed: 9), values(g * g * outputs, seed: 10))
@@ -160,10 +160,10 @@ func attentionGradientsAgreeWithFiniteDifferences(
   let (rows, inputs, outputs, rank) = (4, 5, 3, 2)
   let scale: Float = 0.7
   let store = ParameterStore()
-  let a = store.declare("A", [rank, inputs], group: .lora, .zeros)
-  let bb = store.declare("B", [outputs, rank], group: .lora, .zeros)
-  let weight = store.declare("w", [outputs, inputs], group: .side, .zeros)
-  let bias = store.declare("b", [outputs], group: .side, .zeros)
+  let a = store.declare("A", [rank, inputs], group: group, .zeros)
+  let bb = store.declare("B", [outputs, rank], group: group, .zeros)
+  let weight = store.declare("w", [outputs, inputs], group: group, .zeros)
+  let bias = store.declare("b", [outputs], group: group, .zeros)
   store.allocate(training: true)
   let layer = Linear(
     inputs: inputs, outputs: outputs, weight: .trained(weight), bias: .trained(bias),
@@ -247,7 +247,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
 @Test(arguments: [1, 2, 4]) func batchNormGradientsAgreeWithFiniteDifferencesForAnyNumberOfLanes(lanes: Int) {
   let (samples, rows, C) = (4, 3, 5)
   let store = ParameterStore()
-  let norm = BatchNorm(store, "n", channels: C, group: .attention, lanes: lanes)
+  let norm = BatchNorm(store, "n", channels: C, group: group, lanes: lanes)
   store.allocate(training: true)
   store.initialise(seed: 0)
   let (w, b) = (values(C, seed: 24), values(C, seed: 25))
@@ -255,12 +255,11 @@ func attentionGradientsAgreeWithFiniteDifferences(
   store.set(norm.bias, fromFile: b)
   let count = samples * rows
   let (x, dy) = (values(count * C, seed: 26), values(count * C, seed: 27))
-  let exchange = AllLanesHere()
   let slot = GradientSlot(base: store.gradients.base, origin: 0)
   func lane(_ sample: Int) -> Int { sample * lanes / samples }
   let (y, dx) = with([x, dy, x]) { p -> ([Float], [Float]) in
     for s in 0..<samples { norm.addSums(lane: lane(s), p[0] + s * rows * C, rows: rows) }
-    norm.finishSums(exchange, count: count)
+    norm.finishSums(count: count)
     norm.forward(p[2], p[0], relu: false, rows: count)
     let y = array(p[2], count * C)
     norm.sums.clear()
@@ -268,7 +267,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
       norm.addBackwardSums(lane: lane(s), p[1] + s * rows * C, p[0] + s * rows * C, rows: rows)
     }
     for l in 0..<lanes { norm.writeGradients(lane: l, slot: slot) }
-    norm.finishBackwardSums(exchange, count: count)
+    norm.finishBackwardSums(count: count)
     norm.backward(p[2], p[1], p[0], rows: count)
     return (y, array(p[2], count * C))
   }
@@ -296,12 +295,12 @@ func attentionGradientsAgreeWithFiniteDifferences(
 /// Statistics change with the update, not before it.
 @Test func aRefusedStepLeavesRunningStatisticsUntouched() {
   let store = ParameterStore()
-  let norm = BatchNorm(store, "n", channels: 2, group: .attention, lanes: 1)
+  let norm = BatchNorm(store, "n", channels: 2, group: group, lanes: 1)
   store.allocate(training: true)
   store.initialise(seed: 0)
   with([values(6, seed: 1)]) { p in
     norm.addSums(lane: 0, p[0], rows: 3)
-    norm.finishSums(AllLanesHere(), count: 3)
+    norm.finishSums(count: 3)
   }
   norm.discard()
   norm.commit()

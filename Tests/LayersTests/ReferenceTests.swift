@@ -86,10 +86,10 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   let f = try fixture.get()
   for name in ["linear", "lora"] {
     let store = ParameterStore()
-    let a = store.declare("A", [3, 19], group: .lora, .zeros)
-    let b = store.declare("B", [13, 3], group: .lora, .zeros)
-    let weight = store.declare("w", [13, 19], group: .side, .zeros)
-    let bias = store.declare("b", [13], group: .side, .zeros)
+    let a = store.declare("A", [3, 19], group: group, .zeros)
+    let b = store.declare("B", [13, 3], group: group, .zeros)
+    let weight = store.declare("w", [13, 19], group: group, .zeros)
+    let bias = store.declare("b", [13], group: group, .zeros)
     store.allocate(training: true)
     store.set(weight, fromFile: try f.floats("\(name)/w"))
     store.set(bias, fromFile: try f.floats("\(name)/b"))
@@ -121,7 +121,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   let store = ParameterStore()
   let layer = Convolution(
     store, "c", inputs: 6, outputs: 4, kernel: name == "conv1" ? 1 : 3,
-    padding: name.hasSuffix("replicate") ? .replicate : .zeros, group: .attention, initialiser: .zeros, bias: .zeros)
+    padding: name.hasSuffix("replicate") ? .replicate : .zeros, group: group, initialiser: .zeros, bias: .zeros)
   store.allocate(training: true)
   store.set(layer.weight, fromFile: try f.floats("\(name)/w"))
   if let bias = layer.bias { store.set(bias, fromFile: try f.floats("\(name)/b")) }
@@ -160,7 +160,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
 @Test func batchNormAgreesWithPyTorch() throws {
   let f = try fixture.get()
   let store = ParameterStore()
-  let norm = BatchNorm(store, "n", channels: 18, group: .attention, lanes: 4)
+  let norm = BatchNorm(store, "n", channels: 18, group: group, lanes: 4)
   store.allocate(training: true)
   store.set(norm.weight, fromFile: try f.floats("batch_norm/w"))
   store.set(norm.bias, fromFile: try f.floats("batch_norm/b"))
@@ -168,12 +168,12 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   for (index, value) in try f.floats("batch_norm/rv").enumerated() { norm.runningVariance.values[index] = value }
   let (x, dy, y) = (try buffer("batch_norm/x", f), try buffer("batch_norm/dy", f), Buffer(40 * 18))
   for lane in 0..<4 { norm.addSums(lane: lane, x.base + lane * 180, rows: 10) }
-  norm.finishSums(AllLanesHere(), count: 40)
+  norm.finishSums(count: 40)
   norm.forward(y.base, x.base, relu: false, rows: 40)
   try expect(y, "batch_norm/y", f)
   norm.sums.clear()
   for lane in 0..<4 { norm.addBackwardSums(lane: lane, dy.base + lane * 180, x.base + lane * 180, rows: 10) }
-  norm.finishBackwardSums(AllLanesHere(), count: 40)
+  norm.finishBackwardSums(count: 40)
   norm.backward(y.base, dy.base, x.base, rows: 40)
   try expect(y, "batch_norm/d_x", f)
   norm.commit()

@@ -62,9 +62,9 @@ private func caseNames(_ f: Fixture) -> [String] {
     records.append(record)
   }
   let summary = EvaluationSummary(records, validThreshold: nil, EvaluationContext())
-  expect("MaxBoxAcc", "", [summary.maxBoxAcc ?? -1], [try number("set/max_box_acc", f)])
-  expect("MaxBoxAccV2", "", [summary.maxBoxAccV2 ?? -1], [try number("set/max_box_acc_v2", f)])
-  expect("PxAP", "", [summary.pxap ?? -1], [try number("set/pxap", f)])
+  expect("MaxBoxAcc", "", [summary["max_box_acc"] ?? -1], [try number("set/max_box_acc", f)])
+  expect("MaxBoxAccV2", "", [summary["max_box_acc_v2"] ?? -1], [try number("set/max_box_acc_v2", f)])
+  expect("PxAP", "", [summary["pxap"] ?? -1], [try number("set/pxap", f)])
 }
 
 @Test func areasUnderCurvesAgreeWithAnIndependentImplementation() throws {

@@ -1,6 +1,7 @@
 import Metrics
 import Foundation
 import Images
+import TestSupport
 import Testing
 
 /// Values by hand, and of reference.md's table.
@@ -61,8 +62,8 @@ import Testing
   inverse.measure(mask.map { $0 ? 0 : 1 }, side: side, mask: mask, box: box)
   #expect(inverse.iouHalf == 0 && inverse.isPointing == false)
   let summary = EvaluationSummary([perfect, inverse], validThreshold: nil, EvaluationContext())
-  #expect(summary.accuracy == 0.5 && summary.meanIoU["half"] == 0.5 && summary.maxBoxAcc == 0.5)
-  #expect(summary.meanIoU["valid"] == summary.meanIoU["mean_std"])
+  #expect(summary["accuracy"] == 0.5 && summary["mean_iou.half"] == 0.5 && summary["max_box_acc"] == 0.5)
+  #expect(summary["mean_iou.valid"] == summary["mean_iou.mean_std"])
 }
 
 @Test func pixelAveragePrecisionOfAPerfectMapIsOne() {
@@ -74,7 +75,9 @@ import Testing
 @Test func imagesWithoutAMaskAreLeftOutAndCounted() throws {
   let bare = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 1)
   let summary = EvaluationSummary([bare], validThreshold: 3, EvaluationContext())
-  #expect(summary.meanIoU.isEmpty && summary.counts.withMask == 0 && summary.counts.images == 1)
+  #expect(
+    summary["mean_iou.half"] == nil && summary["mean_iou.valid"] == nil && summary.counts.withMask == 0
+      && summary.counts.images == 1)
   #expect(EvaluationSummary.csv([bare], validThreshold: nil, subset: "").split(separator: "\n").count == 2)
 }
 
@@ -125,13 +128,13 @@ import Testing
   var broken = ImageRecord(imageID: 4, label: 1, predicted: 1, probability: .nan)
   broken.isFinite = false
   let summary = EvaluationSummary([good, empty, misfit, broken], validThreshold: nil, EvaluationContext())
-  #expect(summary.meanIoU["half"] == 0.5)
+  #expect(summary["mean_iou.half"] == 0.5)
   #expect(summary.counts.withMask == 2 && summary.counts.maskEmpty == 1 && summary.counts.maskWrongSize == 1)
   #expect(summary.counts.maskAbsent == 1 && summary.counts.notFinite == 1)
   for word in ["another size", "not finite", "no mask", "steps is 0", "box"] {
     #expect(summary.leftOut.contains { $0.contains(word) }, "\(word)")
   }
-  #expect(summary.accuracy == 0.5, "a prediction of NaN is none")
+  #expect(summary["accuracy"] == 0.5, "a prediction of NaN is none")
   #expect(summary.notes.contains { $0.hasPrefix("counted as 0") && $0.contains("1 image") })
   var boxed = good
   boxed.measure([0, 0, 1, 1], side: 2, mask: nil, box: Box(x0: 0, y0: 1, x1: 2, y1: 2))
@@ -155,9 +158,41 @@ import Testing
   context.fractions = plan.fractions
   let summary = EvaluationSummary([one, other], validThreshold: nil, context)
   #expect(summary.insertionCurve?.mean == [0, 0.75, 1] && summary.insertionCurve?.sd == [0, 0.25, 0])
-  #expect(summary.insertion == 0.625 && summary.deletion == 0.375 && summary.id == 0.25)
+  #expect(summary["insertion"] == 0.625 && summary["deletion"] == 0.375 && summary["id"] == 0.25)
   var broken = one
   broken.insertion = nil
   broken.measure(plan, insertion: [0, .nan, 1], deletion: [1, 0, 0])
   #expect(!broken.isFinite)
+}
+
+@Test func aSummaryIsReadAsItWasWrittenWithoutFiguresThatAreNotInTheFile() throws {
+  var record = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 0.5)
+  record.measure([0, 0, 1, 1], side: 2, mask: [false, false, true, true], box: nil)
+  let summary = EvaluationSummary([record], validThreshold: 7, EvaluationContext())
+  let data = try JSONEncoder().encode(summary)
+  #expect(try JSONDecoder().decode(EvaluationSummary.self, from: data) == summary)
+  var object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+  let rules = try #require(object["mean_iou"] as? [String: Double])
+  #expect(rules.keys.sorted() == ["half", "mean_std", "valid"] && object["valid_threshold"] as? Double != nil)
+  for figure in FigureTable.figures where !figure.key.contains(".") {
+    #expect(object[figure.key] != nil, "\(figure.key)")
+  }
+  object["pxap"] = nil
+  let older = try JSONDecoder().decode(
+    EvaluationSummary.self, from: try JSONSerialization.data(withJSONObject: object))
+  #expect(older["pxap"] == nil && older["accuracy"] == 1)
+}
+
+@Test func everyFigureHasItsOwnKeyAndColumnAndItsPlaceInEveryOutput() {
+  let figures = FigureTable.figures
+  #expect(Set(figures.map(\.key)).count == figures.count)
+  let columns = figures.compactMap(\.column)
+  #expect(Set(columns).count == columns.count)
+  let head = EvaluationSummary.csv([], validThreshold: nil, subset: "").split(separator: "\n")[0]
+  #expect(head == "image_id,label,predicted,probability,\(columns.joined(separator: ",")),mask,subset")
+}
+
+@Test func theReferencePageOfFiguresIsTheTable() throws {
+  let page = try String(contentsOfFile: "\(repositoryRoot)/docs/figures.md", encoding: .utf8)
+  #expect(page == FigureTable.referencePage)
 }

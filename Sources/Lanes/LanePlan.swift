@@ -17,9 +17,6 @@ public struct LanePlan: Equatable, Sendable {
     self.rank = rank
   }
 
-  /// Whether the reproducibility promise holds at this world size.
-  public var isEven: Bool { lanes % world == 0 }
-
   /// The lanes of a rank.
   public func lanes(of rank: Int) -> Range<Int> {
     (rank * lanes / world)..<((rank + 1) * lanes / world)

@@ -1,0 +1,60 @@
+import Layers
+import Networks
+import Tensor
+
+/// The matrix products of the model's work on one sample.
+extension LatticeModel {
+  /// The frozen blocks below LoRA (all, where `whole`), from pixels.
+  public func encoderProducts(whole: Bool) -> ProductCount {
+    var count = ProductCount()
+    count.add(.forward, m: encoder.patchCount, n: encoder.width, k: encoder.patchValues)
+    for block in encoder.blocks.prefix(whole ? encoder.depth : encoder.firstLoRABlock - 1) {
+      count.block(block, tokens: encoder.tokens, isBackward: false, isTrained: false)
+    }
+    return count
+  }
+
+  /// Inference from pixels.
+  public func inferenceProducts() -> ProductCount {
+    var count = encoderProducts(whole: true)
+    branches(&count, .alpha, isBackward: false)
+    return count
+  }
+
+  /// A training step's share of a sample.
+  ///
+  /// - Parameter isLive: from pixels; else from cached features.
+  public func trainingProducts(_ phase: Phase, isLive: Bool) -> ProductCount {
+    var count = isLive ? encoderProducts(whole: false) : ProductCount()
+    let live = encoder.blocks.dropFirst(encoder.firstLoRABlock - 1)
+    for (index, block) in live.enumerated() {
+      count.block(block, tokens: encoder.tokens, isBackward: false, isTrained: false)
+      count.block(block, tokens: encoder.tokens, isBackward: true, needsInput: index > 0, isTrained: false)
+    }
+    branches(&count, phase, isBackward: false)
+    branches(&count, phase, isBackward: true)
+    return count
+  }
+
+  private func branches(_ count: inout ProductCount, _ phase: Phase, isBackward: Bool) {
+    for (index, stage) in perception.stages.enumerated() {
+      count.convolution(
+        stage.convolution, grid: stage.grid, isBackward: isBackward,
+        needsInput: index > 0 || phase.usesAttention || encoder.firstLoRABlock <= encoder.depth)
+    }
+    count.linear(perception.classifier, rows: 1, isBackward: isBackward, isTrained: true)
+    guard phase.usesAttention else { return }
+    let N = encoder.patchCount
+    count.linear(side.patch, rows: N, isBackward: isBackward, needsInput: false, isTrained: true)
+    for fusion in side.fusions {
+      count.linear(
+        fusion.linear, rows: N, isBackward: isBackward, needsInput: fusion.layer >= encoder.firstLoRABlock,
+        isTrained: true)
+    }
+    for layer in side.layers { count.block(layer, tokens: N, isBackward: isBackward, isTrained: true) }
+    count.convolution(attention.stem, grid: encoder.grid, isBackward: isBackward)
+    count.convolution(attention.maps, grid: encoder.grid, isBackward: isBackward)
+    count.convolution(attention.alpha, grid: encoder.grid, isBackward: isBackward)
+    count.linear(attention.classifier, rows: 1, isBackward: isBackward, isTrained: true)
+  }
+}

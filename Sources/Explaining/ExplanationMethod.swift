@@ -1,0 +1,152 @@
+import Encoder
+import Networks
+import Settings
+
+/// What is known of an explanation method before it is run.
+public struct MethodFacts: Sendable {
+  /// As `--method` takes it.
+  public let name: String
+  /// As figures and tables show it.
+  public let title: String
+  /// Where it comes from; nil for a control.
+  public let source: String?
+  public let needsGradients: Bool
+  /// Whether its maps depend on `run.seed` beside the model.
+  public let isRandom: Bool
+  /// Whether its maps depend on the trained weights.
+  public let readsModel: Bool
+
+  public init(
+    name: String, title: String, source: String?, needsGradients: Bool = false, isRandom: Bool = false,
+    readsModel: Bool = true
+  ) {
+    self.name = name
+    self.title = title
+    self.source = source
+    self.needsGradients = needsGradients
+    self.isRandom = isRandom
+    self.readsModel = readsModel
+  }
+}
+
+/// A way to say which parts of an image a model's prediction rests on. A method is one file beside this one, and a line
+/// in `MethodTable`; `evaluate`, `explain` and the controls take all methods from there.
+public protocol ExplanationMethod: Sendable {
+  var facts: MethodFacts { get }
+
+  /// Forward passes that an image's map takes, beside the one that predicts its class.
+  func passes(_ configuration: Configuration) -> Int
+
+  /// Makes ready what all threads share. Called on every rank alike.
+  ///
+  /// - Returns: makes a thread's worker. The worker may leave anything in the inference that it is given.
+  /// - Throws: `Failure` 78 where the model or the settings lack what the method needs.
+  func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker
+}
+
+extension ExplanationMethod {
+  public func passes(_ configuration: Configuration) -> Int { 0 }
+}
+
+/// The model whose predictions are explained.
+public struct ExplainedModel {
+  public let network: any Network
+  public let configuration: Configuration
+  /// Makes another network of the same settings over the same encoder, without values in its trained tensors. Call on
+  /// every rank.
+  public let makeAnother: () throws -> any Network
+
+  public init(
+    _ network: any Network, _ configuration: Configuration, makeAnother: @escaping () throws -> any Network
+  ) {
+    self.network = network
+    self.configuration = configuration
+    self.makeAnother = makeAnother
+  }
+}
+
+/// One thread's maker of maps.
+public protocol MapWorker: AnyObject {
+  /// The side of its maps: g, S, or anything between.
+  var side: Int { get }
+
+  /// A map [side, side] as produced, larger where a pixel matters more; a pure function of view and target.
+  ///
+  /// - Parameter target: the class, from 0, that is explained.
+  func map(_ view: ExplainedView, target: Int) -> [Float]
+}
+
+/// A worker whose maps take long: parts of a map are made by any threads, each with a worker of its own, and merged in
+/// their order by one of them, so that no bit depends on who made what.
+public protocol PartwiseWorker: MapWorker {
+  /// Of each map; a part takes a second at most.
+  var partCount: Int { get }
+
+  /// - Parameter index: from 0.
+  func part(_ index: Int, of view: ExplainedView, target: Int) -> [Float]
+
+  /// The map of all parts, by index.
+  func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> [Float]
+}
+
+extension PartwiseWorker {
+  public func map(_ view: ExplainedView, target: Int) -> [Float] {
+    merge((0..<partCount).map { part($0, of: view, target: target) }, of: view, target: target)
+  }
+}
+
+/// The evaluation view of an image, and what the model makes of it.
+public struct ExplainedView: Sendable {
+  /// The data set's id; of files without one, their place in the list.
+  public let imageID: Int
+  /// [S, S, 3].
+  public let pixels: [UInt8]
+  public let prediction: Prediction
+
+  public init(imageID: Int, pixels: [UInt8], prediction: Prediction) {
+    self.imageID = imageID
+    self.pixels = pixels
+    self.prediction = prediction
+  }
+}
+
+/// What one forward pass of the model yields.
+public struct Prediction: Sendable {
+  /// p(ŷ) [C].
+  public let probabilities: [Float]
+  /// The map [g·g] that the network itself makes; nil where it makes none.
+  public let map: [Float]?
+
+  public init(probabilities: [Float], map: [Float]?) {
+    self.probabilities = probabilities
+    self.map = map
+  }
+
+  /// What the inference's last pass has left.
+  ///
+  /// - Parameter grid: g.
+  public init(_ inference: any NetworkInference, grid g: Int) {
+    probabilities = inference.probabilities()
+    map = inference.map.map { Array(UnsafeBufferPointer(start: $0, count: g * g)) }
+  }
+
+  /// The likeliest class, the first among equals.
+  public var likeliest: Int { probabilities.indexOfLargest }
+
+  public var isFinite: Bool { ((map ?? []) + probabilities).allSatisfy(\.isFinite) }
+}
+
+extension [Float] {
+  /// The first of the largest; 0 of an empty list.
+  public var indexOfLargest: Int { indices.reduce(0) { self[$1] > self[$0] ? $1 : $0 } }
+}
+
+extension NetworkInference {
+  /// Runs the network over a view [S, S, 3].
+  public func run(pixels: [UInt8], _ encoder: ImageEncoder) {
+    pixels.withUnsafeBufferPointer { buffer in
+      if let base = buffer.baseAddress { encoder.patchify(patches, pixels: base) }
+    }
+    run(.pixels)
+  }
+}

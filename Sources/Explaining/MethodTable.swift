@@ -1,0 +1,57 @@
+import Failures
+import Metrics
+
+/// Every explanation method of `ala`, in the order in which they are listed.
+public enum MethodTable {
+  public static let methods: [any ExplanationMethod] = [AttentionMap(), CentredGaussian(), RandomMap()]
+
+  /// What stands before a method's name where the model's weights are as before training.
+  static let randomisedPrefix = "randomised:"
+
+  /// The method of a name; `randomised:NAME` is any other one of the untrained model.
+  ///
+  /// - Throws: `Failure` 64 naming the known ones.
+  public static func method(_ name: String) throws -> any ExplanationMethod {
+    if name.hasPrefix(randomisedPrefix) {
+      let inner = try method(String(name.dropFirst(randomisedPrefix.count)))
+      guard inner.facts.readsModel else {
+        throw Failure.usage("--method \(name): \(inner.facts.name) does not read the model")
+      }
+      return RandomisedModel(inner)
+    }
+    guard let found = methods.first(where: { $0.facts.name == name }) else {
+      let known = methods.map(\.facts.name).joined(separator: ", ")
+      throw Failure.usage("--method \(name): there is no such method; there are \(known), and randomised:NAME")
+    }
+    return found
+  }
+
+  /// The method of a control that stands in every summary.
+  public static func method(of control: Control) -> any ExplanationMethod {
+    switch control {
+    case .centredGaussian: CentredGaussian()
+    case .random: RandomMap()
+    case .randomisedModel: RandomisedModel(AttentionMap())
+    }
+  }
+
+  /// The reference page of all methods, in Markdown; `docs/methods.md` is this text.
+  public static var referencePage: String {
+    func word(_ isSo: Bool) -> String { isSo ? "yes" : "no" }
+    var lines = [
+      "# Explanation methods", "",
+      "What `--method` of `ala evaluate` and `ala explain` takes, from the table in `Sources/Explaining/MethodTable.swift`.",
+      "`randomised:NAME` is any of them with the model's trained tensors as they were before training: a map that does",
+      "not change then does not explain the model (Adebayo et al., \"Sanity checks for saliency maps\", NeurIPS 2018).",
+      "",
+      "| `--method` | title | from | reads the model | needs gradients | depends on `run.seed` |",
+      "|---|---|---|---|---|---|",
+    ]
+    for facts in methods.map(\.facts) {
+      lines.append(
+        "| `\(facts.name)` | \(facts.title) | \(facts.source ?? "a control") | \(word(facts.readsModel)) | "
+          + "\(word(facts.needsGradients)) | \(word(facts.isRandom)) |")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

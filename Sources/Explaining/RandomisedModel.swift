@@ -1,0 +1,78 @@
+import Encoder
+import Networks
+import Settings
+
+/// Any method, of a model whose trained tensors are as they were before training: the randomisation test of Adebayo et
+/// al., "Sanity checks for saliency maps", NeurIPS 2018. The class that is explained stays the trained model's.
+public struct RandomisedModel: ExplanationMethod {
+  private let method: any ExplanationMethod
+
+  public init(_ method: any ExplanationMethod) { self.method = method }
+
+  public var facts: MethodFacts {
+    let inner = method.facts
+    return MethodFacts(
+      name: MethodTable.randomisedPrefix + inner.name, title: "\(inner.title), before training", source: inner.source,
+      needsGradients: inner.needsGradients, isRandom: true, readsModel: false)
+  }
+
+  public func passes(_ configuration: Configuration) -> Int { 1 + method.passes(configuration) }
+
+  public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
+    let network = try subject.makeAnother()
+    network.parameters.initialise(seed: subject.configuration.run.seed)
+    let makeWorker = try method.prepare(
+      ExplainedModel(network, subject.configuration, makeAnother: subject.makeAnother))
+    return { _ in
+      let inference = network.makeInference()
+      // One serves both: a prediction is taken out of it before the worker begins.
+      let worker = makeWorker(inference)
+      if let partwise = worker as? any PartwiseWorker { return Parts(inference, network.encoder, partwise) }
+      return Whole(inference, network.encoder, worker)
+    }
+  }
+
+  private class Whole: MapWorker {
+    private let inference: any NetworkInference
+    private let encoder: ImageEncoder
+    private let worker: any MapWorker
+
+    init(_ inference: any NetworkInference, _ encoder: ImageEncoder, _ worker: any MapWorker) {
+      self.inference = inference
+      self.encoder = encoder
+      self.worker = worker
+    }
+
+    var side: Int { worker.side }
+
+    func map(_ view: ExplainedView, target: Int) -> [Float] { worker.map(seen(view), target: target) }
+
+    /// The view with what the untrained model makes of it.
+    func seen(_ view: ExplainedView) -> ExplainedView {
+      inference.run(pixels: view.pixels, encoder)
+      return ExplainedView(
+        imageID: view.imageID, pixels: view.pixels, prediction: Prediction(inference, grid: encoder.grid))
+    }
+  }
+
+  private final class Parts: Whole, PartwiseWorker {
+    private let partwise: any PartwiseWorker
+
+    init(_ inference: any NetworkInference, _ encoder: ImageEncoder, _ partwise: any PartwiseWorker) {
+      self.partwise = partwise
+      super.init(inference, encoder, partwise)
+    }
+
+    var partCount: Int { partwise.partCount }
+
+    func part(_ index: Int, of view: ExplainedView, target: Int) -> [Float] {
+      partwise.part(index, of: seen(view), target: target)
+    }
+
+    func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> [Float] {
+      partwise.merge(parts, of: seen(view), target: target)
+    }
+
+    override func map(_ view: ExplainedView, target: Int) -> [Float] { partwise.map(seen(view), target: target) }
+  }
+}

@@ -1,0 +1,289 @@
+import Lanes
+import Layers
+import Randomness
+import Tensor
+
+extension ProfiledPart {
+  static let laneSums = ProfiledPart("sums over lanes")
+  /// Waiting for other ranks.
+  public static let ranks = ProfiledPart("waiting for ranks")
+}
+
+/// A sample of the step, as its rank holds it.
+public struct LaneSample: Sendable {
+  public let lane: Int
+  /// In the global batch.
+  public let position: Int
+  public fileprivate(set) var label = 0
+  public fileprivate(set) var input = SampleInput.pixels
+}
+
+/// What every network's training pass is made of: memory for a rank's samples, regions in which lanes run in parallel
+/// and a lane's samples one after another, batch norms between them, at which lanes and ranks meet (model.md 8), and
+/// gradients that are gathered lane by lane and summed by a binary tree, segment by segment.
+///
+/// A step is `beginStep`, a row of regions, and `endStep`.
+public final class LanePass: @unchecked Sendable {
+  /// What a network's pass needs room for.
+  public struct Room: Sendable {
+    /// Floats of a sample, and of a thread's scratch.
+    public var sample: Int
+    public var scratch: Int
+    /// The ranges of the arenas whose gradients are summed together.
+    public var segments: [Range<Int>]
+    /// Parts of the loss.
+    public var losses: Int
+
+    public init(sample: Int, scratch: Int, segments: [Range<Int>], losses: Int) {
+      self.sample = sample
+      self.scratch = scratch
+      self.segments = segments
+      self.losses = losses
+    }
+  }
+
+  public private(set) var plan: LanePlan
+  /// The most values of a range that `onSummed` is told of.
+  public let largestSegment: Int
+  /// Called with each range of the gradient arena as soon as it is final for this rank; together a step's ranges are
+  /// what its phase trains, in an order that the phase alone decides.
+  public var onSummed: (Range<Int>) -> Void = { _ in }
+
+  private let team: ThreadTeam
+  private let exchange: any LaneExchange
+  private let gradients: Buffer
+  private let sampleCount: Int
+  private let memory: Buffer
+  private let scratch: [Buffer]
+  private let slots: [Buffer]
+  /// By lane: the parts of the loss, and how many samples are classified rightly.
+  private let losses: LaneTable
+
+  private var samples: [LaneSample] = []
+  /// The samples of each own lane, as indices into `samples`.
+  private var laneSamples: [Range<Int>] = []
+  private var place = StepPlace(seed: 0, epoch: 1, step: 1)
+  /// The segment whose gradients are being made, and those of the step that are summed.
+  private var segment = 0..<0
+  private var summed: [Range<Int>] = []
+  /// The step's batch norms.
+  private var norms: [BatchNorm] = []
+
+  /// - Parameters:
+  ///   - plan: of a full batch; its largest share over the batches is what memory is made for.
+  ///   - gradients: the gradient arena.
+  ///   - exchange: completes lane sums with other ranks'.
+  public init(
+    _ plan: LanePlan, room: Room, gradients: Buffer, team: ThreadTeam, exchange: any LaneExchange
+  ) {
+    self.plan = plan
+    self.team = team
+    self.exchange = exchange
+    self.gradients = gradients
+    sampleCount = room.sample
+    let capacity =
+      (0...plan.batch).map {
+        LanePlan(batch: $0, lanes: plan.lanes, world: plan.world, rank: plan.rank).ownSamples.count
+      }.max() ?? 0
+    memory = Buffer(max(capacity, 1) * room.sample)
+    scratch = (0..<team.threadCount).map { _ in Buffer(room.scratch) }
+    let largest = room.segments.map(\.count).max() ?? 0
+    largestSegment = largest
+    slots = plan.ownLanes.map { _ in Buffer(largest) }
+    losses = LaneTable(lanes: plan.lanes, width: room.losses + 1)
+    summed.reserveCapacity(room.segments.count)
+  }
+
+  // MARK: Samples
+
+  /// Cuts a global batch of `count` samples into lanes.
+  public func begin(batch count: Int) {
+    plan = LanePlan(batch: count, lanes: plan.lanes, world: plan.world, rank: plan.rank)
+    samples.removeAll(keepingCapacity: true)
+    laneSamples.removeAll(keepingCapacity: true)
+    for lane in plan.ownLanes {
+      let start = samples.count
+      for position in plan.samples(ofLane: lane) { samples.append(LaneSample(lane: lane, position: position)) }
+      laneSamples.append(start..<samples.count)
+    }
+  }
+
+  /// Positions in the global batch that this rank holds.
+  public var ownPositions: Range<Int> { plan.ownSamples }
+
+  /// Tells a sample's label and what has been put into its memory. Safe from several threads, each for its own sample.
+  public func set(_ index: Int, label: Int, input: SampleInput) {
+    samples[index].label = label
+    samples[index].input = input
+  }
+
+  /// A sample's memory.
+  public func memory(_ index: Int) -> Floats { memory.base + index * sampleCount }
+
+  /// A sample's own random stream of this step.
+  public func draw(_ name: String, _ sample: LaneSample) -> RandomStream {
+    RandomStream(seed: place.seed, name: name, index: UInt64(place.step) << 32 | UInt64(sample.position))
+  }
+
+  // MARK: A step
+
+  public func beginStep(at place: StepPlace) {
+    self.place = place
+    norms.removeAll(keepingCapacity: true)
+    summed.removeAll(keepingCapacity: true)
+    losses.clear()
+  }
+
+  /// Ends a step.
+  ///
+  /// - Parameter trained: what the phase trains; the segments that were summed are exactly that.
+  public func endStep(trained: Range<Int>) {
+    var count = 0
+    for (index, range) in summed.enumerated() {
+      precondition(trained.contains(range.lowerBound) && range.upperBound <= trained.upperBound)
+      precondition(!summed[..<index].contains { $0.overlaps(range) })
+      count += range.count
+    }
+    precondition(count == trained.count, "a step sums \(count) gradients of \(trained.count) that its phase trains")
+  }
+
+  /// Whether the step's norms' new running statistics are finite; the same on every rank.
+  public var hasFiniteStatistics: Bool { norms.allSatisfy(\.isPendingFinite) }
+
+  /// Takes over the norms' new running statistics, once the step's update is made.
+  public func commitStatistics() { for norm in norms { norm.commit() } }
+
+  /// Forgets them: the update was refused.
+  public func discardStatistics() { for norm in norms { norm.discard() } }
+
+  // MARK: Losses
+
+  /// Adds a sample's share to a part of the loss.
+  public func addLoss(_ part: Int, _ sample: LaneSample, _ value: Double) { losses.row(sample.lane)[part] += value }
+
+  /// Counts a sample that is classified rightly.
+  public func addCorrect(_ sample: LaneSample) { losses.row(sample.lane)[losses.width - 1] += 1 }
+
+  /// Completes the losses over lanes and ranks. Call after the region that adds them.
+  public func finishLosses() { gather(losses) }
+
+  /// A part of the loss, the mean over the global batch.
+  public func loss(_ part: Int) -> Double { losses.total(part) / Double(plan.batch) }
+
+  /// Samples of the global batch that are classified rightly.
+  public var correct: Int { Int(losses.total(losses.width - 1)) }
+
+  private func gather(_ table: LaneTable) { Profile.of(.ranks) { exchange.gather(table) } }
+
+  // MARK: Regions
+
+  /// Runs `body` for every own sample, with its memory and a thread's scratch.
+  public func region(_ part: ProfiledPart, _ body: (LaneSample, Floats, Floats) -> Void) {
+    team.run(laneSamples.count) { lane, thread in
+      Profile.of(part) {
+        for index in laneSamples[lane] { body(samples[index], memory(index), scratch[thread].base) }
+      }
+    }
+  }
+
+  /// The same inside `segment`, with each lane's slot for the segment's gradients.
+  public func region(_ part: ProfiledPart, _ body: (LaneSample, Floats, GradientSlot, Floats) -> Void) {
+    team.run(laneSamples.count) { lane, thread in
+      let slot = slot(lane)
+      Profile.of(part) {
+        for index in laneSamples[lane] { body(samples[index], memory(index), slot, scratch[thread].base) }
+      }
+    }
+  }
+
+  private func slot(_ lane: Int) -> GradientSlot { GradientSlot(base: slots[lane].base, origin: segment.lowerBound) }
+
+  /// A region that ends at a batch norm: `body` returns the norm's input, whose sums are completed. Without a norm it
+  /// is a plain region.
+  ///
+  /// - Parameter rows: of a sample's input.
+  public func forward(
+    _ part: ProfiledPart, _ norm: BatchNorm?, rows: Int, _ body: (LaneSample, Floats, Floats) -> Floats
+  ) {
+    norm?.sums.clear()
+    region(part) { sample, m, scratch in
+      let x = body(sample, m, scratch)
+      norm?.addSums(lane: sample.lane, x, rows: rows)
+    }
+    guard let norm else { return }
+    norms.append(norm)
+    gather(norm.sums)
+    norm.finishSums(count: plan.batch * rows)
+  }
+
+  /// A region that ends at a batch norm's backward sums, inside `segment`, which holds the norm's tensors: `body`
+  /// returns the gradient of the norm's output and the norm's input.
+  ///
+  /// - Parameter rows: of a sample's input.
+  public func backward(
+    _ part: ProfiledPart, _ norm: BatchNorm?, rows: Int,
+    _ body: (LaneSample, Floats, GradientSlot, Floats) -> (dy: Floats, x: Floats)
+  ) {
+    norm?.sums.clear()
+    region(part) { sample, m, slot, scratch in
+      let (dy, x) = body(sample, m, slot, scratch)
+      norm?.addBackwardSums(lane: sample.lane, dy, x, rows: rows)
+    }
+    guard let norm else { return }
+    for (index, lane) in plan.ownLanes.enumerated() { norm.writeGradients(lane: lane, slot: slot(index)) }
+    gather(norm.sums)
+    norm.finishBackwardSums(count: plan.batch * rows)
+  }
+
+  // MARK: Gradients
+
+  /// Makes the gradients of a range of the arenas: `body` runs regions that add to the lanes' slots, which are then
+  /// summed into the gradient arena. An empty range is nothing but its body.
+  public func segment(_ range: Range<Int>, _ body: () -> Void) {
+    segment = range
+    precondition(range.count <= largestSegment)
+    if !range.isEmpty {
+      team.run(slots.count) { lane, _ in Profile.of(.laneSums) { clear(slots[lane].base, range.count) } }
+    }
+    body()
+    guard !range.isEmpty else { return }
+    sumLanes()
+    summed.append(range)
+    onSummed(range)
+  }
+
+  /// Values that a thread sums at a time.
+  private static let chunk = 1 << 15
+
+  /// Adds up the lanes' slots by a binary tree over neighbours and puts the sum into the gradient arena.
+  private func sumLanes() {
+    let segment = segment
+    let target = gradients.base + segment.lowerBound
+    team.run((segment.count + Self.chunk - 1) / Self.chunk) { chunk, _ in
+      let start = chunk * Self.chunk
+      let count = min(Self.chunk, segment.count - start)
+      Profile.of(.laneSums) {
+        guard let first = slots.first else { return clear(target + start, count) }
+        var distance = 1
+        while distance < slots.count {
+          for lane in stride(from: 0, to: slots.count - distance, by: 2 * distance) {
+            accumulate(slots[lane].base + start, slots[lane + distance].base + start, count)
+          }
+          distance *= 2
+        }
+        copy(target + start, first.base + start, count)
+      }
+    }
+  }
+}
+
+extension NetworkPass {
+  /// Begins a step: cuts a global batch of `count` samples into lanes.
+  public func begin(batch count: Int) { lanes.begin(batch: count) }
+
+  /// Positions in the global batch that this rank holds.
+  public var ownPositions: Range<Int> { lanes.ownPositions }
+
+  /// Tells a sample's label and what has been put into its memory.
+  public func set(_ index: Int, label: Int, input: SampleInput) { lanes.set(index, label: label, input: input) }
+}

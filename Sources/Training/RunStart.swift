@@ -1,0 +1,159 @@
+import Cluster
+import Experiments
+import Failures
+import Files
+import Foundation
+import Networks
+import Settings
+import Storage
+import Tensor
+
+/// What the command line says of a training run, beside the settings.
+public struct TrainingOptions: Sendable {
+  public enum Resume: Equatable, Sendable {
+    case automatic
+    case never
+    case file(String)
+  }
+
+  public var resume = Resume.automatic
+  /// A file with `/model`, whose weights the run starts from.
+  public var initialWeights: String?
+  public var stopAfterSteps: Int?
+  /// Tells at the end where the time went.
+  public var isProfiled = false
+  /// The `ala` program, which examines foreign HDF5 files.
+  public var program: String
+
+  public init(program: String) { self.program = program }
+}
+
+/// Makes and locks the run's folder, and opens its logs.
+///
+/// - Returns: on rank 0 the lock, which is held as long as it lives.
+func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: RunLog) throws -> RunLock? {
+  let cluster = experiment.cluster
+  let run = experiment.configuration.run.dir
+  var lock: RunLock?
+  try cluster.onRoot {
+    try makeFolder(folder.path)
+    lock = try RunLock(path: "\(run)/.lock") { log.warning($0) }
+    folder.sweep()
+  }
+  try cluster.agree { try log.open(folder: run) }
+  experiment.describeData(log, training: true)
+  return lock
+}
+
+/// Says what the run is made of.
+func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
+  let model = experiment.model
+  let encoder = model.encoder
+  log.info(
+    "encoder \(encoder.spelling.rawValue): width \(encoder.width), \(encoder.depth) of \(encoder.availableDepth) blocks, "
+      + "patch \(encoder.patch), grid \(encoder.grid) x \(encoder.grid), activation \(encoder.activation.rawValue)"
+      + (encoder.fileGrid == encoder.grid ? "" : ", positions resampled from \(encoder.fileGrid) x \(encoder.fileGrid)")
+  )
+  let trained = model.phases.map { "\(model.trainedCount($0)) in \($0.name) epochs" }
+  log.info("trained parameters: \(trained.joined(separator: ", "))")
+  log.info(
+    "images: \(experiment.split.train.count) train, \(experiment.split.valid.count) valid, \(experiment.split.test.count) test; "
+      + "\(experiment.dataset.classes.count) classes; \(source.isCached ? "from the cache" : "live")")
+  log.info(
+    "\(experiment.cluster.size) rank\(experiment.cluster.size == 1 ? "" : "s") x \(experiment.team.threadCount) threads, "
+      + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
+  experiment.describeMeans(log)
+  let lanes = experiment.configuration.training.lanes
+  if lanes % experiment.cluster.size != 0 && experiment.cluster.isRoot {
+    log.warning(
+      "\(experiment.cluster.size) ranks do not divide \(lanes) lanes (training.lanes): results equal those of other world sizes to rounding only"
+    )
+  }
+}
+
+/// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
+func begin(
+  _ experiment: Experiment, _ options: TrainingOptions, _ folder: CheckpointFolder, mode: String, log: RunLog
+) throws -> TrainingState {
+  let cluster = experiment.cluster
+  let store = experiment.model.parameters
+  var state = TrainingState()
+  try cluster.onRoot {
+    var found: (path: String, checkpoint: Checkpoint)?
+    switch options.resume {
+    case .never:
+      if !folder.steps().isEmpty {
+        log.info("--resume never: the run in \(experiment.configuration.run.dir) starts anew")
+        for step in folder.steps() { unlink(folder.file(step: step)) }
+        unlink(folder.last)
+        unlink(folder.best)
+        try log.beginAnew(folder: experiment.configuration.run.dir)
+      }
+    case .file(let path): found = (path, try Checkpoint.read(path))
+    case .automatic:
+      let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
+      found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }
+      if found == nil, let damaged = folder.steps().first {
+        throw Failure.badData(
+          "\(folder.file(step: damaged)): no checkpoint of this run is sound; --resume never starts anew")
+      }
+    }
+    if let (path, checkpoint) = found {
+      try checkFits(experiment, checkpoint, path: path, mode: mode, log: log)
+      try restore(store, checkpoint, path: path)
+      state = try TrainingState(json: checkpoint.text("progress") ?? "", path: path)
+      log.info("resuming from \(path): epoch \(state.epoch), step \(state.step)")
+      if let file = options.initialWeights {
+        log.warning(
+          "--init \(file) has no effect: a run goes on; --resume never would start it anew from these weights")
+      }
+    } else {
+      store.initialise(seed: experiment.configuration.run.seed)
+      if let file = options.initialWeights {
+        // The same encoder may lie in another file, and a new run may well begin with another encoder.
+        let difference = encoderDifference(
+          try storedAttributes(file), experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256,
+          path: file)
+        if let difference { log.warning("\(difference)") }
+        try setModel(store, try readModelTensors(file, program: options.program), path: file)
+        log.info("starting from the weights of \(file)")
+      }
+    }
+  }
+  cluster.broadcast(store)
+  let json = try cluster.fromRoot { Array(state.json.utf8) }
+  return try TrainingState(json: String(decoding: json, as: UTF8.self), path: "the state of rank 0")
+}
+
+/// Refuses to go on with a checkpoint under settings that would change the result.
+private func checkFits(
+  _ experiment: Experiment, _ checkpoint: Checkpoint, path: String, mode: String, log: RunLog
+) throws {
+  let stored = try Configuration(resolvedYAML: checkpoint.text("config") ?? "", place: path)
+  let differences = experiment.configuration.differences(from: stored)
+  if !differences.isEmpty {
+    let list = differences.map { "\($0.key) is \($0.own), the run has \($0.other)" }.joined(separator: "; ")
+    let offer =
+      differences.contains { $0.key == "training.epochs" }
+      ? " (to train longer, start another run with --init \(path))" : ""
+    throw Failure.badConfiguration("\(path): cannot be resumed under settings that change the result: \(list)\(offer)")
+  }
+  for (key, own, setting) in [
+    ("encoder_sha256", experiment.encoderSHA256, "encoder.weights"),
+    ("dataset_sha256", experiment.dataset.digest, "data.root"),
+  ] where checkpoint.text(key) != own {
+    throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
+  }
+  try checkClasses(checkpoint.attributes["classes"], experiment, path: path)
+  if let theirs = checkpoint.text("data_mode"), theirs != mode {
+    throw Failure.badConfiguration(
+      "\(path): was trained \(theirs), this would go on \(mode), which changes the result (cache.dir, cache.views, cache.dtype, cache.layers)"
+    )
+  }
+  guard let fingerprint = checkpoint.text("fingerprint") else { return }
+  for (key, value) in experiment.productKernels where !fingerprint.contains("\"\(key)\":\"\(value)\"") {
+    log.warning(
+      "\(path): was written with another \(key.replacing("_", with: " ")) than \(value): bits may differ from one run to the other"
+    )
+  }
+}

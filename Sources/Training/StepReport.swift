@@ -1,0 +1,93 @@
+import Cluster
+import Experiments
+import Foundation
+import Networks
+import Storage
+
+/// What a training run tells of its steps and epochs, in the metrics, the log and the progress line.
+final class StepReport {
+  private let experiment: Experiment
+  private let log: RunLog
+  private let firstStep: Int
+  private let started = Date()
+  private var phase: Phase
+  /// Of a sample's step.
+  private var flop = 0.0
+  // Of the step that has begun.
+  private var stepStarted = Date()
+  private var otherBytesBefore = 0
+  private var dataWait = 0.0
+
+  /// - Parameter firstStep: updates made before this process began.
+  init(_ experiment: Experiment, firstStep: Int, _ log: RunLog) {
+    self.experiment = experiment
+    self.log = log
+    self.firstStep = firstStep
+    phase = experiment.phase(epoch: 1)
+  }
+
+  /// Begins an epoch.
+  ///
+  /// - Parameter flop: floating-point operations of a sample's step in it.
+  func begin(_ phase: Phase, flop: Double) {
+    self.phase = phase
+    self.flop = flop
+  }
+
+  func beginStep() {
+    stepStarted = Date()
+    otherBytesBefore = experiment.cluster.otherBytesSent
+  }
+
+  /// The step's samples are there.
+  func noteData() { dataWait = Date().timeIntervalSince(stepStarted) }
+
+  /// - Parameter state: after the step.
+  func endStep(_ state: TrainingState, _ result: TrainingStep.Result, samples: Int, rate: Double) throws {
+    let cluster = experiment.cluster
+    let outcome = result.outcome
+    if !result.isUpdated && cluster.isRoot {
+      log.warning("step \(state.step): the update is refused: loss \(outcome.loss), gradient norm \(result.norm)")
+    }
+    let seconds = Date().timeIntervalSince(stepStarted)
+    try cluster.agree {
+      try log.metric(
+        [
+          ("event", .text("step")), ("epoch", .integer(state.epoch)), ("step", .integer(state.step)),
+          ("phase", .text(phase.name)), ("loss", .number(outcome.loss)),
+        ]
+          + outcome.parts.map { ("loss_\($0.name)", .number($0.value)) }
+          + [
+            ("lr", .number(rate)), ("grad_norm", .number(result.norm)),
+            ("samples_per_s", .number(Double(samples) / seconds)), ("data_wait_ms", .number(dataWait * 1000)),
+            ("gflops", .number(flop * Double(samples) / seconds / 1e9)),
+            ("gradient_bytes", .integer(experiment.model.trainedCount(phase) * 4)),
+            ("gradient_ms", .number(result.gradientCost.milliseconds)),
+            ("gradient_wait_ms", .number(result.gradientCost.waitMilliseconds)),
+            ("other_bytes", .integer(cluster.otherBytesSent - otherBytesBefore)),
+          ])
+    }
+    log.progress(
+      state.step, of: experiment.configuration.training.epochs * experiment.stepsPerEpoch,
+      doing: "epoch \(state.epoch) (\(phase.name)) step",
+      rate: Double(state.step - firstStep) / Date().timeIntervalSince(started), unit: "steps",
+      detail: String(format: "loss %.4f", outcome.loss))
+  }
+
+  func endEpoch(_ state: TrainingState) throws {
+    let n = Double(max(state.samples, 1))
+    let (loss, accuracy) = (state.lossSum / n, Double(state.correct) / n)
+    try experiment.cluster.onRoot {
+      let digest = Checkpoint.digest(modelTensors(experiment.model.parameters))
+      try log.metric([
+        ("event", .text("epoch")), ("epoch", .integer(state.epoch)), ("phase", .text(phase.name)),
+        ("split", .text("train")), ("loss", .number(loss)), ("accuracy", .number(accuracy)),
+        ("model_sha256", .text(digest)),
+      ])
+      log.info(
+        String(
+          format: "epoch %d (%@): train loss %.4f, accuracy %.4f; model %@", state.epoch, phase.name, loss, accuracy,
+          digest))
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import ArgumentParser
+import Commands
+import Foundation
+import Settings
+import TestSupport
+import Testing
+
+/// The commands and settings that the documents quote are those of the program.
+
+/// Stands for a placeholder of a synopsis where the parser reads more than a text.
+private let samples = ["WORK": "encode", "N": "2", "T": "2"]
+
+/// The arguments of every `ala …` in a line, behind whatever starts it (`mpirun -np 2 ala …`); a synopsis with all
+/// that it offers.
+private func commands(in line: String) -> [[String]] {
+  let spaced = line.replacing(/\s#\s.*$/, with: "").replacing(/[\[\]…]/, with: " ")
+  return spaced.split(separator: ";").compactMap { part in
+    let words = part.split(separator: " ").map(String.init)
+    guard let start = words.firstIndex(where: { $0 == "ala" || $0.hasSuffix("/ala") }),
+      // Not the product of a `swift build --product ala`.
+      start == 0 || !words[start - 1].hasPrefix("--")
+    else { return nil }
+    return words[(start + 1)...].map { word in
+      // Of alternatives any one will do.
+      let word = word.hasPrefix("-") ? word : word.split(separator: "|").first.map(String.init) ?? word
+      return samples[word] ?? word
+    }
+  }
+}
+
+private let commandNames = Ala.configuration.subcommands.compactMap { $0.configuration.commandName }
+
+private func problem(parsing arguments: [String]) -> String? {
+  do {
+    _ = try Ala.parseAsRoot(arguments)
+    return nil
+  } catch {
+    return Ala.exitCode(for: error).isSuccess ? nil : Ala.message(for: error)
+  }
+}
+
+@Test(arguments: Document.all) func everyCommandThatADocumentQuotesParses(document: Document) {
+  for arguments in document.codeSpans.flatMap(commands) where !arguments.isEmpty {
+    if arguments.count == 1, !arguments[0].hasPrefix("-") {
+      // A mention of a command, not a call of it.
+      #expect(commandNames.contains(arguments[0]), "\(document.path): ala \(arguments[0])")
+    } else {
+      let problem = problem(parsing: arguments)
+      #expect(problem == nil, "\(document.path): ala \(arguments.joined(separator: " ")): \(problem ?? "")")
+    }
+  }
+  for arguments in document.code.flatMap(commands) {
+    let problem = problem(parsing: arguments)
+    #expect(problem == nil, "\(document.path): ala \(arguments.joined(separator: " ")): \(problem ?? "")")
+  }
+}
+
+@Test func whatIsNoCommandOfTheProgramDoesNotParse() {
+  #expect(problem(parsing: ["train", "--config", "c.yaml", "--resume", "never"]) == nil)
+  #expect(problem(parsing: ["train", "--confg", "c.yaml"]) != nil)
+  #expect(problem(parsing: ["bench", "WORK"]) != nil)
+  #expect(commands(in: "mpirun -np 2 ala train --config a.yaml # b") == [["train", "--config", "a.yaml"]])
+}
+
+@Test func theReadmeNamesEveryCommand() {
+  let quoted = Set(Document(path: "README.md").codeSpans.flatMap(commands).compactMap(\.first))
+  for name in commandNames { #expect(quoted.contains(name), "README.md does not name ala \(name)") }
+}
+
+@Test func theCitationAndTheChangelogNameTheProgramsVersion() throws {
+  let text = Ala.configuration.version
+  let version = try #require(text.firstMatch(of: /^ala ([0-9.]+)/)?.1)
+  let citation = try String(contentsOfFile: "\(repositoryRoot)/CITATION.cff", encoding: .utf8)
+  #expect(citation.contains("\nversion: \(version)\n"))
+  #expect(Document(path: "CHANGELOG.md").headings.contains { $0.hasPrefix("\(version) - ") })
+}
+
+@Test(arguments: Document.all) func everySettingThatADocumentNamesExists(document: Document) {
+  let paths = SettingTable.keys.map(\.path)
+  let sections = Set(paths.compactMap { $0.split(separator: ".").first })
+  // A member of a map, such as image.augment.resize, is named by the map's path and its own.
+  func exists(_ name: String) -> Bool { paths.contains { name == $0 || name.hasPrefix("\($0).") } }
+  let flags = (document.codeSpans + document.code).flatMap { $0.matches(of: /--set ([^=\s]+)=/).map { String($0.1) } }
+  for name in flags where name != "key" { #expect(exists(name), "\(document.path): --set \(name)=") }
+  for span in document.codeSpans {
+    // Tensors begin with the names of sections, too, but have more parts: only side.position has two.
+    guard let match = span.wholeMatch(of: /([a-z]+)\.([a-z_]+)([:= ].*)?/), sections.contains(match.1) else { continue }
+    let name = "\(match.1).\(match.2)"
+    #expect(exists(name) || name == "side.position", "\(document.path): \(name)")
+  }
+  for variable in (document.codeSpans + document.code).flatMap({ $0.matches(of: /ALA_([A-Z]+)__([A-Z0-9_]+)/) }) {
+    let name = "\(variable.1.lowercased()).\(variable.2.lowercased())"
+    #expect(exists(name), "\(document.path): \(variable.0)")
+  }
+}

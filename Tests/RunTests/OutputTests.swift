@@ -1,0 +1,79 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// Streams that cannot be written: notes are lost, results are an error, a run goes on.
+
+/// The program under bash, which sets up its streams and limits; `$ala` is the program.
+private func shell(_ script: String, in folder: String = repositoryRoot) throws -> ProcessResult {
+  try run("/bin/bash", ["-c", script], in: folder, environment: ["ala": builtProgram("ala")], seconds: 60)
+}
+
+@Test func aRunWhoseStandardErrorCannotBeWrittenEndsInTheSameWeights() throws {
+  let bench = try TrainingBench()
+  #expect(try bench.ala("train", run: "usual").code == 0)
+  for (name, streams) in [
+    ("full", "2>/dev/full"), ("closed", "2>&-"), ("unread", "2> >(true)"), ("none", "<&- >&- 2>&-"),
+  ] {
+    let result = try shell(
+      "exec \"$ala\" train --config c.yaml --threads 1 --set run.dir=\(name) \(streams)", in: bench.folder.path)
+    #expect(result.code == 0, "\(name): \(result.code)")
+    #expect(try bench.digest(name) == bench.digest("usual"), "\(name)")
+    // The line of the step stands in the log's file all the same.
+    let log = try String(contentsOfFile: "\(bench.folder.path)/\(name)/log.txt", encoding: .utf8)
+    #expect(log.contains("finished: "), "\(name)")
+  }
+}
+
+@Test func anErrorKeepsItsCodeWhereItCannotBeTold() throws {
+  for streams in ["2>/dev/full", "2>&-", "2> >(true)"] {
+    #expect(try shell("exec \"$ala\" inspect /none \(streams)").code == 66, "\(streams)")
+    #expect(try shell("exec \"$ala\" nothing \(streams)").code == 64, "\(streams)")
+  }
+}
+
+@Test func aLostResultOnStandardOutputIsCode73() throws {
+  let folder = try TemporaryFolder()
+  #expect(try shell("\"$ala\" synth --out data --classes 2 --images-per-class 2 --size 32", in: folder.path).code == 0)
+  let bench = "bench encode --threads 1 --batch 1 --steps 1 --repeats 1"
+  for command in ["--version", "--help", "train --dry-run", "inspect data/encoder.safetensors", bench, "doctor --json"]
+  {
+    for streams in [">/dev/full", ">&-"] {
+      let result = try shell("exec \"$ala\" \(command) \(streams)", in: folder.path)
+      #expect(
+        result.code == 73 && result.errors.contains("standard output: cannot be written: "), "\(command) \(streams)")
+    }
+  }
+  let unread = try shell("(sleep 0.3; exec \"$ala\" --version) | true; exit ${PIPESTATUS[0]}")
+  #expect(unread.code == 73 && unread.errors.contains("Broken pipe"), "\(unread.code) \(unread.errors)")
+}
+
+@Test func filesThatAreWrittenCountMoreThanALineAboutThem() throws {
+  let folder = try TemporaryFolder()
+  let result = try shell(
+    "exec \"$ala\" synth --out data --classes 2 --images-per-class 2 --size 32 >/dev/full", in: folder.path)
+  #expect(result.code == 0 && result.errors.contains("warning: standard output: cannot be written"), "\(result.errors)")
+}
+
+@Test func aFileSizeLimitIsAnErrorOfTheWrite() throws {
+  let bench = try TrainingBench()
+  let result = try shell("ulimit -f 200; exec \"$ala\" train --config c.yaml --set run.dir=r", in: bench.folder.path)
+  #expect(result.code == 73 && result.errors.contains("File too large"), "\(result.code) \(result.errors)")
+}
+
+@Test func hangingUpEndsInACheckpointUnlessItWasIgnoredAtTheStart() throws {
+  let bench = try TrainingBench()
+  let long = "\"$ala\" train --config c.yaml --threads 1 --set training.epochs=400 --set checkpoint.every_epochs=1000"
+  // Until there is a step, so that the signal meets a run.
+  func hangUp(_ name: String) -> String {
+    "until grep -q '\"step\":2,' \(name)/metrics.jsonl 2>/dev/null; do sleep 0.05; done; kill -HUP $!"
+  }
+  let usual = try shell("\(long) --set run.dir=usual & \(hangUp("usual")); wait $!", in: bench.folder.path)
+  #expect(usual.code == 75, "\(usual.code) \(usual.errors)")
+  let kept = try shell(
+    "trap '' HUP; \(long) --set run.dir=kept & \(hangUp("kept")); sleep 0.5; kill -0 $! && kill -USR1 $!; wait $!",
+    in: bench.folder.path)
+  let steps = try bench.metrics("kept").compactMap { $0["step"] as? Int }.max() ?? 0
+  #expect(kept.code == 75 && steps > 3, "\(kept.code) \(steps) \(kept.errors)")
+}
