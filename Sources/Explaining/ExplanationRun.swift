@@ -1,3 +1,4 @@
+import Experiments
 import Failures
 import Files
 import Foundation
