@@ -1,7 +1,7 @@
 import Layers
 import Tensor
 
-/// The frozen image encoder with its LoRA updates (paper 3.1).
+/// The frozen image encoder with its LoRA updates (docs/model.md, "Encoder and LoRA").
 public final class ImageEncoder: @unchecked Sendable {
   /// What is frozen; other encoders may stand on it, too.
   public let file: EncoderFile

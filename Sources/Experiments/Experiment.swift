@@ -168,7 +168,7 @@ public final class Experiment: @unchecked Sendable {
     (split.train.count + configuration.training.batch - 1) / configuration.training.batch
   }
 
-  /// The learning rate of the update with the given global step, from 0 (model.md 6 and 11).
+  /// The learning rate of the update with the given global step, from 0 (docs/model.md, "Update").
   public func learningRate(step: Int) -> Double {
     let training = configuration.training
     guard let power = training.poly else { return training.lr }

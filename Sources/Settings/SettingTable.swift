@@ -131,9 +131,9 @@ public enum SettingTable {
       "# Settings", "",
       "Every setting of `ala`, from the table in `Sources/Settings/SettingTable.swift`. A flag beats `--set key=value`, that",
       "the environment (`ALA_` + the path in capitals with `__` for the dot; `ALA_THREADS`), that the YAML file, that the",
-      "default. A variable that begins with `ALA_` and is no setting is an error, but for",
-      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")): the build's and the tests'. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.",
-      "",
+      "default. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.", "",
+      "A variable that begins with `ALA_` and is no setting is an error, but for those of the build and the tests:",
+      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")).", "",
       "| setting | may be | default | meaning |", "|---|---|---|---|",
     ]
     for key in keys {
