@@ -160,6 +160,8 @@ static inline int ala_png_target_begin(ala_png_target *target, unsigned int widt
   png_set_sRGB(target->png, target->info, PNG_sRGB_INTENT_PERCEPTUAL);
   if (is_fast) {
     png_set_compression_level(target->png, 1);
+    enum { run_lengths = 3 }; /* zlib's Z_RLE */
+    png_set_compression_strategy(target->png, run_lengths);
     png_set_filter(target->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
   }
   png_write_info(target->png, target->info);

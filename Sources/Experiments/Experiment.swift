@@ -134,19 +134,19 @@ public final class Experiment: @unchecked Sendable {
         activation: Activation(rawValue: encoder.activation), mean: encoder.mean?.map { Float($0) },
         standardDeviation: encoder.std?.map { Float($0) }, loraBlocks: configuration.lora.blocks,
         loraRank: configuration.lora.rank, loraScale: Float(configuration.lora.scale),
-        loraTargets: configuration.lora.targets, precision: Precision(rawValue: encoder.precision) ?? .float32),
+        loraTargets: configuration.lora.targets, precision: Precision(setting: encoder.precision)),
       classes: classes)
     options.side.width = configuration.side.width
     options.side.heads = configuration.side.heads
     options.side.layers = configuration.side.layers
     options.side.fusion = configuration.side.fusion
-    options.attention.head = ModelOptions.Head(rawValue: configuration.attention.head) ?? .abn
+    options.attention.head = ModelOptions.Head(setting: configuration.attention.head)
     options.attention.kernel = configuration.attention.kernel
     options.attention.dropout = configuration.attention.dropout
-    options.attention.padding = Padding(rawValue: configuration.attention.padding) ?? .zeros
+    options.attention.padding = Padding(setting: configuration.attention.padding)
     options.perception.channels = configuration.perception.channels
     options.perception.dropout = configuration.perception.dropout
-    options.perception.inputNorm = ModelOptions.InputNorm(rawValue: configuration.perception.inputNorm) ?? .none
+    options.perception.inputNorm = ModelOptions.InputNorm(setting: configuration.perception.inputNorm)
     options.lambda = configuration.training.lambda
     options.lanes = configuration.training.lanes
     options.alternates = configuration.training.aea
@@ -192,7 +192,7 @@ public final class Experiment: @unchecked Sendable {
       layout: CacheLayout(
         side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
         layers: configuration.cache.layers == "all" ? model.frozenLayers : [],
-        type: HDF5Type(rawValue: configuration.cache.dtype) ?? .float16))
+        type: HDF5Type(setting: configuration.cache.dtype)))
   }
 
   /// Every row of a whole cache: the views of the training images, then the evaluation view of all others.

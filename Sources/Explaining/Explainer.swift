@@ -81,8 +81,8 @@ public final class Explainer {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
     return ExplainedImage(
-      explanation: Explanation(path: path, map: map, side: worker.side, probabilities: prediction.probabilities),
-      image: image,
-      map: PlacedMap(map, grid: worker.side, geometry: geometry, width: image.width, height: image.height))
+      explanation: Explanation(
+        path: path, map: map, side: worker.side, probabilities: prediction.probabilities), image: image,
+      map: PlacedMap(map, side: worker.side, geometry: geometry, width: image.width, height: image.height))
   }
 }

@@ -3,6 +3,7 @@ import Failures
 import Files
 import Foundation
 import Images
+import Metrics
 import Reporting
 import Settings
 
@@ -18,7 +19,7 @@ public struct ExplanationRequest {
   public let top: Int
   /// The folder to write to.
   public let out: String
-  /// `--overwrite`.
+  /// Whether files in the folder may be replaced that this command has not made.
   public let isOverwriting: Bool
 
   public init(
@@ -50,24 +51,25 @@ public func explain(
   let paths = try listImages(request.images)
   let explainer = try Explainer(
     configuration, checkpoint: request.checkpoint, method: request.method, program: program)
-  let names = outputNames(paths)
+  let names = OutputNames.names(paths)
   var folder = OutputFolder(request.out, isOverwriting: request.isOverwriting)
   try folder.claim(
-    names.flatMap(files) + ["predictions.csv", "explanations.h5"],
+    names.flatMap(OutputNames.files) + explanationFiles,
     inputs: paths + [checkpointPath(request.checkpoint), configuration.encoder.weights])
   var done: [(explanation: Explanation, name: String)] = []
   var failures: [Failure] = []
-  for (number, path) in paths.enumerated() {
+  for (number, (path, name)) in zip(paths, names).enumerated() {
     do {
       let explained = try explainer.explain(path, number: number)
-      try draw(explained, names[number], explainer.classNames, request, say: say)
-      done.append((explained.explanation, names[number]))
+      try draw(explained, name, explainer.classNames, request, say: say)
+      done.append((explained.explanation, name))
     } catch let failure as Failure where failure.code == .badData || failure.code == .missingInput {
       failures.append(failure)
     }
   }
   try writeExplanations(done, method: request.method, classNames: explainer.classNames, to: request.out)
   try folder.finish()
+  if let remark = orientationRemark(done.map(\.explanation.path)) { say(remark) }
   say("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(request.out)")
   guard let first = failures.first else { return }
   let named = failures.prefix(mostNamed).map(\.message).joined(separator: "; ")
@@ -93,29 +95,43 @@ private func draw(
   let figure = ExplanationFigure(
     image: explained.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
     classes: classes)
-  let paths = files(name).map { "\(request.out)/\($0)" }
-  try writeAtomically(try encodePNG(try figure.picture()), to: paths[0])
-  try figure.writeOverlay(to: paths[1])
-  try figure.writeGreyMap(to: paths[2])
+  let stem = "\(request.out)/\(name)"
+  try writeAtomically(try encodePNG(try figure.picture()), to: stem + OutputNames.figure)
+  try figure.writeOverlay(to: stem + OutputNames.overlay)
+  try figure.writeGreyMap(to: stem + OutputNames.map)
   say(explanation.path)
   for entry in classes { say(String(format: "  %6.2f%%  %@", 100 * entry.probability, entry.name)) }
 }
 
-/// What is written of an image: the figure, the overlay and the map.
-private func files(_ name: String) -> [String] { ["\(name).png", "\(name).overlay.png", "\(name).map.png"] }
+/// Names for files made of others' names: the stem, with a number where one of its files is another image's already, by
+/// whatever name that came about (`x.jpg` and `x.map.jpg`).
+private enum OutputNames {
+  static let figure = ".png"
+  static let overlay = ".overlay.png"
+  static let map = ".map.png"
 
-/// Names for the outputs of each image: its file's stem, with a number behind where files of that name are another's.
-private func outputNames(_ paths: [String]) -> [String] {
-  var used: Set<String> = []
-  return paths.map { path in
-    let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
-    var name = stem
-    var number = 2
-    while files(name).contains(where: used.contains) {
-      name = "\(stem)-\(number)"
-      number += 1
+  static func names(_ paths: [String]) -> [String] {
+    var used: Set<String> = []
+    return paths.map { path in
+      let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+      var name = stem
+      var number = 2
+      while !used.isDisjoint(with: files(name)) {
+        name = "\(stem)-\(number)"
+        number += 1
+      }
+      used.formUnion(files(name))
+      return name
     }
-    used.formUnion(files(name))
-    return name
   }
+
+  /// What is written of an image.
+  static func files(_ name: String) -> [String] { [figure, overlay, map].map { name + $0 } }
+}
+
+/// What to say once of images whose orientation is ignored.
+private func orientationRemark(_ paths: [String]) -> String? {
+  let turned = paths.filter { path in (try? ImageLook(path: path).orientation).map { $0 != 1 } ?? false }
+  guard let first = turned.first else { return nil }
+  return ImageLook.orientationRemark(turned.count, of: paths.count, first: first)
 }

@@ -7,7 +7,7 @@ public struct PlacedMap: Sendable {
   public let width: Int
   public let height: Int
   private let map: [Float]
-  private let grid: Int
+  private let side: Int
   private let geometry: ViewGeometry
   private let across: [Tap]
   private let down: [Tap]
@@ -15,7 +15,7 @@ public struct PlacedMap: Sendable {
   public let columns: Range<Int>
   public let rows: Range<Int>
 
-  /// The two grid cells that a position lies between, and how far from the first.
+  /// The two cells of the map that a position lies between, and how far from the first.
   private struct Tap {
     let low: Int
     let high: Int
@@ -23,33 +23,33 @@ public struct PlacedMap: Sendable {
   }
 
   /// - Parameters:
-  ///   - map: [grid, grid], as produced.
+  ///   - map: [side, side], as produced.
   ///   - geometry: the view that the model saw.
   ///   - width, height: of the image.
-  public init(_ map: [Float], grid: Int, geometry: ViewGeometry, width: Int, height: Int) {
-    precondition(map.count == grid * grid)
-    (self.map, self.grid, self.geometry, self.width, self.height) = (map, grid, geometry, width, height)
-    (columns, across) = Self.taps(width, geometry.scaledWidth, geometry.cropX, geometry.side, grid)
-    (rows, down) = Self.taps(height, geometry.scaledHeight, geometry.cropY, geometry.side, grid)
+  public init(_ map: [Float], side: Int, geometry: ViewGeometry, width: Int, height: Int) {
+    precondition(map.count == side * side)
+    (self.map, self.side, self.geometry, self.width, self.height) = (map, side, geometry, width, height)
+    (columns, across) = Self.taps(width, geometry.scaledWidth, geometry.cropX, geometry.side, side)
+    (rows, down) = Self.taps(height, geometry.scaledHeight, geometry.cropY, geometry.side, side)
   }
 
   /// The same at another resolution of the image.
   public func scaled(width: Int, height: Int) -> PlacedMap {
-    PlacedMap(map, grid: grid, geometry: geometry, width: width, height: height)
+    PlacedMap(map, side: side, geometry: geometry, width: width, height: height)
   }
 
   private static func taps(
-    _ count: Int, _ scaled: Int, _ crop: Int, _ side: Int, _ grid: Int
+    _ count: Int, _ scaled: Int, _ crop: Int, _ view: Int, _ side: Int
   ) -> (seen: Range<Int>, taps: [Tap]) {
     var first: Int?
     var taps: [Tap] = []
     for position in 0..<count {
-      let view = (Double(position) + 0.5) * Double(scaled) / Double(count) - Double(crop)
-      guard view >= 0, view < Double(side) else { continue }
+      let place = (Double(position) + 0.5) * Double(scaled) / Double(count) - Double(crop)
+      guard place >= 0, place < Double(view) else { continue }
       first = first ?? position
-      let place = max(view * Double(grid) / Double(side) - 0.5, 0)
-      let low = min(Int(place), grid - 1)
-      taps.append(Tap(low: low, high: min(low + 1, grid - 1), weight: Float(place - Double(low))))
+      let cell = max(place * Double(side) / Double(view) - 0.5, 0)
+      let low = min(Int(cell), side - 1)
+      taps.append(Tap(low: low, high: min(low + 1, side - 1), weight: Float(cell - Double(low))))
     }
     let start = first ?? 0
     return (start..<(start + taps.count), taps)
@@ -58,8 +58,8 @@ public struct PlacedMap: Sendable {
   /// The values of a row that was seen, for `columns`.
   public func row(_ y: Int) -> [Float] {
     let vertical = down[y - rows.lowerBound]
-    // Along the grid's two rows, as the map is: first across, then down.
-    let (top, bottom) = (vertical.low * grid, vertical.high * grid)
+    // Along the map's two rows, as the map is: first across, then down.
+    let (top, bottom) = (vertical.low * side, vertical.high * side)
     return map.withUnsafeBufferPointer { map in
       [Float](unsafeUninitializedCapacity: across.count) { target, count in
         for (index, tap) in across.enumerated() {

@@ -52,7 +52,7 @@ private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
   // The view is the image's left part, 30 x 30, and the map has a value for each of its columns.
   let view = ViewGeometry(scaledWidth: 40, scaledHeight: 30, cropX: 0, cropY: 0, side: 30, isFlipped: false)
   let values = (0..<900).map { Float($0 % 30) }
-  let map = PlacedMap(values, grid: 30, geometry: view, width: 40, height: 30)
+  let map = PlacedMap(values, side: 30, geometry: view, width: 40, height: 30)
   #expect(map.values(7..<8) == (0..<40).map { $0 < 30 ? Float($0) : nil })
   let figure = ExplanationFigure(
     image: image, map: map, threshold: 15, title: "a & <b>", classes: [(name: "Cardinal", probability: 0.9)])

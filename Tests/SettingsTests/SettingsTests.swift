@@ -69,7 +69,7 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   ("model.weights", "encoder.weights"), ("training.weightDecay", "training.weight_decay"),
   ("epochs", "training.epochs"),
   ("data.image_size", "image.size"), ("training.max_grad_norm", "training.clip"), ("lora.alpha", "lora.scale"),
-  ("training.early-stopping", "training.patience"), ("training.trainning_lr", "training.lr"),
+  ("training.early-stopping", "training.patience"),
 ]) func anUnknownKeyNamesTheNearestByMeaningToo(given: String, expected: String) {
   #expect(refusal("", sets: ["\(given)=1"])?.message.hasSuffix("the nearest is \(expected)") == true)
 }
