@@ -164,6 +164,7 @@ let package = Package(
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("MachineTests", ["Machine"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
+    tests("TrainingTests", ["Training"]),
     tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
     tests(
       "DocumentationTests",
