@@ -64,24 +64,25 @@ let package = Package(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
     module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
-    module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
+    module("Safetensors", ["Failures", "Files", "Digests"]),
+    module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
-    module("Cluster", ["Failures", "Lanes", "CMPI"]),
-    module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
+    module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
+    module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
-    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
+    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
     module("Settings", ["Failures", "Files", "Yams"]),
     .target(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
-    module("Metrics", ["Randomness", "Images"]),
+    module("Metrics", ["Images"]),
     module(
       "Experiments",
       [
         "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
+        "Safetensors", "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -92,14 +93,14 @@ let package = Package(
     module(
       "Explaining",
       [
-        "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Cluster", "Storage",
+        "Machine", "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Storage",
         "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
       [
-        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "Networks",
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Encoder", "Networks",
         "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
       ]),
     module(
@@ -111,14 +112,14 @@ let package = Package(
     module(
       "Reporting",
       [
-        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "Cluster", "Storage", "Dataset", "Machine", "Experiments", "Training",
+        "Cluster", "Safetensors", "Storage", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -126,8 +127,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
+        "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
+        "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -135,16 +136,19 @@ let package = Package(
     .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
 
     .target(
-      name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
+      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
-    tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
-    tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
+    tests("LayersTests", ["Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
+    tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
+    tests(
+      "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],
+      hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
       [
-        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Randomness",
-        "Tensor", "Training",
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
+        "Training",
       ],
       hasFixtures: true
     ),
@@ -157,18 +161,25 @@ let package = Package(
     tests(
       "ExplainingTests",
       [
-        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
+        "Networks", "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics",
         "Settings",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("MachineTests", ["Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
+    .executableTarget(
+      name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
+      swiftSettings: processor),
+    tests("ClusterTests", ["ClusterProbe"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training"]),
-    tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
-      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      [
+        "Commands", "Explaining", "Metrics", "Settings",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -101,7 +101,7 @@ public func benchmark(
   let model = try RandomEncoder.with(cluster) { path in
     let options = ModelOptions(
       encoder: EncoderOptions(weights: path, imageSide: 224, precision: precision), classes: 200)
-    let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
+    let share: EncoderFile.Share = {
       try cluster.sharedMemory($0, fill: $1)
     }
     return try cluster.agree {
@@ -194,7 +194,7 @@ private func inferenceStep(
   let count = model.encoder.patchCount * model.encoder.patchValues
   let views = (0..<batch).map { _ in Buffer(count) }
   for (index, view) in views.enumerated() { fill(view.base, count, seed: UInt64(index)) }
-  let own = (cluster.rank * batch / cluster.size)..<((cluster.rank + 1) * batch / cluster.size)
+  let own = cluster.slice(of: batch)
   return {
     team.run(own.count) { task, thread in
       let inference = inferences[thread]

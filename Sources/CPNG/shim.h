@@ -109,3 +109,80 @@ static inline int ala_png_finish(ala_png_source *source, int is_raw, size_t row_
   free((void *)rows);
   return 0;
 }
+
+/* A PNG file that is written rows at a time; the caller takes its bytes away as they come. */
+typedef struct {
+  png_structp png;
+  png_infop info;
+  unsigned char *bytes;
+  size_t count;
+  size_t room;
+  char message[160];
+} ala_png_target;
+
+static void ala_png_append(png_structp png, png_bytep data, size_t count) {
+  ala_png_target *target = (ala_png_target *)png_get_io_ptr(png);
+  if (target->count + count > target->room) {
+    size_t room = 2 * (target->count + count);
+    unsigned char *bytes = (unsigned char *)realloc(target->bytes, room);
+    if (!bytes) png_error(png, "memory is exhausted");
+    target->bytes = bytes;
+    target->room = room;
+  }
+  memcpy(target->bytes + target->count, data, count);
+  target->count += count;
+}
+
+static void ala_png_flush(png_structp png) { (void)png; }
+
+static void ala_png_target_error(png_structp png, png_const_charp message) {
+  ala_png_target *target = (ala_png_target *)png_get_error_ptr(png);
+  snprintf(target->message, sizeof target->message, "%s", message);
+  longjmp(png_jmpbuf(png), 1);
+}
+
+/* channels: 3 (RGB) or 1 (grey), 8 bits each. is_fast: compresses less, in a fraction of the time.
+   Returns 0, or 1 with target->message set; ala_png_target_end must follow either way. */
+static inline int ala_png_target_begin(ala_png_target *target, unsigned int width, unsigned int height, int channels,
+                                       int is_fast) {
+  memset(target, 0, sizeof *target);
+  target->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, target, ala_png_target_error, ala_png_warning);
+  if (!target->png) {
+    snprintf(target->message, sizeof target->message, "libpng cannot start");
+    return 1;
+  }
+  target->info = png_create_info_struct(target->png);
+  if (!target->info || setjmp(png_jmpbuf(target->png))) return 1;
+  png_set_write_fn(target->png, target, ala_png_append, ala_png_flush);
+  png_set_user_limits(target->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_IHDR(target->png, target->info, width, height, 8, channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
+               PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_sRGB(target->png, target->info, PNG_sRGB_INTENT_PERCEPTUAL);
+  if (is_fast) {
+    png_set_compression_level(target->png, 1);
+    enum { run_lengths = 3 }; /* zlib's Z_RLE */
+    png_set_compression_strategy(target->png, run_lengths);
+    png_set_filter(target->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
+  }
+  png_write_info(target->png, target->info);
+  return 0;
+}
+
+static inline int ala_png_target_rows(ala_png_target *target, const unsigned char *rows, size_t row_bytes,
+                                      unsigned int count) {
+  if (setjmp(png_jmpbuf(target->png))) return 1;
+  for (unsigned int i = 0; i < count; i++) png_write_row(target->png, rows + row_bytes * i);
+  return 0;
+}
+
+static inline int ala_png_target_finish(ala_png_target *target) {
+  if (setjmp(png_jmpbuf(target->png))) return 1;
+  png_write_end(target->png, target->info);
+  return 0;
+}
+
+static inline void ala_png_target_end(ala_png_target *target) {
+  png_destroy_write_struct(&target->png, &target->info);
+  free(target->bytes);
+  target->bytes = NULL;
+}

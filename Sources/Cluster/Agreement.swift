@@ -31,7 +31,11 @@ extension Cluster {
     let culprit = size - highest
     var bytes: [UInt8] = []
     if rank == culprit, let failure {
-      bytes = withUnsafeBytes(of: failure.code.rawValue) { Array($0) } + Array((failure.message + place).utf8)
+      bytes =
+        withUnsafeBytes(of: failure.code.rawValue) { Array($0) }
+        + Array(
+          // What ranks have agreed on already says where it was met.
+          (failure.message + (failure == agreedFailure ? "" : place)).utf8)
     }
     broadcast(&bytes, root: culprit)
     let code = bytes.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }

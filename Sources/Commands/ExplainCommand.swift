@@ -33,6 +33,9 @@ struct ExplainCommand: ClusterCommand {
   @Option(help: "How many of the likeliest classes to name.")
   var top = 5
 
+  @Flag(help: "Replace files in the folder that this command has not made.")
+  var overwrite = false
+
   func validate() throws {
     guard threshold == "mean_std" || share != nil else {
       throw ValidationError("--threshold \(threshold): expected mean_std or a number from 0 to 1")
@@ -49,7 +52,7 @@ struct ExplainCommand: ClusterCommand {
     if settings.dryRun { return try settings.show(configuration, on: cluster) }
     let request = ExplanationRequest(
       images: images, checkpoint: checkpoint, method: try MethodTable.method(method), threshold: share, top: top,
-      out: out)
+      out: out, isOverwriting: overwrite)
     try cluster.onRoot { try explain(configuration, request, program: Program.path) { StandardOutput.note($0) } }
   }
 }

@@ -71,9 +71,7 @@ struct FileSurvey {
     guard options.looksAtFiles, let first = images.first else { return [] }
     var remarks: [String] = []
     if let firstTurned {
-      remarks.append(
-        "\(turnedCount) of \(images.count) images have an EXIF orientation, \(firstTurned) the first; it is ignored, "
-          + "and the pixels are taken as they are stored")
+      remarks.append(ImageLook.orientationRemark(turnedCount, of: images.count, first: firstTurned))
     }
     if let masks, maskCount == 0 {
       remarks.append(

@@ -19,7 +19,7 @@ public struct Measures: Sendable {
   /// IoU with the masks alone, as validation needs it.
   public static func masks(_ settings: Configuration.Evaluation) -> Measures {
     Measures(
-      rules: EvaluationProtocol(rawValue: settings.protocol) ?? .standard, usesBoxes: false, usesControls: false,
+      rules: EvaluationProtocol(setting: settings.protocol), usesBoxes: false, usesControls: false,
       followsPrediction: settings.target == "predicted", perturbation: nil)
   }
 
@@ -30,7 +30,7 @@ public struct Measures: Sendable {
     measures.usesControls = true
     if settings.steps > 0 {
       measures.perturbation = Perturbation(
-        steps: settings.steps, substrate: Substrate(rawValue: settings.substrate) ?? .zero)
+        steps: settings.steps, substrate: Substrate(setting: settings.substrate))
     }
     return measures
   }

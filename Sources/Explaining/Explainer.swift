@@ -6,6 +6,7 @@ import Foundation
 import Images
 import Machine
 import Networks
+import Reporting
 import Settings
 import Storage
 import Tensor
@@ -34,7 +35,7 @@ public final class Explainer {
     let classes = bias.values.count
     classNames = Self.names(attributes["classes"], configuration, count: classes)
     model = try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
-    try checkEncoder(attributes, configuration.encoder.weights, path: path)
+    try checkEncoder(attributes, model.encoder.file, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
     inference = model.makeInference()
@@ -67,7 +68,7 @@ public final class Explainer {
   ///
   /// - Parameter number: the image's place among those that are explained, from 0.
   /// - Throws: `Failure` 66 or 65, naming the file; 65 where the map is not finite.
-  public func explain(_ path: String, number: Int) throws -> Explanation {
+  public func explain(_ path: String, number: Int) throws -> ExplainedImage {
     let image = try decodeImage(path: path)
     let geometry = views.geometry(
       width: image.width, height: image.height, seed: 0, imageID: 0, view: ViewDefinition.evaluationView)
@@ -79,8 +80,9 @@ public final class Explainer {
     guard prediction.isFinite, map.allSatisfy(\.isFinite) else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
-    return Explanation(
-      path: path, image: image, geometry: geometry, map: map, side: worker.side,
-      probabilities: prediction.probabilities)
+    return ExplainedImage(
+      explanation: Explanation(
+        path: path, map: map, side: worker.side, probabilities: prediction.probabilities), image: image,
+      map: PlacedMap(map, side: worker.side, geometry: geometry, width: image.width, height: image.height))
   }
 }

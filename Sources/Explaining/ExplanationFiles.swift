@@ -36,6 +36,9 @@ public func listImages(_ arguments: [String]) throws -> [String] {
   return result
 }
 
+/// The files that `writeExplanations` makes.
+let explanationFiles = ["predictions.csv", "explanations.h5"]
+
 /// Writes `explanations.h5` (`map` [n, s, s] as produced, `probability` [n, C]; attributes `method`, `images` and
 /// `classes`) and `predictions.csv`.
 func writeExplanations(

@@ -1,3 +1,4 @@
+import Experiments
 import Failures
 import Files
 import Foundation
@@ -18,9 +19,12 @@ public struct ExplanationRequest {
   public let top: Int
   /// The folder to write to.
   public let out: String
+  /// Whether files in the folder may be replaced that this command has not made.
+  public let isOverwriting: Bool
 
   public init(
-    images: [String], checkpoint: String, method: any ExplanationMethod, threshold: Float?, top: Int, out: String
+    images: [String], checkpoint: String, method: any ExplanationMethod, threshold: Float?, top: Int, out: String,
+    isOverwriting: Bool
   ) {
     self.images = images
     self.checkpoint = checkpoint
@@ -28,6 +32,7 @@ public struct ExplanationRequest {
     self.threshold = threshold
     self.top = top
     self.out = out
+    self.isOverwriting = isOverwriting
   }
 }
 
@@ -46,21 +51,25 @@ public func explain(
   let paths = try listImages(request.images)
   let explainer = try Explainer(
     configuration, checkpoint: request.checkpoint, method: request.method, program: program)
-  try makeFolder(request.out)
-  var names = OutputNames()
+  let names = OutputNames.names(paths)
+  var folder = OutputFolder(request.out, isOverwriting: request.isOverwriting)
+  try folder.claim(
+    names.flatMap(OutputNames.files) + explanationFiles,
+    inputs: paths + [checkpointPath(request.checkpoint), configuration.encoder.weights])
   var done: [(explanation: Explanation, name: String)] = []
   var failures: [Failure] = []
-  for (number, path) in paths.enumerated() {
+  for (number, (path, name)) in zip(paths, names).enumerated() {
     do {
-      let explanation = try explainer.explain(path, number: number)
-      let name = names.next(path)
-      try draw(explanation, name, explainer.classNames, request, say: say)
-      done.append((explanation, name))
+      let explained = try explainer.explain(path, number: number)
+      try draw(explained, name, explainer.classNames, request, say: say)
+      done.append((explained.explanation, name))
     } catch let failure as Failure where failure.code == .badData || failure.code == .missingInput {
       failures.append(failure)
     }
   }
   try writeExplanations(done, method: request.method, classNames: explainer.classNames, to: request.out)
+  try folder.finish()
+  if let remark = orientationRemark(done.map(\.explanation.path)) { say(remark) }
   say("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(request.out)")
   guard let first = failures.first else { return }
   let named = failures.prefix(mostNamed).map(\.message).joined(separator: "; ")
@@ -69,51 +78,60 @@ public func explain(
 }
 
 private func draw(
-  _ explanation: Explanation, _ name: String, _ classNames: [String], _ request: ExplanationRequest,
+  _ explained: ExplainedImage, _ name: String, _ classNames: [String], _ request: ExplanationRequest,
   say: (String) -> Void
 ) throws {
-  let map = explanation.mapAtSource()
-  let values = map.compactMap { $0 }
+  let (explanation, map) = (explained.explanation, explained.map)
   let level: Float
-  if let share = request.threshold, let low = values.min(), let high = values.max() {
+  if let share = request.threshold {
+    let (low, high) = map.range
     level = low + share * (high - low)
   } else {
-    level = meanStdThreshold(values)
+    level = map.meanStdThreshold
   }
   let classes = explanation.likeliest(request.top).map {
     (name: classNames[$0], probability: Double(explanation.probabilities[$0]))
   }
   let figure = ExplanationFigure(
-    image: explanation.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
+    image: explained.image, map: map, threshold: level, title: (explanation.path as NSString).lastPathComponent,
     classes: classes)
   let stem = "\(request.out)/\(name)"
   try writeAtomically(try encodePNG(try figure.picture()), to: stem + OutputNames.figure)
-  try writeAtomically(try encodePNG(try figure.overlayPicture()), to: stem + OutputNames.overlay)
-  try writeAtomically(try encodePNG(figure.greyMap), to: stem + OutputNames.map)
+  try figure.writeOverlay(to: stem + OutputNames.overlay)
+  try figure.writeGreyMap(to: stem + OutputNames.map)
   say(explanation.path)
   for entry in classes { say(String(format: "  %6.2f%%  %@", 100 * entry.probability, entry.name)) }
 }
 
-/// Names for files made of others' names: the stem, with a number where one of its files has been written already, by
+/// Names for files made of others' names: the stem, with a number where one of its files is another image's already, by
 /// whatever name that came about (`x.jpg` and `x.map.jpg`).
-private struct OutputNames {
+private enum OutputNames {
   static let figure = ".png"
   static let overlay = ".overlay.png"
   static let map = ".map.png"
 
-  private var used: Set<String> = []
-
-  mutating func next(_ path: String) -> String {
-    let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
-    var name = stem
-    var number = 2
-    while !used.isDisjoint(with: Self.files(name)) {
-      name = "\(stem)-\(number)"
-      number += 1
+  static func names(_ paths: [String]) -> [String] {
+    var used: Set<String> = []
+    return paths.map { path in
+      let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+      var name = stem
+      var number = 2
+      while !used.isDisjoint(with: files(name)) {
+        name = "\(stem)-\(number)"
+        number += 1
+      }
+      used.formUnion(files(name))
+      return name
     }
-    used.formUnion(Self.files(name))
-    return name
   }
 
-  private static func files(_ name: String) -> [String] { [figure, overlay, map].map { name + $0 } }
+  /// What is written of an image.
+  static func files(_ name: String) -> [String] { [figure, overlay, map].map { name + $0 } }
+}
+
+/// What to say once of images whose orientation is ignored.
+private func orientationRemark(_ paths: [String]) -> String? {
+  let turned = paths.filter { path in (try? ImageLook(path: path).orientation).map { $0 != 1 } ?? false }
+  guard let first = turned.first else { return nil }
+  return ImageLook.orientationRemark(turned.count, of: paths.count, first: first)
 }

@@ -17,6 +17,12 @@ public struct ImageLook: Equatable, Sendable {
     let isWhole = try file.format == .jpeg ? file.hasJPEGEnd(after: header.end) : file.hasPNGEnd()
     guard isWhole else { throw Failure.badData("\(path): is cut off: it has no \(file.format.name) end marker") }
   }
+
+  /// What to say once of images that viewers turn.
+  public static func orientationRemark(_ count: Int, of total: Int, first: String) -> String {
+    "\(count) of \(total) image\(total == 1 ? " has" : "s have") an EXIF orientation, \(first) the first; it is ignored, "
+      + "and the pixels are taken as they are stored"
+  }
 }
 
 /// The width and height that a JPEG or PNG file's header tells.

@@ -40,8 +40,8 @@ extension ImageFile {
     // The last bytes of the compressed data are a checksum, without which the pixels are whole.
     let checksumCount = 4
     var offset = Self.pngSignatureCount
-    var hasPixels = false
-    while let next = try chunk(at: offset) {
+    var pixels: Range<Int>?
+    while let next = try chunk(at: offset), next.type.utf8.allSatisfy({ UInt8(ascii: "A")...UInt8(ascii: "z") ~= $0 }) {
       let end = next.data + next.count
       if end + 4 > size {
         guard next.type == "IDAT" else { break }
@@ -55,9 +55,13 @@ extension ImageFile {
         return (min(end, size), tail + pngEndChunk, missing > 0)
       }
       if next.type == "IEND" { return (size, [], false) }
-      hasPixels = hasPixels || next.type == "IDAT"
+      if next.type == "IDAT" { pixels = (offset + 4)..<end }
       offset = end + 4
     }
-    return hasPixels ? (offset, pngEndChunk, false) : nil
+    // What stands where the pixels' data should go on may be anything: the last checksum tells.
+    guard let pixels else { return nil }
+    var sum = CRC32()
+    try bytes(at: pixels.lowerBound, count: pixels.count).withUnsafeBytes { sum.update($0) }
+    return try number(at: pixels.upperBound, count: 4) == Int(sum.value) ? (offset, pngEndChunk, false) : nil
   }
 }

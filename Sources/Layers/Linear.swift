@@ -28,7 +28,8 @@ public struct BFloat16Weight: @unchecked Sendable {
   }
 }
 
-/// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (model.md 1, LoRA).
+/// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (docs/model.md,
+/// "Encoder and LoRA").
 public struct Linear: @unchecked Sendable {
   /// Where a weight or bias comes from.
   public enum Source: @unchecked Sendable {

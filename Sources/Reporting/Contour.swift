@@ -9,8 +9,8 @@ public func contour(_ map: [Float?], width: Int, height: Int, level: Float) -> [
       let first = y * width + x
       guard let a = map[first], let b = map[first + 1], let c = map[first + width + 1], let d = map[first + width]
       else { continue }
+      guard (a > level) != (b > level) || (b > level) != (c > level) || (c > level) != (d > level) else { continue }
       let isIn = [a > level, b > level, c > level, d > level]
-      guard isIn.contains(true), isIn.contains(false) else { continue }
       let (px, py) = (Double(x) + 0.5, Double(y) + 0.5)
       func share(_ from: Float, _ to: Float) -> Double { Double((level - from) / (to - from)) }
       // Crossings of the square's edges: top, right, bottom, left.
@@ -28,6 +28,19 @@ public func contour(_ map: [Float?], width: Int, height: Int, level: Float) -> [
         let middleIsIn = (a + b + c + d) / 4 > level
         segments += isIn[0] == middleIsIn ? [(top, right), (bottom, left)] : [(top, left), (right, bottom)]
       }
+    }
+  }
+  return segments
+}
+
+/// The same of a map in its image, with only some rows in memory at a time.
+func contour(_ map: PlacedMap, level: Float) -> [(Point, Point)] {
+  let rowsAtOnce = 64
+  var segments: [(Point, Point)] = []
+  for first in stride(from: map.rows.lowerBound, to: map.rows.upperBound - 1, by: rowsAtOnce) {
+    let part = first..<min(first + rowsAtOnce + 1, map.rows.upperBound)
+    segments += contour(map.values(part), width: map.width, height: part.count, level: level).map { from, to in
+      (Point(from.x, from.y + Double(first)), Point(to.x, to.y + Double(first)))
     }
   }
   return segments

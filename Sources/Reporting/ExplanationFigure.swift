@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Images
 
@@ -5,8 +6,8 @@ import Images
 /// above the threshold, and the likeliest classes.
 public struct ExplanationFigure {
   public let image: RGBImage
-  /// [height, width], as produced; nil where the model saw nothing.
-  public let map: [Float?]
+  /// As produced, at the image's resolution.
+  public let map: PlacedMap
   /// Of the map as produced.
   public let threshold: Float
   public let title: String
@@ -14,10 +15,12 @@ public struct ExplanationFigure {
   public let classes: [(name: String, probability: Double)]
 
   public init(
-    image: RGBImage, map: [Float?], threshold: Float, title: String, classes: [(name: String, probability: Double)]
+    image: RGBImage, map: PlacedMap, threshold: Float, title: String, classes: [(name: String, probability: Double)]
   ) {
+    precondition(map.width == image.width && map.height == image.height)
     self.image = image
     self.map = map
+    range = map.range
     self.threshold = threshold
     self.title = title
     self.classes = classes
@@ -28,35 +31,86 @@ public struct ExplanationFigure {
   private static let barWidth = 14.0
   private static let barLabels = 52.0
 
-  private var range: (low: Float, high: Float) {
-    let values = map.compactMap { $0 }
-    return (values.min() ?? 0, values.max() ?? 1)
+  /// Pixels of a panel's longer side beyond which an image is reduced first.
+  private static let mostPanelPixels = 1200
+  /// Rows of a picture at the image's own size that are in memory at a time.
+  private static let bandRows = 256
+
+  /// Of the map at the image's resolution.
+  private let range: (low: Float, high: Float)
+
+  /// A value min-max-normalised to [0, 1]; 0 where the map is constant.
+  private func normalised(_ value: Float) -> Float {
+    range.high > range.low ? (value - range.low) / (range.high - range.low) : 0
   }
 
-  /// The map min-max-normalised to [0, 1]; a constant one is 0.
-  public var normalisedMap: [Float?] {
-    let (low, high) = range
-    return map.map { value in value.map { high > low ? ($0 - low) / (high - low) : 0 } }
+  /// Calls `body` with the image's rows, some at a time.
+  private func forEachBand(_ body: (Range<Int>) throws -> Void) throws {
+    for first in stride(from: 0, to: image.height, by: Self.bandRows) {
+      try body(first..<min(first + Self.bandRows, image.height))
+    }
   }
 
-  /// The map in 8-bit grey at the image's size; black is its minimum, and where the model saw nothing.
-  public var greyMap: GrayImage {
-    GrayImage(
-      width: image.width, height: image.height,
-      pixels: normalisedMap.map { UInt8(((($0 ?? 0) * 255).rounded())) })
+  /// Writes the map in 8-bit grey at the image's size, a PNG file; black is its minimum, and where the model saw
+  /// nothing.
+  public func writeGreyMap(to path: String) throws {
+    try writeAtomically(to: path) { write in
+      try withoutActuallyEscaping(write) { write in
+        let file = try PNGRows(width: image.width, height: image.height, channels: 1, to: write)
+        try forEachBand { rows in
+          try file.write(map.values(rows).map { UInt8((($0.map(normalised) ?? 0) * 255).rounded()) })
+        }
+        try file.finish()
+      }
+    }
   }
 
-  /// The overlay at the image's own size, with contour and colour bar.
-  public func overlayPicture() throws -> RGBImage {
+  /// Writes the overlay at the image's own size, with contour and colour bar, a PNG file.
+  public func writeOverlay(to path: String) throws {
     let (width, height) = (Double(image.width), Double(image.height))
-    let canvas = try Canvas(width: width + Self.gap + Self.barWidth + Self.barLabels, height: height)
-    drawOverlay(canvas, x: 0, y: 0, scale: 1)
-    drawColourBar(canvas, x: width + Self.gap, y: 6, height: height - 12)
-    return try canvas.pixels(scale: 1)
+    let total = width + Self.gap + Self.barWidth + Self.barLabels
+    let weight = Self.lineWidth(width, height)
+    let line = contour(map, level: threshold)
+    try writeAtomically(to: path) { write in
+      try withoutActuallyEscaping(write) { write in
+        let file = try PNGRows(width: Int(total), height: image.height, channels: 3, to: write)
+        try forEachBand { rows in
+          let canvas = try Canvas(width: total, height: Double(rows.count))
+          let top = Double(rows.lowerBound)
+          let band = RGBImage(
+            width: image.width, height: rows.count,
+            pixels: Array(image.pixels[(rows.lowerBound * image.width * 3)..<(rows.upperBound * image.width * 3)]))
+          canvas.image(
+            overlay(band, map: map.values(rows).map { $0.map(normalised) }), x: 0, y: 0, width: width,
+            height: Double(rows.count))
+          let near = (top - weight - 1)...(Double(rows.upperBound) + weight + 1)
+          for (from, to) in line where near.contains(from.y) || near.contains(to.y) {
+            canvas.polyline([Point(from.x, from.y - top), Point(to.x, to.y - top)], .white, width: weight)
+          }
+          drawColourBar(canvas, x: width + Self.gap, y: 6 - top, height: height - 12)
+          try file.write(try canvas.pixels(scale: 1).pixels)
+        }
+        try file.finish()
+      }
+    }
+  }
+
+  private static func lineWidth(_ width: Double, _ height: Double) -> Double { max(1.2, min(width, height) / 200) }
+
+  /// The image and its normalised map for a panel: as they are, or reduced where they are large.
+  private func panelPicture() -> (image: RGBImage, map: PlacedMap) {
+    let longer = max(image.width, image.height)
+    guard longer > Self.mostPanelPixels else { return (image, map) }
+    let (width, height) = (
+      max(image.width * Self.mostPanelPixels / longer, 1), max(image.height * Self.mostPanelPixels / longer, 1)
+    )
+    return (resizeBicubic(image, width: width, height: height), map.scaled(width: width, height: height))
   }
 
   /// The whole figure.
   public func picture() throws -> RGBImage {
+    let (image, map) = panelPicture()
+    let normalMap = map.values(0..<map.height).map { $0.map(normalised) }
     let scale = Self.panel / Double(max(image.width, image.height))
     let (width, height) = (Double(image.width) * scale, Double(image.height) * scale)
     let top = 34.0
@@ -67,26 +121,21 @@ public struct ExplanationFigure {
     let places = (0..<3).map { Self.gap + Double($0) * (width + Self.gap) }
     canvas.image(image, x: places[0], y: top, width: width, height: height)
     canvas.image(
-      heatImage(normalisedMap, width: image.width, height: image.height), x: places[1], y: top, width: width,
+      heatImage(normalMap, width: image.width, height: image.height), x: places[1], y: top, width: width,
       height: height)
-    drawOverlay(canvas, x: places[2], y: top, scale: scale)
+    canvas.image(overlay(image, map: normalMap), x: places[2], y: top, width: width, height: height)
+    for (from, to) in contour(map, level: threshold) {
+      canvas.polyline(
+        [
+          Point(places[2] + from.x * scale, top + from.y * scale), Point(places[2] + to.x * scale, top + to.y * scale),
+        ], .white, width: Self.lineWidth(width, height))
+    }
     drawColourBar(canvas, x: places[2] + width + Self.gap, y: top, height: height)
     for (place, label) in zip(places, ["image", "map", String(format: "overlay; line at %.3g", threshold)]) {
       canvas.text(label, at: Point(place + width / 2, top + height + 16), .grey, anchor: .middle)
     }
     drawClasses(canvas, y: top + height + 44)
     return try canvas.pixels()
-  }
-
-  private func drawOverlay(_ canvas: Canvas, x: Double, y: Double, scale: Double) {
-    let (width, height) = (Double(image.width) * scale, Double(image.height) * scale)
-    canvas.image(overlay(image, map: normalisedMap), x: x, y: y, width: width, height: height)
-    let weight = max(1.2, min(width, height) / 200)
-    for (from, to) in contour(map, width: image.width, height: image.height, level: threshold) {
-      canvas.polyline(
-        [Point(x + from.x * scale, y + from.y * scale), Point(x + to.x * scale, y + to.y * scale)], .white,
-        width: weight)
-    }
   }
 
   private func drawColourBar(_ canvas: Canvas, x: Double, y: Double, height: Double) {

@@ -34,13 +34,16 @@ public enum SettingTable {
       "training views; resize is the shorter side in pixels, by default round(S·256/224)"),
 
     SettingKey(
-      "encoder.weights", .path, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file",
+      "encoder.weights", .path, .text("clip-vit-b16.safetensors"),
+      "the frozen encoder, a safetensors file, or the index of a sharded one",
       mayDiffer: true),
     SettingKey("encoder.depth", .allOrInteger, .text("all"), "k, how many blocks are run"),
-    SettingKey("encoder.heads", .optionalInteger(1..<1025), .null, "attention heads; null: width / 64"),
+    SettingKey(
+      "encoder.heads", .optionalInteger(1..<1025), .null,
+      "attention heads; null: by a configuration beside the weights, else those published of that width"),
     SettingKey(
       "encoder.activation", .choice(["auto", "quickgelu", "gelu"]), .text("auto"),
-      "auto: quickgelu for both CLIP spellings, gelu for timm"),
+      "auto: by a configuration beside the weights, else quickgelu for both CLIP spellings, gelu for timm"),
     SettingKey(
       "encoder.precision", .choice(["float32", "bfloat16"]), .text("float32"),
       "of the products of the blocks below the first with LoRA; bfloat16 needs a build with oneDNN"),
@@ -128,9 +131,9 @@ public enum SettingTable {
       "# Settings", "",
       "Every setting of `ala`, from the table in `Sources/Settings/SettingTable.swift`. A flag beats `--set key=value`, that",
       "the environment (`ALA_` + the path in capitals with `__` for the dot; `ALA_THREADS`), that the YAML file, that the",
-      "default. A variable that begins with `ALA_` and is no setting is an error, but for",
-      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")): the build's and the tests'. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.",
-      "",
+      "default. A file may name another with `extends`. A resumed run may differ only in the settings marked `*`.", "",
+      "A variable that begins with `ALA_` and is no setting is an error, but for those of the build and the tests:",
+      "\(EnvironmentSettings.others.map { "`\($0)`" }.joined(separator: ", ")).", "",
       "| setting | may be | default | meaning |", "|---|---|---|---|",
     ]
     for key in keys {

@@ -49,12 +49,22 @@ private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
 
 @Test func aFigureShowsWhatTheModelSawAndGreysTheRest() throws {
   let image = RGBImage(width: 40, height: 30, pixels: [UInt8](repeating: 200, count: 3600))
-  let map = (0..<1200).map { $0 % 40 < 30 ? Float?(Float($0 % 40)) : nil }
+  // The view is the image's left part, 30 x 30, and the map has a value for each of its columns.
+  let view = ViewGeometry(scaledWidth: 40, scaledHeight: 30, cropX: 0, cropY: 0, side: 30, isFlipped: false)
+  let values = (0..<900).map { Float($0 % 30) }
+  let map = PlacedMap(values, side: 30, geometry: view, width: 40, height: 30)
+  #expect(map.values(7..<8) == (0..<40).map { $0 < 30 ? Float($0) : nil })
   let figure = ExplanationFigure(
     image: image, map: map, threshold: 15, title: "a & <b>", classes: [(name: "Cardinal", probability: 0.9)])
-  #expect(figure.greyMap.pixels[29] == 255 && figure.greyMap.pixels[0] == 0 && figure.greyMap.pixels[35] == 0)
-  let overlaid = overlay(image, map: figure.normalisedMap)
+  let folder = NSTemporaryDirectory() + "ala-test-\(getpid())-figure"
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(atPath: folder) }
+  try figure.writeGreyMap(to: "\(folder)/map.png")
+  let grey = try decodeImage(path: "\(folder)/map.png")
+  #expect(grey.width == 40 && grey.pixels[29 * 3] == 255 && grey.pixels[0] == 0 && grey.pixels[35 * 3] == 0)
+  try figure.writeOverlay(to: "\(folder)/overlay.png")
+  let overlaid = try decodeImage(path: "\(folder)/overlay.png")
   let outside = overlaid.pixels[(35 * 3)..<(36 * 3)]
-  #expect(Set(outside).count == 1)
-  #expect(try figure.picture().width > 900 && figure.overlayPicture().height == 30)
+  #expect(Set(outside).count == 1 && overlaid.height == 30 && overlaid.width > 40)
+  #expect(try figure.picture().width > 900)
 }

@@ -127,8 +127,11 @@ private struct Trained: Sendable {
   let size = try imageSize(path: paths[1])
   try black(size.width, size.height).write(to: URL(fileURLWithPath: paths[1]))
   try black(size.width + 1, size.height).write(to: URL(fileURLWithPath: paths[2]))
+  let arguments = ["--set", "data.segmentations=\(masks)", "--set", "evaluation.steps=0"]
+  let refused = try trained.evaluate(to: "masks-refused", ranks: 2, arguments)
+  #expect(refused.code == 65 && refused.errors.contains(paths[2]) && refused.errors.contains("data.skip_unreadable"))
   let result = try trained.evaluate(
-    to: "masks-out", ranks: 2, ["--set", "data.segmentations=\(masks)", "--set", "evaluation.steps=0"])
+    to: "masks-out", ranks: 2, arguments + ["--set", "data.skip_unreadable=true"])
   #expect(result.code == 0, "\(result.errors)")
   for path in paths.dropFirst() { #expect(result.errors.contains(path), "\(path)") }
   let summary = try trained.summary("masks-out")
@@ -141,6 +144,31 @@ private struct Trained: Sendable {
   let none = try trained.evaluate(to: "no-masks", ["--set", "data.segmentations=none", "--set", "evaluation.steps=0"])
   #expect(none.code == 0 && none.errors.contains("left out: mean IoU and PxAP: no image has a mask"), "\(none.errors)")
   #expect((try trained.summary("no-masks")["mean_iou"] as? [String: Any])?.isEmpty == true)
+}
+
+/// Labels 0 and 1 instead of black and white.
+@Test func masksOfLevelsZeroAndOneAreToldOfOnceAndReadWithAThreshold() throws {
+  let trained = try Trained.shared.get()
+  let masks = "\(trained.root)/labels"
+  try FileManager.default.copyItem(atPath: "\(trained.root)/data/segmentations", toPath: masks)
+  for name in FileManager.default.enumerator(atPath: masks)?.compactMap({ $0 as? String }) ?? []
+  where name.hasSuffix(".png") {
+    let mask = try decodeImage(path: "\(masks)/\(name)")
+    let labels = (0..<(mask.width * mask.height)).map { mask.pixels[3 * $0] > 127 ? UInt8(1) : 0 }
+    try Data(try encodePNG(GrayImage(width: mask.width, height: mask.height, pixels: labels)))
+      .write(to: URL(fileURLWithPath: "\(masks)/\(name)"))
+  }
+  let arguments = ["--set", "data.segmentations=\(masks)", "--set", "evaluation.steps=0"]
+  let dark = try trained.evaluate(to: "dark", arguments)
+  #expect(dark.code == 0)
+  let told = dark.errors.components(separatedBy: "have no level above data.mask_threshold (127)").count - 1
+  #expect(told == 1 && dark.errors.contains("with levels 0, 1;"), "\(dark.errors)")
+  let read = try trained.evaluate(to: "read", arguments + ["--set", "data.mask_threshold=0"])
+  #expect(read.code == 0 && !read.errors.contains("data.mask_threshold"))
+  let plain = try trained.evaluate(to: "plain", ["--set", "evaluation.steps=0"])
+  #expect(plain.code == 0)
+  let (one, other) = (try trained.summary("read"), try trained.summary("plain"))
+  #expect(one["mean_iou"] as? [String: Double] == other["mean_iou"] as? [String: Double])
 }
 
 /// The committed quick start, as a user gets it.

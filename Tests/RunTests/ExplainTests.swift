@@ -4,6 +4,43 @@ import Storage
 import TestSupport
 import Testing
 
+/// Outputs beside the picture itself, among files of others, and of names that meet.
+private func noOutputReplacesAnInputOrAStranger(_ program: String, _ root: String, picture: String) throws {
+  let folder = "\(root)/own"
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  let bytes = FileManager.default.contents(atPath: picture)
+  for name in ["one.png", "x.png", "x.map.png"] {
+    try FileManager.default.copyItem(atPath: picture, toPath: "\(folder)/\(name)")
+  }
+  func explain(_ images: [String], out: String, _ flags: [String] = []) throws -> ProcessResult {
+    try run(program, ["explain"] + images + ["--checkpoint", "\(root)/run", "--out", out] + flags, in: folder)
+  }
+  for flags in [[], ["--overwrite"]] {
+    let input = try explain(["one.png"], out: ".", flags)
+    #expect(input.code == 73 && input.errors.contains("one.png"), "\(input.errors)")
+  }
+  #expect(FileManager.default.contents(atPath: "\(folder)/one.png") == bytes)
+  let stranger = try explain(["x.png"], out: ".", [])
+  #expect(stranger.code == 73 && FileManager.default.contents(atPath: "\(folder)/x.map.png") == bytes)
+
+  let both = try explain(["x.png", "x.map.png"], out: "apart")
+  #expect(both.code == 0, "\(both.errors)")
+  let names = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/apart")
+  #expect(names.count { $0.hasSuffix(".png") } == 6, "\(names)")
+  // Its own files it replaces; one that has been changed since is no longer its own.
+  #expect(try explain(["x.png", "x.map.png"], out: "apart").code == 0)
+  try Data("edited".utf8).write(to: URL(fileURLWithPath: "\(folder)/apart/x.png"))
+  #expect(try explain(["x.png"], out: "apart").code == 73)
+  #expect(try explain(["x.png"], out: "apart", ["--overwrite"]).code == 0)
+  let export = ["export", "--checkpoint", "\(root)/run", "--out"]
+  let encoder = "\(root)/data/encoder.safetensors"
+  let before = FileManager.default.contents(atPath: encoder)
+  for flags in [["--merge-lora"], ["--merge-lora", "--overwrite"]] {
+    #expect(try run(program, export + [encoder] + flags).code == 73)
+  }
+  #expect(FileManager.default.contents(atPath: encoder) == before)
+}
+
 /// `ala explain` and the data set is gone: a checkpoint and the encoder are enough.
 @Test func explainTakesFilesFoldersAndListsAndNamesWhatItCannotRead() throws {
   let folder = try TemporaryFolder()
@@ -46,5 +83,6 @@ import Testing
   #expect(broken.code == 65 && broken.errors.contains("broken.jpg") && broken.errors.contains("other.png"))
   #expect(broken.output.contains("8 images explained"))
   #expect(try run(program, ["explain", "\(root)/nowhere.png"] + checkpoint).code == 66)
+  try noOutputReplacesAnInputOrAStranger(program, root, picture: first)
   #expect(try run(program, ["explain", first, "--threshold", "2"] + checkpoint).code == 64)
 }
