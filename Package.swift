@@ -172,6 +172,7 @@ let package = Package(
       swiftSettings: processor),
     tests("ClusterTests", ["ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
+    tests("TrainingTests", ["Training"]),
     tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",

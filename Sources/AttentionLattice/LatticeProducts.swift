@@ -47,9 +47,8 @@ extension LatticeModel {
     let N = encoder.patchCount
     count.linear(side.patch, rows: N, isBackward: isBackward, needsInput: false, isTrained: true)
     for fusion in side.fusions {
-      count.linear(
-        fusion.linear, rows: N, isBackward: isBackward, needsInput: fusion.layer >= encoder.firstLoRABlock,
-        isTrained: true)
+      // The norm before it is trained, so that its gradient is needed above frozen layers, too.
+      count.linear(fusion.linear, rows: N, isBackward: isBackward, isTrained: true)
     }
     for layer in side.layers { count.block(layer, tokens: N, isBackward: isBackward, isTrained: true) }
     count.convolution(attention.stem, grid: encoder.grid, isBackward: isBackward)

@@ -11,7 +11,7 @@ import Randomness
 import Tensor
 import Training
 
-/// `ala bench`: the parts of the system at ViT-B/16 size, 224 pixels and 200 classes, on random weights.
+// `ala bench`: the parts of the system at ViT-B/16 size, 224 pixels and 200 classes, on random weights.
 
 public enum BenchmarkWork: String, CaseIterable, Sendable {
   /// The frozen encoder, all blocks.

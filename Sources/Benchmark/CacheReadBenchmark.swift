@@ -5,7 +5,7 @@ import Foundation
 import Randomness
 import Storage
 
-/// `ala bench cache-read`: reading the feature cache, every row checked, against a plain read of the same file.
+// `ala bench cache-read`: reading the feature cache, every row checked, against a plain read of the same file.
 
 public struct CacheReadResult: Codable, Sendable {
   public let work: String

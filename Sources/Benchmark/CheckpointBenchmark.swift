@@ -8,7 +8,7 @@ import Foundation
 import Storage
 import Training
 
-/// `ala bench checkpoint`: what a checkpoint of a ViT-B/16 run costs.
+// `ala bench checkpoint`: what a checkpoint of a ViT-B/16 run costs.
 
 public struct CheckpointResult: Codable, Sendable {
   public let work: String

@@ -1,7 +1,5 @@
 import Tensor
 
-/// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (docs/model.md, "Encoder and LoRA").
-
 /// The update s·B·A of a frozen weight.
 public struct LoRA: Sendable {
   /// [rank, inputs].
@@ -30,6 +28,8 @@ public struct BFloat16Weight: @unchecked Sendable {
   }
 }
 
+/// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (docs/model.md,
+/// "Encoder and LoRA").
 public struct Linear: @unchecked Sendable {
   /// Where a weight or bias comes from.
   public enum Source: @unchecked Sendable {

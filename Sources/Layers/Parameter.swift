@@ -1,8 +1,8 @@
 import Randomness
 import Tensor
 
-/// The trained tensors: one table of names, shapes and places that checkpoint, reduction, optimizer and freezing
-/// share.
+// The trained tensors: one table of names, shapes and places that checkpoint, reduction, optimizer and freezing
+// share.
 
 /// Which part of a network a tensor belongs to; declared where the part is. A group's tensors are neighbours in
 /// memory, so that what a phase trains can be one range.

@@ -1,8 +1,5 @@
 import Tensor
 
-/// A pre-norm transformer block: u = x + Attn(LN1 x); y = u + MLP(LN2 u). The encoder's blocks (frozen, with or
-/// without LoRA) and the side branch's (trained) are the same type.
-
 public enum Activation: String, Sendable {
   case quickgelu
   case gelu
@@ -24,6 +21,8 @@ public enum Activation: String, Sendable {
   }
 }
 
+/// A pre-norm transformer block: u = x + Attn(LN1 x); y = u + MLP(LN2 u). The encoder's blocks (frozen, with or
+/// without LoRA) and the side branch's (trained) are the same type.
 public struct TransformerBlock: Sendable {
   public let norm1: LayerNorm
   public let q: Linear

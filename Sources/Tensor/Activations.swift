@@ -1,4 +1,4 @@
-/// Pointwise nonlinearities, each with its derivative.
+// Pointwise nonlinearities, each with its derivative.
 
 /// y = x·Φ(x), the exact (erf) GELU of plain ViTs and of the side branch.
 public func gelu(_ y: Floats, _ x: ConstFloats, _ count: Int) {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// AdamW's update of one range of values (torch's order: decay first, eps outside the root).
+// AdamW's update of one range of values (torch's order: decay first, eps outside the root).
 
 /// What one step of AdamW needs beside the tensors.
 public struct AdamWStep: Sendable {

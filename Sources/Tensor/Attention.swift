@@ -1,8 +1,8 @@
-/// Multi-head self-attention of one sample, between the packed q, k, v and the output projection.
-///
-/// qkv is [T, 3D]: q, then k, then v, each with its heads one after another, head width D/heads. The attention
-/// probabilities of one head at a time lie in scratch; the backward pass makes them again from what each row's
-/// exponentials add up to, so that [heads, T, T] is never kept.
+// Multi-head self-attention of one sample, between the packed q, k, v and the output projection.
+//
+// qkv is [T, 3D]: q, then k, then v, each with its heads one after another, head width D/heads. The attention
+// probabilities of one head at a time lie in scratch; the backward pass makes them again from what each row's
+// exponentials add up to, so that [heads, T, T] is never kept.
 
 /// The distance between rows of a square of scores: whole vectors, so that no row has a tail.
 private func squareStride(tokens T: Int) -> Int { (T + vectorWidth - 1) / vectorWidth * vectorWidth }

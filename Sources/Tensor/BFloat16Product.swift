@@ -1,7 +1,7 @@
 import Failures
 
-/// Products of frozen weights with operands in bfloat16 and sums in float32, by oneDNN; there where the package is
-/// built with its trait BFloat16. Used by `Linear` for the frozen blocks; fixed by BFloat16ProductTests.
+// Products of frozen weights with operands in bfloat16 and sums in float32, by oneDNN; there where the package is
+// built with its trait BFloat16. Used by `Linear` for the frozen blocks; fixed by BFloat16ProductTests.
 
 /// What the operands of the frozen blocks' products are rounded to.
 public enum Precision: String, Sendable {

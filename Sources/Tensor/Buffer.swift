@@ -1,6 +1,6 @@
 import Foundation
 
-/// Storage of the numeric code: float32, row-major, 64-byte aligned, never moved.
+// Storage of the numeric code: float32, row-major, 64-byte aligned, never moved.
 
 /// What kernels read and write. Lengths are the caller's promise, checked at the border of a layer.
 public typealias Floats = UnsafeMutablePointer<Float>

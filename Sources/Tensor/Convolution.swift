@@ -1,8 +1,8 @@
-/// 3×3 convolutions of stride 1 that keep the grid, on token-major maps [g·g, channels], row-major positions.
-///
-/// Of each position only its three neighbours in a row are gathered, for the rows of the grid and one beyond each
-/// end: triples [(g+2)·g, 3·C]. For a row of the kernel the sources of all outputs are then the same triples moved by
-/// g rows, so that the convolution is three products added up, and its buffer a third of the gathered neighbourhood.
+// 3×3 convolutions of stride 1 that keep the grid, on token-major maps [g·g, channels], row-major positions.
+//
+// Of each position only its three neighbours in a row are gathered, for the rows of the grid and one beyond each
+// end: triples [(g+2)·g, 3·C]. For a row of the kernel the sources of all outputs are then the same triples moved by
+// g rows, so that the convolution is three products added up, and its buffer a third of the gathered neighbourhood.
 
 /// What stands beyond the border of a map.
 public enum Padding: String, Sendable {

@@ -1,4 +1,4 @@
-/// Sums and products over whole buffers.
+// Sums and products over whole buffers.
 
 /// y += x.
 public func accumulate(_ y: Floats, _ x: ConstFloats, _ count: Int) {

@@ -1,4 +1,4 @@
-/// Layer normalisation over the last axis.
+// Layer normalisation over the last axis.
 
 /// y [rows, columns] = (x − μ)/√(var + eps)·weight + bias, by row; weight and bias may be absent (no affine).
 ///

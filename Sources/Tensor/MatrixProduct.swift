@@ -1,6 +1,6 @@
 import COpenBLAS
 
-/// Matrix products on one thread, by OpenBLAS. All matrices are row-major.
+// Matrix products on one thread, by OpenBLAS. All matrices are row-major.
 
 /// Makes OpenBLAS run each product on the calling thread; the lanes bring the parallelism.
 func useOneThreadPerProduct() { openblas_set_num_threads(1) }

@@ -1,4 +1,4 @@
-/// Pooling on token-major maps [g·g, channels].
+// Pooling on token-major maps [g·g, channels].
 
 /// y [h·h, C] = the maxima of 2×2 cells of x [g·g, C], h = ⌊g/2⌋. `winners` [h·h, C] keeps each maximum's place
 /// (0…3; the first in row-major order among equals).

@@ -2,8 +2,8 @@ import COpenBLAS
 import Failures
 import Foundation
 
-/// OpenBLAS maps a working block for every thread that is in a product, and where the system refuses it tries again
-/// for ever (OpenMathLib/OpenBLAS#5289). So its blocks are mapped before the first product, where there is room.
+// OpenBLAS maps a working block for every thread that is in a product, and where the system refuses it tries again
+// for ever (OpenMathLib/OpenBLAS#5289). So its blocks are mapped before the first product, where there is room.
 
 /// Room for a block beside what it is mapped with, in bytes. OpenBLAS 0.3 for x86-64 maps 128 MiB; only what is touched
 /// of it costs memory.

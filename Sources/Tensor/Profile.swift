@@ -1,8 +1,5 @@
 import Foundation
 
-/// Where the time goes: by kind of kernel, by part of the model, and in waiting. Off unless `Profile.begin` is called;
-/// then a kernel costs two readings of the clock more.
-
 /// What a kernel does; raw values are the names in the table.
 public enum KernelKind: String, CaseIterable, Sendable {
   case product = "products"
@@ -24,6 +21,8 @@ public struct ProfiledPart: Sendable {
   public init(_ name: String) { row = Profile.row(of: name) }
 }
 
+/// Where the time goes: by kind of kernel, by part of the model, and in waiting. Off unless `Profile.begin` is called;
+/// then a kernel costs two readings of the clock more.
 public enum Profile {
   /// Read by every kernel; changed only while no kernel runs.
   nonisolated(unsafe) static var isOn = false

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Softmax over rows, and the cross-entropy that ends both branches.
+// Softmax over rows, and the cross-entropy that ends both branches.
 
 /// The last vector of a row, of which only the first columns may be part of it.
 private struct RowEnd {

@@ -1,6 +1,6 @@
-/// Elementary functions on sixteen float32 at a time, without calls and without branches.
-///
-/// Every loop handles its tail through the same vector code, so an element's bits never depend on where it stands.
+// Elementary functions on sixteen float32 at a time, without calls and without branches.
+//
+// Every loop handles its tail through the same vector code, so an element's bits never depend on where it stands.
 
 public typealias Vector = SIMD16<Float>
 let vectorWidth = 16

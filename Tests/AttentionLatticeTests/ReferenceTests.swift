@@ -17,7 +17,7 @@ let variants = [
 ]
 
 /// A variant's model with its initial tensors, and its inputs.
-private struct Setup {
+struct Setup {
   let fixture: Fixture
   let settings: [String: Any]
   let model: LatticeModel
