@@ -24,7 +24,7 @@ package struct RISEMasks: Sendable {
 
   /// Mask `number` [S, S], in [0, 1].
   package func mask(_ number: Int) -> [Float] {
-    var stream = RandomStream(seed: seed, name: "rise.mask", index: UInt64(number))
+    var stream = RandomStream(seed: seed, name: "rise", index: UInt64(number))
     let grid = (0..<(cells * cells)).map { _ in stream.uniform() < keep ? Float(1) : 0 }
     let top = stream.integer(below: cell)
     let left = stream.integer(below: cell)
