@@ -174,7 +174,7 @@ import Testing
   var object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
   let rules = try #require(object["mean_iou"] as? [String: Double])
   #expect(rules.keys.sorted() == ["half", "mean_std", "valid"] && object["valid_threshold"] as? Double != nil)
-  for figure in FigureTable.figures where !figure.key.contains(".") {
+  for figure in FigureTable.figures where !figure.key.contains(".") && figure.need != .method {
     #expect(object[figure.key] != nil, "\(figure.key)")
   }
   object["pxap"] = nil
@@ -183,11 +183,23 @@ import Testing
   #expect(older["pxap"] == nil && older["accuracy"] == 1)
 }
 
+@Test func aFigureThatOnlyAMethodTellsStandsWhereItIsToldAndNowhereElse() throws {
+  var record = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 0.5)
+  let without = EvaluationSummary([record], validThreshold: nil, EvaluationContext())
+  #expect(!String(decoding: try JSONEncoder().encode(without), as: UTF8.self).contains("split_half"))
+  record.notes = ["masks": 250, "split_half": 0.75]
+  let told = EvaluationSummary([record, record], validThreshold: nil, EvaluationContext())
+  #expect(told["masks"] == 250 && told["split_half"] == 0.75)
+  #expect(try JSONDecoder().decode(EvaluationSummary.self, from: try JSONEncoder().encode(told)) == told)
+  let lines = EvaluationSummary.csv([record], validThreshold: nil, subset: "").split(separator: "\n")
+  #expect(lines[0].hasSuffix(",id,masks,split_half,mask,subset") && lines[1].hasSuffix(",250.0,0.75,absent,"))
+}
+
 @Test func everyFigureHasItsOwnKeyAndColumnAndItsPlaceInEveryOutput() {
   let figures = FigureTable.figures
   #expect(Set(figures.map(\.key)).count == figures.count)
-  let columns = figures.compactMap(\.column)
-  #expect(Set(columns).count == columns.count)
+  #expect(Set(figures.compactMap(\.column)).count == figures.count { $0.column != nil })
+  let columns = figures.filter { $0.need != .method }.compactMap(\.column)
   let head = EvaluationSummary.csv([], validThreshold: nil, subset: "").split(separator: "\n")[0]
   #expect(head == "image_id,label,predicted,probability,\(columns.joined(separator: ",")),mask,subset")
 }
