@@ -64,13 +64,14 @@ let package = Package(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
     module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
-    module("Encoder", ["Failures", "Digests", "Tensor", "Layers"]),
+    module("Safetensors", ["Failures", "Files", "Digests"]),
+    module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
-    module("Cluster", ["Failures", "Lanes", "CMPI"]),
+    module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
-    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images"]),
+    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
     module("Settings", ["Failures", "Files", "Yams"]),
     .target(
       name: "TensorBoard",
@@ -81,7 +82,7 @@ let package = Package(
       "Experiments",
       [
         "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
+        "Safetensors", "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -118,7 +119,7 @@ let package = Package(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "Cluster", "Storage", "Dataset", "Machine", "Experiments", "Training",
+        "Cluster", "Safetensors", "Storage", "Machine", "Experiments", "Training",
       ]),
     module(
       "Diagnosis",
@@ -127,7 +128,8 @@ let package = Package(
       "Commands",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining",
+        "Safetensors", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching",
+        "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -135,10 +137,13 @@ let package = Package(
     .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
 
     .target(
-      name: "TestSupport", dependencies: ["Encoder"], path: "Tests/TestSupport", swiftSettings: processor),
+      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
-    tests("EncoderTests", ["Encoder", "Dataset", "Layers", "Tensor", "Randomness", "Failures"], hasFixtures: true),
+    tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
+    tests(
+      "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],
+      hasFixtures: true),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(
       "AttentionLatticeTests",
@@ -164,10 +169,13 @@ let package = Package(
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("MachineTests", ["Machine"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
-    tests("RunTests", ["Storage", "Dataset", "Images", "Benchmark", "Tensor", "Encoder"]),
+    tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
-      ["Commands", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      [
+        "Commands", "Explaining", "Metrics", "Settings",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -10,7 +10,8 @@ extension ProfiledPart {
   static let attentionBranch = ProfiledPart("attention branch")
 }
 
-/// The Attention Branch, AB (paper 3.3, model.md 3): class-wise maps F, the attention map α, and its own logits.
+/// The Attention Branch, AB (docs/model.md, "Attention branch"): class-wise maps F, the attention map α, and its own
+/// logits.
 ///
 /// The methods are the pieces between the batch norms, at which lanes and ranks meet.
 public struct AttentionBranch: Sendable {

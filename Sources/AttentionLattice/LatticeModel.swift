@@ -22,20 +22,27 @@ public final class LatticeModel: Network, @unchecked Sendable {
   public let phases = [Phase.alpha, .ones]
   private let trainedRanges: [Phase: Range<Int>]
 
-  /// Maps the encoder and makes the arenas; tensors are not yet initialised.
+  /// Loads the encoder's file and makes a model on it.
   ///
   /// - Parameters:
   ///   - training: whether gradients and moments are needed.
-  ///   - share: see `ImageEncoder`.
-  /// - Throws: `Failure` 66, 65 (encoder file), 78 (options that do not fit it or each other).
-  public init(
-    _ options: ModelOptions, training: Bool,
-    share: ((Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer)? = nil
-  ) throws {
+  ///   - share: see `EncoderFile`.
+  /// - Throws: what `EncoderFile` throws; `Failure` 78 for options that do not fit it or each other.
+  public convenience init(_ options: ModelOptions, training: Bool, share: EncoderFile.Share? = nil) throws {
+    try self.init(options, on: EncoderFile(options.encoder, share: share), training: training)
+  }
+
+  /// Makes the arenas; tensors are not yet initialised.
+  ///
+  /// - Parameters:
+  ///   - file: what is frozen; other models may stand on it, too.
+  ///   - training: whether gradients and moments are needed.
+  /// - Throws: `Failure` 78 for options that do not fit the encoder or each other.
+  public init(_ options: ModelOptions, on file: EncoderFile, training: Bool) throws {
     self.options = options
     let store = ParameterStore()
     parameters = store
-    encoder = try ImageEncoder(options.encoder, store: store, share: share)
+    encoder = try ImageEncoder(file, options.encoder, store: store)
     try Self.check(options, encoder: encoder)
     let (g, D, C) = (encoder.grid, encoder.width, options.classes)
     perception = PerceptionBranch(store, options.perception, grid: g, width: D, classes: C, lanes: options.lanes)

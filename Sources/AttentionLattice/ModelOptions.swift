@@ -2,7 +2,7 @@ import Encoder
 import Networks
 import Tensor
 
-/// Everything that shapes the model (model.md 1-5); the settings of the same names.
+/// Everything that shapes the model (docs/model.md); the settings of the same names.
 public struct ModelOptions: Equatable, Sendable {
   public enum Head: String, Sendable {
     /// α = σ(BN(conv(F))).

@@ -10,7 +10,8 @@ extension ProfiledPart {
   static let perceptionBranch = ProfiledPart("perception branch")
 }
 
-/// The Perception Branch, PB (paper 3.4, model.md 4): classifies u = h⁽ᵏ⁾ ⊙ h_AB. Its prediction is the model's.
+/// The Perception Branch, PB (docs/model.md, "Perception branch"): classifies u = h⁽ᵏ⁾ ⊙ h_AB. Its prediction is the
+/// model's.
 ///
 /// The methods are the pieces between the batch norms, at which lanes and ranks meet.
 public struct PerceptionBranch: Sendable {

@@ -1,8 +1,8 @@
 import Layers
 import Networks
 
-/// The alternating epochs (paper 3.3, model.md 5). This file says what a phase of the lattice runs and trains; nothing
-/// else tests for odd or even.
+/// The alternating epochs (docs/model.md, "Phases and loss"). This file says what a phase of the lattice runs and
+/// trains; nothing else tests for odd or even.
 extension Phase {
   /// h_AB = α; everything is trained.
   public static let alpha = Phase("alpha", isValidated: true)

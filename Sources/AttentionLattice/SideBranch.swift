@@ -9,8 +9,8 @@ extension ProfiledPart {
   static let sideBranch = ProfiledPart("side branch")
 }
 
-/// The Side Branch Network, SBN (paper 3.2, model.md 2): a small transformer over the image's patches, into which
-/// the encoder's intermediate features are added.
+/// The Side Branch Network, SBN (docs/model.md, "Side branch"): a small transformer over the image's patches, into
+/// which the encoder's intermediate features are added.
 public struct SideBranch: Sendable {
   /// d.
   public let width: Int

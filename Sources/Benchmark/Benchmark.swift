@@ -101,7 +101,7 @@ public func benchmark(
   let model = try RandomEncoder.with(cluster) { path in
     let options = ModelOptions(
       encoder: EncoderOptions(weights: path, imageSide: 224, precision: precision), classes: 200)
-    let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
+    let share: EncoderFile.Share = {
       try cluster.sharedMemory($0, fill: $1)
     }
     return try cluster.agree {

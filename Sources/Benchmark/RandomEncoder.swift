@@ -1,9 +1,8 @@
 import Cluster
-import Dataset
-import Encoder
 import Failures
 import Foundation
 import Randomness
+import Safetensors
 
 /// A ViT-B/16 with random weights in open_clip's names, in a temporary file.
 public enum RandomEncoder {

@@ -1,16 +1,17 @@
 import Failures
+import Files
 import Foundation
 
 /// Memory that the processes of a machine hold together: one copy of what each would otherwise convert for itself.
 extension Cluster {
   /// Makes `byteCount` bytes that local rank 0 fills; the others map the same pages. Nothing has a name on disk
   /// once all have mapped it, so that a kill leaves nothing behind. Where the machine cannot share so much, each of its
-  /// ranks fills memory of its own, which `remarks` tells.
+  /// ranks fills memory of its own, which `remarks` tells. A process's pages go with its reference to them.
   ///
   /// - Throws: what `fill` throws, on every rank; `Failure` 69 where there is no memory for it.
   public func sharedMemory(
     _ byteCount: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void
-  ) throws -> UnsafeRawBufferPointer {
+  ) throws -> MappedMemory {
     var name = Array("/ala-\(getpid())-\(UInt32.random(in: 0 ... .max))".utf8)
     machineBroadcast(&name)
     let path = String(decoding: name, as: UTF8.self)
@@ -43,7 +44,7 @@ extension Cluster {
       }
     }
     guard let memory else { throw Failure.internalError("shared memory was agreed on, and is not there") }
-    return UnsafeRawBufferPointer(memory)
+    return MappedMemory(UnsafeRawBufferPointer(memory))
   }
 
   /// What the system did not do, and its reason (`errno`).

@@ -35,6 +35,9 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "The seed of --limit.")
   var seed: UInt64 = 0
 
+  @Flag(help: "Replace files in the folder that this command has not made.")
+  var overwrite = false
+
   func validate() throws {
     try checkMethod(method)
     guard ["train", "valid", "test"].contains(split) else {
@@ -51,7 +54,8 @@ struct EvaluateCommand: ClusterCommand {
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     let request = EvaluationRequest(
-      split: split, method: try MethodTable.method(method), limit: limit, limitSeed: seed, out: out)
+      split: split, method: try MethodTable.method(method), limit: limit, limitSeed: seed, out: out,
+      isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
     guard cluster.isRoot else { return }
     for line in summary.terminalLines { StandardOutput.note(line) }

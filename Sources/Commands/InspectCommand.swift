@@ -2,10 +2,10 @@ import ArgumentParser
 import Cluster
 import Dataset
 import Digests
-import Encoder
 import Failures
 import Files
 import Foundation
+import Safetensors
 import Storage
 
 struct InspectCommand: ClusterCommand {
@@ -41,12 +41,12 @@ struct InspectCommand: ClusterCommand {
     if head.starts(with: [0x89, 0x48, 0x44, 0x46]) || head.starts(with: Array("ala-checkpoint".utf8)) {
       return [digest] + (try describeHDF5(file))
     }
-    if file.hasSuffix(".json") {
+    if file.hasSuffix(".json"), !SafetensorsFile.isIndex(path: file) {
       let split = try Split.read(path: file)
       return [digest, "split: \(split.train.count) train, \(split.valid.count) valid, \(split.test.count) test"]
     }
     let weights = try SafetensorsFile(path: file)
-    return [digest]
+    return ["sha256: \(try SafetensorsFile.sha256(path: file))"]
       + weights.metadata.sorted { $0.key < $1.key }.map { "metadata \($0.key): \($0.value)" }
       + weights.tensors.values.sorted { $0.name < $1.name }.map { "\($0.name)  \($0.type)  \($0.shape)" }
   }

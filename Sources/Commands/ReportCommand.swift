@@ -15,8 +15,12 @@ struct ReportCommand: ClusterCommand {
   @Option(help: "The HTML file to write.")
   var out: String
 
+  @Flag(help: "Replace a file that is no report of this command.")
+  var overwrite = false
+
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
+      try guardOutput(out, inputs: [], isOverwriting: overwrite, isOwn: isReport)
       try writeAtomically(try renderReport(runs), to: out)
       StandardOutput.note("written to \(out)")
     }

@@ -2,7 +2,7 @@ import Failures
 import Foundation
 import Randomness
 
-/// Which images train, validate and test (model.md 7). Lists are ascending.
+/// Which images train, validate and test (docs/model.md, "Data and order"). Lists are ascending.
 public struct Split: Equatable, Sendable, Codable {
   public let train: [Int]
   public let valid: [Int]

@@ -1,5 +1,6 @@
 import Foundation
 import Randomness
+import Safetensors
 
 /// A tiny encoder in Hugging Face's spelling, with weights that nobody trained but that keep what a patch shows:
 /// its filters see colours and edges, and its blocks change tokens little.

@@ -47,7 +47,7 @@ struct ClusterChecks {
     do {
       let byte = UInt8(truncatingIfNeeded: cluster.size)
       let shared = try cluster.sharedMemory(1 << 20) { memory in for i in memory.indices { memory[i] = byte } }
-      if shared.contains(where: { $0 != byte }) { fault = "shared memory holds other bytes than were written" }
+      if shared.bytes.contains(where: { $0 != byte }) { fault = "shared memory holds other bytes than were written" }
     } catch {
       fault = "\(error)"
     }

@@ -126,7 +126,8 @@ public func testProducts(_ product: Product = modelProduct, threads: Int, second
     wrongTogether: counts.filter { $0.1 > 0 })
 }
 
-/// The share of a row's elements whose bits change when twice as many rows stand in the product (model.md 8).
+/// The share of a row's elements whose bits change when twice as many rows stand in the product (docs/model.md,
+/// "Lanes").
 public func rowDependence(_ product: Product = modelProduct, rows: Int = 197, width: Int = 768) -> Double {
   let x = Buffer(2 * rows * width)
   let w = Buffer(width * width)

@@ -1,3 +1,4 @@
+import Files
 import Layers
 import Tensor
 
@@ -5,12 +6,14 @@ import Tensor
 /// machine where `share` makes memory that they share.
 struct BFloat16Blocks {
   private var blocks: [[String: BFloat16Weight]] = []
+  /// What the blocks' weights point into.
+  private var memory: MappedMemory?
 
   /// - Parameters:
   ///   - maps: of each block, by the names q, k, v, out, fc1, fc2; none makes nothing.
   ///   - tokens: T, rows of a sample.
   /// - Throws: `Failure` 69 where bfloat16 is not available.
-  init(_ maps: [[String: EncoderWeights.Map]], tokens T: Int, width D: Int, share: EncoderWeights.Share) throws {
+  init(_ maps: [[String: EncoderWeights.Map]], tokens T: Int, width D: Int, share: EncoderFile.Share) throws {
     guard !maps.isEmpty else { return }
     var products: [BFloat16Shape: BFloat16Product] = [:]
     var byteCount = 0
@@ -32,7 +35,8 @@ struct BFloat16Blocks {
         place.map.forgetPages()
       }
     }
-    guard let base = memory.baseAddress else { preconditionFailure("no memory for the packed weights") }
+    self.memory = memory
+    guard let base = memory.bytes.baseAddress else { preconditionFailure("no memory for the packed weights") }
     blocks = places.map { block in
       Dictionary(
         uniqueKeysWithValues: block.map {

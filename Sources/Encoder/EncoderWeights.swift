@@ -1,36 +1,35 @@
 import Failures
+import Files
 import Foundation
+import Safetensors
 import Tensor
 
-/// The frozen tensors of an encoder as float32: pointers into the mapped file, or into one converted copy.
-///
-/// `share` makes memory that holds the converted copy; under MPI the processes of a machine pass one that they share.
+/// The frozen tensors of an encoder as float32: pointers into the mapped file, or into one converted copy, which lives
+/// as long as this does.
 final class EncoderWeights: @unchecked Sendable {
-  typealias Share = (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer
-
   private static let readTypes = ["F32", "F16", "BF16"]
 
-  let file: SafetensorsFile
-  private let prefix: String
+  let tower: Tower
+  private var file: SafetensorsFile { tower.file }
   private var requests: [(tensor: SafetensorsFile.Tensor, offset: Int)] = []
   private var convertedCount = 0
-  private var converted: UnsafeRawBufferPointer?
+  private var converted: MappedMemory?
 
-  init(file: SafetensorsFile, prefix: String) {
-    self.file = file
-    self.prefix = prefix
-  }
+  init(_ tower: Tower) { self.tower = tower }
 
-  func has(_ name: String) -> Bool { file.tensors[prefix + name] != nil }
+  /// - Parameter name: without the tower's prefix, here and below.
+  func has(_ name: String) -> Bool { file.tensors[tower.prefix + name] != nil }
 
-  /// A tensor's shape, checked to be of a type that is read.
+  /// A tensor, checked to be of a type that is read.
+  ///
+  /// - Throws: `Failure` 65.
   func tensor(_ name: String) throws -> SafetensorsFile.Tensor {
-    guard let tensor = file.tensors[prefix + name] else {
-      throw Failure.badData("\(file.path): tensor \(prefix + name) is missing")
+    guard let tensor = file.tensors[tower.prefix + name] else {
+      throw Failure.badData("\(file.path): tensor \(tower.prefix + name) is missing")
     }
     guard Self.readTypes.contains(tensor.type) else {
       throw Failure.badData(
-        "\(file.path): tensor \(tensor.name) is of type \(tensor.type); expected F32, F16 or BF16")
+        "\(file.path(of: tensor)): tensor \(tensor.name) is of type \(tensor.type); expected F32, F16 or BF16")
     }
     return tensor
   }
@@ -41,7 +40,7 @@ final class EncoderWeights: @unchecked Sendable {
     guard shapes.contains(tensor.shape) else {
       let expected = shapes.map { "\($0)" }.joined(separator: " or ")
       throw Failure.badData(
-        "\(file.path): tensor \(tensor.name) has shape \(tensor.shape); expected \(expected)")
+        "\(file.path(of: tensor)): tensor \(tensor.name) has shape \(tensor.shape); expected \(expected)")
     }
     let count = tensor.shape.reduce(1, *)
     if tensor.type == "F32", UInt(bitPattern: file.bytes(of: tensor).baseAddress) % 4 == 0 {
@@ -54,12 +53,13 @@ final class EncoderWeights: @unchecked Sendable {
     return Handle(weights: self, tensor: tensor, convertedOffset: offset)
   }
 
-  /// Converts what is not float32 in the file.
-  func load(share: Share) throws {
+  /// Converts what is not float32 in the file, once for all who share the memory.
+  func load(share: EncoderFile.Share) throws {
     guard convertedCount > 0 else { return }
     converted = try share(convertedCount * 4) { memory in
+      guard let base = memory.baseAddress else { return }
       for (tensor, offset) in requests {
-        try convert(tensor, to: memory.baseAddress!.advanced(by: offset * 4).assumingMemoryBound(to: Float.self))
+        try convert(tensor, to: (base + offset * 4).assumingMemoryBound(to: Float.self))
       }
     }
   }
@@ -72,7 +72,7 @@ final class EncoderWeights: @unchecked Sendable {
         if let base = buffer.baseAddress { try convert(tensor, to: base) }
         initialized = count
       }
-      return (tensor.name, String(tensor.name.dropFirst(prefix.count)), tensor.shape, values)
+      return (tensor.name, String(tensor.name.dropFirst(tower.prefix.count)), tensor.shape, values)
     }
   }
 
@@ -90,7 +90,7 @@ final class EncoderWeights: @unchecked Sendable {
 
     /// Valid after `load`.
     var values: ConstFloats {
-      if let convertedOffset, let base = weights.converted?.baseAddress {
+      if let convertedOffset, let base = weights.converted?.bytes.baseAddress {
         return base.advanced(by: convertedOffset * 4).assumingMemoryBound(to: Float.self)
       }
       guard let base = weights.file.bytes(of: tensor).baseAddress else { preconditionFailure("an empty tensor") }
@@ -143,6 +143,6 @@ final class EncoderWeights: @unchecked Sendable {
   }
 
   private func notFinite(_ tensor: SafetensorsFile.Tensor) -> Failure {
-    Failure.badData("\(file.path): tensor \(tensor.name) holds values that are not finite")
+    Failure.badData("\(file.path(of: tensor)): tensor \(tensor.name) holds values that are not finite")
   }
 }

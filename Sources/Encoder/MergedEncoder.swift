@@ -1,3 +1,4 @@
+import Foundation
 import Layers
 import Tensor
 
@@ -17,7 +18,7 @@ extension ImageEncoder {
         updates["\(stem).\(name).weight", default: []].append((0, linear))
       }
     }
-    return try fileTensors().map { name, bareName, shape, values in
+    return try file.weights.allTensors().map { name, bareName, shape, values in
       var merged = values
       for (row, linear) in updates[bareName] ?? [] {
         guard let lora = linear.lora else { continue }
@@ -30,5 +31,10 @@ extension ImageEncoder {
       }
       return (name, shape, merged)
     }
+  }
+
+  /// The file's tensors that are no weights (position numbers and the like), as they lie there.
+  public func otherTensors() -> [(name: String, type: String, shape: [Int], bytes: Data)] {
+    file.weights.otherTensors()
   }
 }

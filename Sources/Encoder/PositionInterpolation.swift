@@ -1,7 +1,7 @@
-/// Resampling of position embeddings to another grid: bicubic, antialiased, a = −0.5, half-pixel centres, as
-/// open_clip does it when it loads a checkpoint.
-
-/// [to·to, width] from the patch part [from·from, width]; the class position is the caller's.
+/// Position embeddings resampled to another grid: bicubic, antialiased, a = −0.5, half-pixel centres, as open_clip
+/// does it when it loads a checkpoint.
+///
+/// - Returns: [to·to, width] from the patch part [from·from, width]; the class position is the caller's.
 func interpolatePositions(_ values: [Float], from: Int, to: Int, width: Int) -> [Float] {
   let taps = bicubicTaps(from: from, to: to)
   var rows = [Double](repeating: 0, count: to * from * width)

@@ -1,6 +1,4 @@
-import Failures
-
-/// The three ways in which image encoders are named in files (reference: each project's own code).
+/// The three ways in which image encoders are named in files, each after its project's own code.
 public enum Spelling: String, Sendable {
   /// Hugging Face transformers, `vision_model.…`.
   case huggingFace = "Hugging Face CLIP"
@@ -9,50 +7,8 @@ public enum Spelling: String, Sendable {
   /// timm, `blocks.0.attn.qkv.weight`, with fused q, k, v.
   case timm = "timm ViT"
 
-  /// Recognises a file by the name of its patch convolution; a `conv1.weight`, which convolutional networks have, too,
-  /// only beside a class token or blocks.
-  ///
-  /// - Returns: the spelling, and the prefix that all its names carry: the tower's own name (a tower that was saved
-  ///   alone has none), behind `module.` where a wrapper has added it.
-  static func recognise(_ file: SafetensorsFile) throws -> (Spelling, prefix: String) {
-    for spelling in [Spelling.huggingFace, .openCLIP, .timm] {
-      for prefix in [spelling.tower, "module.\(spelling.tower)", "", "module."]
-      where file.tensors[prefix + spelling.patchWeight] != nil && spelling.isTransformer(file, prefix: prefix) {
-        try spelling.checkKind(file, prefix: prefix)
-        return (spelling, prefix)
-      }
-    }
-    let some = file.tensors.keys.sorted().prefix(3).joined(separator: ", ")
-    throw Failure.badData(
-      "\(file.path): holds no image encoder that is known by its names: expected vision_model.… (Hugging Face CLIP), "
-        + "visual.… (OpenAI, open_clip) or blocks.… (timm), found \(some.isEmpty ? "no tensors" : some)")
-  }
-
-  /// Parts of other vision transformers, which change what such a file computes and which this encoder has not.
-  private static let foreignParts = [
-    ".ls1.gamma", ".ls2.gamma", ".gamma_1", ".gamma_2", ".ls_1.gamma", ".attn.q_norm.weight",
-    ".attn.relative_position_bias_table",
-    "reg_token", "register_tokens", "dist_token",
-  ]
-
-  private func isTransformer(_ file: SafetensorsFile, prefix: String) -> Bool {
-    guard self == .openCLIP, file.tensors[prefix + classToken] == nil else { return true }
-    return file.tensors.keys.contains { $0.hasPrefix("\(prefix)\(block(0)).") }
-  }
-
-  private func checkKind(_ file: SafetensorsFile, prefix: String) throws {
-    let part = file.tensors.keys.filter { $0.hasPrefix(prefix) }.sorted().first { name in
-      Self.foreignParts.contains { $0.hasPrefix(".") ? name.hasSuffix($0) : name == prefix + $0 }
-    }
-    if let part {
-      throw Failure.badData(
-        "\(file.path): tensor \(part) belongs to another kind of vision transformer than \(rawValue); this encoder cannot compute it"
-      )
-    }
-  }
-
   /// The image tower's name in a file that holds other towers, too.
-  private var tower: String {
+  var tower: String {
     switch self {
     case .huggingFace: "vision_model."
     case .openCLIP: "visual."
@@ -68,7 +24,8 @@ public enum Spelling: String, Sendable {
     }
   }
 
-  var patchBias: String? { self == .timm ? "patch_embed.proj.bias" : nil }
+  /// CLIP has none; a plain ViT has.
+  var patchBias: String { patchWeight.replacing(#/weight$/#, with: "bias") }
 
   var classToken: String {
     switch self {
@@ -95,13 +52,20 @@ public enum Spelling: String, Sendable {
     }
   }
 
+  /// The norm after the last block, which this encoder does not compute.
+  var normAfter: String { ["post_layernorm", "ln_post", "norm"][column] }
+
+  /// What all blocks' names begin with.
+  var blocks: String { ["encoder.layers.", "transformer.resblocks.", "blocks."][column] }
+
   /// The stem of a block's names, counted from 0 as in files.
-  func block(_ index: Int) -> String {
-    switch self {
-    case .huggingFace: "encoder.layers.\(index)"
-    case .openCLIP: "transformer.resblocks.\(index)"
-    case .timm: "blocks.\(index)"
-    }
+  func block(_ index: Int) -> String { "\(blocks)\(index)" }
+
+  /// The names of a block's tensors, without its stem.
+  var blockTensors: Set<String> {
+    let maps = fusedWeight == nil ? ["q", "k", "v"].map { "self_attn.\($0)_proj" } : []
+    let paired = (maps + [norm1, norm2, attentionOut, fc1, fc2]).flatMap { ["\($0).weight", "\($0).bias"] }
+    return Set(paired + [fusedWeight, fusedBias].compactMap { $0 })
   }
 
   var norm1: String { ["layer_norm1", "ln_1", "norm1"][column] }
@@ -122,12 +86,14 @@ public enum Spelling: String, Sendable {
     }
   }
 
-  /// OpenAI's for both CLIP spellings, 0.5 for a plain timm ViT (model.md 11).
-  func mean(hasNormBefore: Bool) -> [Float] {
-    self == .timm && !hasNormBefore ? [0.5, 0.5, 0.5] : [0.48145466, 0.4578275, 0.40821073]
+  /// OpenAI's for both CLIP spellings and timm's CLIP, 0.5 for a plain timm ViT.
+  ///
+  /// - Parameter isPlain: without a norm before block 1.
+  func mean(isPlain: Bool) -> [Float] {
+    self == .timm && isPlain ? [0.5, 0.5, 0.5] : [0.48145466, 0.4578275, 0.40821073]
   }
 
-  func standardDeviation(hasNormBefore: Bool) -> [Float] {
-    self == .timm && !hasNormBefore ? [0.5, 0.5, 0.5] : [0.26862954, 0.26130258, 0.27577711]
+  func standardDeviation(isPlain: Bool) -> [Float] {
+    self == .timm && isPlain ? [0.5, 0.5, 0.5] : [0.26862954, 0.26130258, 0.27577711]
   }
 }

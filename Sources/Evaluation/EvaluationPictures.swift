@@ -8,6 +8,11 @@ import Reporting
 /// Images whose overlays are drawn.
 private let pictures = 24
 
+/// The images whose overlays are drawn, of those that are evaluated.
+func pictured(_ ids: [Int]) -> [Int] {
+  stride(from: 0, to: ids.count, by: max(1, ids.count / pictures)).prefix(pictures).map { ids[$0] }
+}
+
 /// Draws `overlays/`, `overlays.png`, and the curves that are measured.
 ///
 /// - Parameter title: the method's.
@@ -16,10 +21,9 @@ func draw(
 ) throws {
   try makeFolder("\(out)/overlays")
   var sheet: [RGBImage] = []
-  let step = max(1, outcomes.count / pictures)
+  let shown = Set(pictured(outcomes.map(\.record.imageID)))
   let source = SampleSource(experiment, cache: nil)
-  for index in stride(from: 0, to: outcomes.count, by: step).prefix(pictures) {
-    let outcome = outcomes[index]
+  for outcome in outcomes where shown.contains(outcome.record.imageID) {
     guard outcome.record.isFinite, let image = experiment.dataset.image(outcome.record.imageID) else { continue }
     let view = try source.evaluationView(of: image)
     let truth = try GroundTruth(image, experiment, .masks(experiment.configuration.evaluation))

@@ -21,13 +21,22 @@ public struct EvaluationRequest: Sendable {
   public var limitSeed: UInt64
   /// The folder to write to.
   public var out: String
+  /// `--overwrite`.
+  public var isOverwriting: Bool
+  /// Files that the call reads.
+  public var inputs: [String]
 
-  public init(split: String, method: any ExplanationMethod, limit: Int?, limitSeed: UInt64, out: String) {
+  public init(
+    split: String, method: any ExplanationMethod, limit: Int?, limitSeed: UInt64, out: String,
+    isOverwriting: Bool, inputs: [String]
+  ) {
     self.split = split
     self.method = method
     self.limit = limit
     self.limitSeed = limitSeed
     self.out = out
+    self.isOverwriting = isOverwriting
+    self.inputs = inputs
   }
 
   /// The chosen ids, in their own order, and what to say of them; "" for all.
@@ -38,6 +47,12 @@ public struct EvaluationRequest: Sendable {
     return (chosen, "\(limit) of \(ids.count) images; seed \(limitSeed)")
   }
 }
+
+/// What an evaluation writes beside the overlays.
+private let outputs = [
+  "summary.json", "per_image.csv", "explanations.h5", "cost.json", "overlays.png", "iou_curve.png",
+  "insertion_deletion.png",
+]
 
 /// `ala evaluate`: evaluates a split and writes figures, per-image values, maps and pictures; goes on where an
 /// interrupted call was.
@@ -55,8 +70,9 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   describe(experiment, request, subset: subset, count: ids.count, log)
   let start = Date()
   var lock: RunLock?
+  var folder = OutputFolder(out, isOverwriting: request.isOverwriting)
   try cluster.onRoot {
-    try makeFolder(out)
+    try folder.claim(outputs + pictured(ids).map { "overlays/\($0).png" }, inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }
   }
   defer { withExtendedLifetime(lock) {} }
@@ -82,6 +98,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   try journal.finish()
   try writeCost(experiment, seconds: Date().timeIntervalSince(start), images: ids.count, to: "\(out)/cost.json")
+  try cluster.onRoot { try folder.finish(removesOthers: true) }
   return summary
 }
 

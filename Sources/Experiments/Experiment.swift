@@ -9,6 +9,7 @@ import Images
 import Layers
 import Networks
 import Machine
+import Safetensors
 import Settings
 import Storage
 import Tensor
@@ -59,30 +60,23 @@ public final class Experiment: @unchecked Sendable {
     views = ViewDefinition(
       side: configuration.image.size,
       augmentation: configuration.image.crop.map { .randomCrop(resize: $0.resize, flip: $0.flip) } ?? .none)
-    let encoderSHA256 = try cluster.agree { try SHA256.ofFile(configuration.encoder.weights) }
+    let encoderSHA256 = try cluster.agree { try SafetensorsFile.sha256(path: configuration.encoder.weights) }
     self.encoderSHA256 = encoderSHA256
     try cluster.requireAlike([
       ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
-    model = try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: training)
+    let options = Self.options(configuration, classes: dataset.classes.count)
+    let share: EncoderFile.Share = { try cluster.sharedMemory($0, fill: $1) }
+    let encoder = try cluster.agree { try EncoderFile(options.encoder, share: cluster.size > 1 ? share : nil) }
+    try cluster.requireAlike([("what describes encoder.weights beside them", encoder.choices)])
+    model = try cluster.agree { try LatticeModel(options, on: encoder, training: training) }
   }
 
-  /// Another model of the same settings, whose trained tensors have no values yet. Call on every rank.
+  /// Another model of the same settings on the same frozen encoder, whose trained tensors have no values yet.
   public func makeModel() throws -> any Network {
-    try Self.makeModel(configuration, cluster, classes: dataset.classes.count, training: false)
-  }
-
-  private static func makeModel(
-    _ configuration: Configuration, _ cluster: Cluster, classes: Int, training: Bool
-  ) throws -> any Network {
-    let share: (Int, (UnsafeMutableRawBufferPointer) throws -> Void) throws -> UnsafeRawBufferPointer = {
-      try cluster.sharedMemory($0, fill: $1)
-    }
-    return try cluster.agree {
-      try LatticeModel(
-        options(configuration, classes: classes), training: training, share: cluster.size > 1 ? share : nil)
-    }
+    let options = Self.options(configuration, classes: dataset.classes.count)
+    return try LatticeModel(options, on: model.encoder.file, training: false)
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.
@@ -117,8 +111,10 @@ public final class Experiment: @unchecked Sendable {
         + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
   }
 
-  /// Says once what a run in bfloat16 is made by, and what the machine did not allow.
+  /// Says once how the encoder's file was understood, what a run in bfloat16 is made by, and what the machine did not
+  /// allow.
   public func describeMeans(_ log: RunLog) {
+    for note in model.encoder.notes { log.info("encoder: \(note)") }
     for remark in cluster.remarks { log.warning(remark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
@@ -172,7 +168,7 @@ public final class Experiment: @unchecked Sendable {
     (split.train.count + configuration.training.batch - 1) / configuration.training.batch
   }
 
-  /// The learning rate of the update with the given global step, from 0 (model.md 6 and 11).
+  /// The learning rate of the update with the given global step, from 0 (docs/model.md, "Update").
   public func learningRate(step: Int) -> Double {
     let training = configuration.training
     guard let power = training.poly else { return training.lr }
@@ -190,7 +186,7 @@ public final class Experiment: @unchecked Sendable {
     return CacheFingerprint(
       encoderSHA256: encoderSHA256,
       encoderSettings:
-        "{\"activation\":\"\(encoder.activation.rawValue)\",\"heads\":\(encoder.heads),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
+        "\(encoder.file.choices.dropLast()),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
       viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
       firstLoRABlock: encoder.firstLoRABlock,
       layout: CacheLayout(

@@ -1,6 +1,7 @@
 import Dataset
 import Encoder
 import Failures
+import Safetensors
 import Storage
 
 /// `ala export`: weights for other tools.
@@ -19,7 +20,10 @@ public func isExport(_ path: String) -> Bool {
 
 /// Writes the trained tensors under their names, or the encoder with W⁽⁰⁾ + s·B·A in place of each updated W⁽⁰⁾.
 public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: String) throws {
-  let metadata = ["format": "pt", "encoder_sha256": experiment.encoderSHA256]
+  let metadata = [
+    "format": "pt", "encoder_sha256": experiment.encoderSHA256,
+    "encoder_settings": experiment.model.encoder.file.choices,
+  ]
   guard mergeLoRA else {
     let tensors = modelTensors(experiment.model.parameters).map { (name: $0.name, shape: $0.shape, values: $0.values) }
     try writeSafetensors(

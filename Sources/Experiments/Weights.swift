@@ -1,10 +1,10 @@
 import Cluster
 import Dataset
-import Digests
 import Encoder
 import Failures
 import Foundation
 import Layers
+import Safetensors
 import Settings
 import Storage
 
@@ -81,7 +81,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
     store.initialise(seed: experiment.configuration.run.seed)
     let path = checkpointPath(given)
     let stored = try storedAttributes(path)
-    try checkEncoder(stored, experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256, path: path)
+    try checkEncoder(stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
     try checkClasses(stored["classes"], experiment, path: path)
     try setModel(store, try readModelTensors(path, program: program), path: path)
   }
@@ -94,20 +94,27 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
 ///
 /// - Parameter sha256: of the encoder's file, where it is known already.
 public func checkEncoder(
-  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String? = nil, path: String
+  _ attributes: [String: HDF5Attribute], _ encoder: EncoderFile, sha256: String? = nil, path: String
 ) throws {
-  let own = try sha256 ?? SHA256.ofFile(weights)
-  if let difference = encoderDifference(attributes, weights, sha256: own, path: path) {
+  let own = try sha256 ?? SafetensorsFile.sha256(path: encoder.options.weights)
+  if let difference = encoderDifference(attributes, encoder, sha256: own, path: path) {
     throw Failure.badConfiguration(difference)
   }
 }
 
-/// What to say of weights that were trained with another encoder's file; nil where the file is the same, or not known.
+/// What to say of weights that were trained with another encoder's file, or with the same computed otherwise; nil where
+/// they were not, or where it is not known.
 public func encoderDifference(
-  _ attributes: [String: HDF5Attribute], _ weights: String, sha256: String, path: String
+  _ attributes: [String: HDF5Attribute], _ encoder: EncoderFile, sha256: String, path: String
 ) -> String? {
-  guard let theirs = attributes["encoder_sha256"], theirs != .text(sha256) else { return nil }
-  return "\(path): was trained with another encoder than \(weights) (encoder_sha256 differs)"
+  if let theirs = attributes["encoder_sha256"], theirs != .text(sha256) {
+    return "\(path): was trained with another encoder than \(encoder.options.weights) (encoder_sha256 differs)"
+  }
+  if case .text(let theirs)? = attributes["encoder_settings"], theirs != encoder.choices {
+    return "\(path): was trained with \(encoder.options.weights) as \(theirs), which is \(encoder.choices) here "
+      + "(encoder.heads, encoder.activation, or a configuration beside the weights)"
+  }
+  return nil
 }
 
 /// Refuses weights whose outputs stand for other classes, or for the same in another order.

@@ -35,7 +35,7 @@ public final class Explainer {
     let classes = bias.values.count
     classNames = Self.names(attributes["classes"], configuration, count: classes)
     model = try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
-    try checkEncoder(attributes, configuration.encoder.weights, path: path)
+    try checkEncoder(attributes, model.encoder.file, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
     inference = model.makeInference()
@@ -81,8 +81,8 @@ public final class Explainer {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
     return ExplainedImage(
-      explanation: Explanation(
-        path: path, map: map, side: worker.side, probabilities: prediction.probabilities), image: image,
+      explanation: Explanation(path: path, map: map, side: worker.side, probabilities: prediction.probabilities),
+      image: image,
       map: PlacedMap(map, side: worker.side, geometry: geometry, width: image.width, height: image.height))
   }
 }

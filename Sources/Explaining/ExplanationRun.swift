@@ -3,7 +3,6 @@ import Failures
 import Files
 import Foundation
 import Images
-import Metrics
 import Reporting
 import Settings
 

@@ -2,7 +2,8 @@ import Failures
 import Foundation
 import Randomness
 
-/// Views: what the model sees of an image, as a pure function of (seed, image id, view) (model.md 7 and 11).
+/// Views: what the model sees of an image, as a pure function of (seed, image id, view) (docs/model.md, "Data and
+/// order").
 
 /// How views are made; part of a cache's fingerprint.
 public struct ViewDefinition: Equatable, Sendable {

@@ -1,4 +1,4 @@
-/// How a global batch is cut into lanes, and lanes into ranks (model.md 8).
+/// How a global batch is cut into lanes, and lanes into ranks (docs/model.md, "Lanes").
 ///
 /// Lane j of L holds samples [j·B/L, (j+1)·B/L) of the global batch, whatever the world size; a rank holds
 /// consecutive lanes. Where the ranks divide the lanes every rank holds equally many and sums over lanes follow

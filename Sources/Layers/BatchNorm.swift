@@ -1,8 +1,9 @@
 import Lanes
 import Tensor
 
-/// Batch normalisation over the global batch (model.md 3), in steps between which lanes and ranks meet. Its running
-/// statistics change with the update, not before (`commit`), so that a refused step leaves no trace.
+/// Batch normalisation over the global batch (docs/model.md, "Attention branch"), in steps between which lanes and
+/// ranks meet. Its running statistics change with the update, not before (`commit`), so that a refused step leaves no
+/// trace.
 public final class BatchNorm: @unchecked Sendable {
   public let channels: Int
   public let weight: Parameter

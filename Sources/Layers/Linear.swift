@@ -1,6 +1,6 @@
 import Tensor
 
-/// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (model.md 1, LoRA).
+/// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (docs/model.md, "Encoder and LoRA").
 
 /// The update s·B·A of a frozen weight.
 public struct LoRA: Sendable {

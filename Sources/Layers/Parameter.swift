@@ -11,7 +11,7 @@ public struct ParameterGroup: Hashable, Sendable {
   public init(_ name: String) { self.name = name }
 }
 
-/// How a tensor starts (model.md 1-4).
+/// How a tensor starts (docs/model.md).
 public enum Initialiser: Equatable, Sendable {
   case zeros
   case ones
@@ -38,7 +38,7 @@ public struct Parameter: @unchecked Sendable {
   public let group: ParameterGroup
   public let initialiser: Initialiser
   public let memoryOrder: MemoryOrder
-  /// Whether weight decay applies: two or more dimensions and no position embedding (model.md 6).
+  /// Whether weight decay applies: two or more dimensions and no position embedding (docs/model.md, "Update").
   public let isDecayed: Bool
   public let offset: Int
   unowned(unsafe) let store: ParameterStore

@@ -1,8 +1,8 @@
 import Images
 
-/// How explanations are measured: as docs/model.md says under "Metrics", or as the authors' earlier code did
-/// ("The authors' earlier protocol"), for comparison with numbers that were published by it. Everything in which the
-/// two differ is here.
+/// How explanations are measured: in the standard way (docs/model.md, "Metrics"), or as the authors' earlier code did
+/// (docs/model.md, "The authors' earlier protocol"), for comparison with numbers that were published by it. Everything
+/// in which the two differ is here.
 public enum EvaluationProtocol: String, CaseIterable, Sendable {
   case standard
   case lab

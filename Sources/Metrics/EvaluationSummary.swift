@@ -16,7 +16,8 @@ public struct EvaluationContext: Sendable {
   public init() {}
 }
 
-/// A data set's figures, from its images' records (interfaces.md 7, `summary.json`). What could not be measured is null.
+/// A data set's figures, from its images' records (docs/formats.md, "Evaluation": `summary.json`). What could not be
+/// measured is null.
 public struct EvaluationSummary: Equatable, Sendable {
   public struct ClassName: Codable, Equatable, Sendable {
     public let id: Int

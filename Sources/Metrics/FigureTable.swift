@@ -5,9 +5,9 @@ public enum FigureTable {
     Figure(
       meanOf: { record, _ in record.isRight ? 1 : 0 }, "accuracy", "accuracy", .higher, needs: .nothing,
       style: .percent, "share of images whose predicted class is the true one"),
-    meanIoU(.half, "of the map's normalised values above 0.5") { record, _ in record.iouHalf },
-    meanIoU(.meanStd, "of the values above their mean + standard deviation") { record, _ in record.iouMeanStd },
-    meanIoU(.valid, "of the normalised values above `valid_threshold`; `mean_std` where there is none") {
+    meanIoU(.half, "above 0.5 of its range") { record, _ in record.iouHalf },
+    meanIoU(.meanStd, "above their mean + standard deviation") { record, _ in record.iouMeanStd },
+    meanIoU(.valid, "above `valid_threshold` of its range; `mean_std` where there is none") {
       record, scope in
       scope.validThreshold.flatMap { index in record.iouCurve.map { $0[index] } } ?? record.iouMeanStd
     },
@@ -52,7 +52,7 @@ public enum FigureTable {
   private static func meanIoU(_ rule: IoURule, _ meaning: String, _ perImage: @escaping Figure.PerImage) -> Figure {
     Figure(
       meanOf: perImage, IoURule.key(rule.rawValue), "mean IoU (\(rule.rawValue))", .higher, needs: .masks,
-      column: "iou_\(rule.rawValue)", "mean over images of the IoU of the mask with the part of the map \(meaning)")
+      column: "iou_\(rule.rawValue)", "mean over images of the IoU of the mask with the map's pixels \(meaning)")
   }
 
   private static func boxAccuracy(_ records: [ImageRecord], deltas: [Double]) -> Double? {

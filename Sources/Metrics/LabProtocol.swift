@@ -1,5 +1,5 @@
-/// The map that the authors' earlier protocol (reference.md 5) thresholds: smoothed by a Gaussian of σ 1 after the
-/// threshold, mean + standard deviation, has been taken from the unsmoothed one.
+/// The map that the authors' earlier protocol (docs/model.md, "The authors' earlier protocol") thresholds: smoothed by
+/// a Gaussian of σ 1 after the threshold, mean + standard deviation, has been taken from the unsmoothed one.
 
 /// IoU of {smoothed map > mean + sd of the map} with a mask.
 public func labIntersectionOverUnion(_ map: [Float], side: Int, _ mask: [Bool]) -> Double {

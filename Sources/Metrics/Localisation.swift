@@ -1,7 +1,8 @@
 import Images
 
-/// Localisation by boxes (model.md 9 and 11; Choe et al., "Evaluating weakly supervised object localization methods
-/// right", CVPR 2020, from whose boxes ours differ as model.md says: half-open pixels, 8-connected components).
+/// Localisation by boxes (docs/model.md, "Metrics"; Choe et al., "Evaluating weakly supervised object localization
+/// methods right", CVPR 2020, from whose boxes ours differ as docs/model.md says: half-open pixels, 8-connected
+/// components).
 
 /// IoU of two half-open boxes.
 public func intersectionOverUnion(_ one: Box, _ other: Box) -> Double {

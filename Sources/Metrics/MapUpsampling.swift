@@ -1,4 +1,4 @@
-/// Explanation maps at the image's size (model.md 9 and 11).
+/// Explanation maps at the image's size (docs/model.md, "Metrics").
 
 /// A map [g, g] enlarged to [side, side]: bilinear, half-pixel centres, edges clamped, as a + w(b − a).
 public func upsampleBilinear(_ map: [Float], grid g: Int, to side: Int) -> [Float] {

@@ -1,5 +1,5 @@
-/// Intersection over union of a thresholded map with a mask (model.md 9). A pixel counts where its value is strictly
-/// greater than the threshold; an empty union counts 0.
+/// Intersection over union of a thresholded map with a mask (docs/model.md, "Metrics"). A pixel counts where its value
+/// is strictly greater than the threshold; an empty union counts 0.
 
 /// The rules by which a map becomes a mask.
 public enum IoURule: String, CaseIterable, Sendable {

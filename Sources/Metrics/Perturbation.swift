@@ -1,7 +1,7 @@
 import Foundation
 
-/// Insertion and deletion (model.md 9 and 11; Petsiuk et al., "RISE", BMVC 2018): which pixels are there at each point
-/// of a curve, and its area. The model's part is in `Training`.
+/// Insertion and deletion (docs/model.md, "Insertion and deletion"; Petsiuk et al., "RISE", BMVC 2018): which pixels
+/// are there at each point of a curve, and its area. The model's part is in `Training`.
 
 /// What stands for an absent pixel.
 public enum Substrate: String, CaseIterable, Sendable {
@@ -30,8 +30,9 @@ public struct PerturbationPlan: Equatable, Sendable {
     fractions = (0...steps).map { Double($0) / Double(steps) }
   }
 
-  /// The authors' earlier protocol (reference.md 5): the map in 8 bits, then in three levels (below the middle of its
-  /// range, above, and its maximum); 48 points from 1/48 on, each with every pixel of a level that it reaches into.
+  /// The authors' earlier protocol (docs/model.md, "The authors' earlier protocol"): the map in 8 bits, then in three
+  /// levels (below the middle of its range, above, and its maximum); 48 points from 1/48 on, each with every pixel of a
+  /// level that it reaches into.
   public init(labMap map: [Float]) {
     let points = 48
     let levels = normalised(map).map { value -> Float in

@@ -19,8 +19,8 @@ public struct LaneSample: Sendable {
 }
 
 /// What every network's training pass is made of: memory for a rank's samples, regions in which lanes run in parallel
-/// and a lane's samples one after another, batch norms between them, at which lanes and ranks meet (model.md 8), and
-/// gradients that are gathered lane by lane and summed by a binary tree, segment by segment.
+/// and a lane's samples one after another, batch norms between them, at which lanes and ranks meet (docs/model.md,
+/// "Lanes"), and gradients that are gathered lane by lane and summed by a binary tree, segment by segment.
 ///
 /// A step is `beginStep`, a row of regions, and `endStep`.
 public final class LanePass: @unchecked Sendable {

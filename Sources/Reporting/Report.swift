@@ -58,6 +58,14 @@ public func renderReport(_ paths: [String]) throws -> String {
   return try MustacheTemplate(string: reportTemplate).render(context.compactMapValues { $0 })
 }
 
+/// Whether a file is a page that `renderReport` has made.
+public func isReport(_ path: String) -> Bool {
+  guard let handle = FileHandle(forReadingAtPath: path) else { return false }
+  defer { try? handle.close() }
+  let head = (try? handle.read(upToCount: 4096)) ?? Data()
+  return String(decoding: head, as: UTF8.self).contains("<meta name=\"generator\" content=\"ala report\">")
+}
+
 /// The last part of each path, with as many before it as tell them apart.
 private func shortNames(_ paths: [String]) -> [String] {
   let parts = paths.map { URL(fileURLWithPath: $0).standardizedFileURL.pathComponents }

@@ -4,6 +4,7 @@ let reportTemplate = """
   <html lang="en">
   <head>
   <meta charset="utf-8">
+  <meta name="generator" content="ala report">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <link rel="icon" href="data:,">
   <title>{{title}}</title>

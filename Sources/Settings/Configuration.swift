@@ -1,7 +1,7 @@
 import Failures
 import Foundation
 
-/// The settings of a run, read, checked and typed (interfaces.md 2 and 9). Property names are the keys'.
+/// The settings of a run, read, checked and typed (docs/settings.md). Property names are the keys'.
 public struct Configuration: Equatable, Sendable {
   public struct Run: Equatable, Sendable {
     public let dir: String

@@ -107,7 +107,8 @@ public struct SettingKey: Sendable {
   public let kind: SettingKind
   public let standard: SettingValue
   public let meaning: String
-  /// Whether a resumed run may differ in it (interfaces.md 9). Paths whose contents have digests are compared by these.
+  /// Whether a resumed run may differ in it (docs/settings.md). Paths whose contents have digests are compared by
+  /// these.
   public let mayDiffer: Bool
 
   init(_ path: String, _ kind: SettingKind, _ standard: SettingValue, _ meaning: String, mayDiffer: Bool = false) {

@@ -34,13 +34,16 @@ public enum SettingTable {
       "training views; resize is the shorter side in pixels, by default round(S·256/224)"),
 
     SettingKey(
-      "encoder.weights", .path, .text("clip-vit-b16.safetensors"), "the frozen encoder, a safetensors file",
+      "encoder.weights", .path, .text("clip-vit-b16.safetensors"),
+      "the frozen encoder, a safetensors file, or the index of a sharded one",
       mayDiffer: true),
     SettingKey("encoder.depth", .allOrInteger, .text("all"), "k, how many blocks are run"),
-    SettingKey("encoder.heads", .optionalInteger(1..<1025), .null, "attention heads; null: width / 64"),
+    SettingKey(
+      "encoder.heads", .optionalInteger(1..<1025), .null,
+      "attention heads; null: by a configuration beside the weights, else those published of that width"),
     SettingKey(
       "encoder.activation", .choice(["auto", "quickgelu", "gelu"]), .text("auto"),
-      "auto: quickgelu for both CLIP spellings, gelu for timm"),
+      "auto: by a configuration beside the weights, else quickgelu for both CLIP spellings, gelu for timm"),
     SettingKey(
       "encoder.precision", .choice(["float32", "bfloat16"]), .text("float32"),
       "of the products of the blocks below the first with LoRA; bfloat16 needs a build with oneDNN"),

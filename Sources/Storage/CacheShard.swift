@@ -3,8 +3,8 @@ import Failures
 import Files
 import Foundation
 
-/// One file of the feature cache (interfaces.md 5). HDF5 makes the file, with all room taken; after that its
-/// contiguous data sets are read and written at their offsets, so that a kill can never hurt its metadata.
+/// One file of the feature cache (docs/formats.md, "Feature cache"). HDF5 makes the file, with all room taken; after
+/// that its contiguous data sets are read and written at their offsets, so that a kill can never hurt its metadata.
 
 /// Which features rows hold, and of what size.
 public struct CacheLayout: Equatable, Sendable {

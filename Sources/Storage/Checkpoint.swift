@@ -3,7 +3,8 @@ import Failures
 import Files
 import Foundation
 
-/// Checkpoint files (interfaces.md 6): HDF5 with a 512-byte user block that holds a digest of all the rest.
+/// Checkpoint files (docs/formats.md, "Checkpoint"): HDF5 with a 512-byte user block that holds a digest of all the
+/// rest.
 
 /// A named float32 tensor in its file's order.
 public struct NamedTensor: Equatable, Sendable {

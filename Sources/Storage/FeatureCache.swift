@@ -2,7 +2,7 @@ import Failures
 import Files
 import Foundation
 
-/// The feature cache as a folder: `index.h5` over `shard-RRRRR-of-WWWWW.h5` (interfaces.md 5).
+/// The feature cache as a folder: `index.h5` over `shard-RRRRR-of-WWWWW.h5` (docs/formats.md, "Feature cache").
 
 /// What a cache was made from. A cache of another fingerprint is never used.
 public struct CacheFingerprint: Equatable, Sendable {

@@ -1,7 +1,7 @@
 /// Batch normalisation over positions and samples, in the three steps between which ranks meet.
 ///
-/// Sums are kept in double and are combined in lane order (model.md 8), so that they do not depend on how many
-/// ranks there are.
+/// Sums are kept in double and are combined in lane order (docs/model.md, "Lanes"), so that they do not depend on how
+/// many ranks there are.
 
 /// sums [2·channels] += Σ x, then Σ x², over the rows of x [rows, channels].
 public func batchNormSums(_ sums: UnsafeMutablePointer<Double>, _ x: ConstFloats, rows: Int, channels: Int) {

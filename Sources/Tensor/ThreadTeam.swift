@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// A fixed set of threads that run numbered tasks. Which thread runs which task is left open; no result depends
-/// on it, for a task writes only what is its own (model.md 8: a lane runs on one thread).
+/// on it, for a task writes only what is its own (docs/model.md, "Lanes": a lane runs on one thread).
 public final class ThreadTeam: @unchecked Sendable {
   public let threadCount: Int
 

@@ -5,7 +5,7 @@ extension ProfiledPart {
   static let update = ProfiledPart("update")
 }
 
-/// AdamW over what a phase trains, with the global norm clipped (model.md 6).
+/// AdamW over what a phase trains, with the global norm clipped (docs/model.md, "Update").
 public final class Optimizer: @unchecked Sendable {
   private let store: ParameterStore
   private let team: ThreadTeam

@@ -27,7 +27,9 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
       "seed": .integer(Int64(experiment.configuration.run.seed)),
       "world_size": .integer(Int64(experiment.cluster.size)),
       "lanes": .integer(Int64(experiment.configuration.training.lanes)),
-      "encoder_sha256": .text(experiment.encoderSHA256), "dataset_sha256": .text(experiment.dataset.digest),
+      "encoder_sha256": .text(experiment.encoderSHA256),
+      "encoder_settings": .text(experiment.model.encoder.file.choices),
+      "dataset_sha256": .text(experiment.dataset.digest),
       "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
       "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
     ])

@@ -112,8 +112,7 @@ func begin(
       if let file = options.initialWeights {
         // The same encoder may lie in another file, and a new run may well begin with another encoder.
         let difference = encoderDifference(
-          try storedAttributes(file), experiment.configuration.encoder.weights, sha256: experiment.encoderSHA256,
-          path: file)
+          try storedAttributes(file), experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
         if let difference { log.warning("\(difference)") }
         try setModel(store, try readModelTensors(file, program: options.program), path: file)
         log.info("starting from the weights of \(file)")
@@ -144,6 +143,8 @@ private func checkFits(
   ] where checkpoint.text(key) != own {
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
+  try checkEncoder(
+    checkpoint.attributes, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
   try checkClasses(checkpoint.attributes["classes"], experiment, path: path)
   if let theirs = checkpoint.text("data_mode"), theirs != mode {
     throw Failure.badConfiguration(

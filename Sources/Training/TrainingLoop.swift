@@ -14,7 +14,8 @@ extension ProfiledPart {
   static let data = ProfiledPart("waiting for data")
 }
 
-/// Trains until the last epoch, an early stop, `stopAfterSteps`, or a signal (model.md 5 to 8).
+/// Trains until the last epoch, an early stop, `stopAfterSteps`, or a signal (docs/model.md, "Phases and loss" and
+/// "Update").
 ///
 /// - Throws: `Failure` 75 after a signal and a checkpoint that all ranks agree on; 70 after too many refused updates.
 public func train(_ experiment: Experiment, _ options: TrainingOptions, log: RunLog) throws {

@@ -7,8 +7,8 @@ import Tensor
 
 /// This rank's training samples, read while the steps before them run.
 ///
-/// The order is the run's own (model.md 7), over the borders of epochs, so that what is read ahead is what will be
-/// asked for; where the run ends early the rest is thrown away.
+/// The order is the run's own (docs/model.md, "Data and order"), over the borders of epochs, so that what is read ahead
+/// is what will be asked for; where the run ends early the rest is thrown away.
 public final class TrainingReader {
   private let experiment: Experiment
   private let source: SampleSource

@@ -5,7 +5,7 @@ import Layers
 import TestSupport
 import Testing
 
-/// Every trained tensor starts from the distribution that model.md 1-4 names, told here by its name and shape alone.
+/// Every trained tensor starts from the distribution that docs/model.md names, told here by its name and shape alone.
 
 private enum Distribution {
   case constant(Double)

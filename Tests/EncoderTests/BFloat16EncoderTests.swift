@@ -1,5 +1,5 @@
 #if BFloat16
-  import Dataset
+  import Safetensors
   import Encoder
   import Foundation
   import Layers

@@ -1,8 +1,8 @@
-import Dataset
 import Encoder
 import Foundation
 import Layers
 import Randomness
+import Safetensors
 import Tensor
 import TestSupport
 import Testing

@@ -29,10 +29,13 @@ private struct Case {
   }
 
   /// Runs the encoder on sin(0.1·k), k over [3, size, size], and hands each h⁽ⁱ⁾ [1 + N, D] to `body`.
-  func run(_ weights: String, _ body: (Int, [Float]) throws -> Void) throws {
+  ///
+  /// - Parameter areHeadsGiven: whether the encoder is told how many there are.
+  func run(_ weights: String, areHeadsGiven: Bool = true, _ body: (Int, [Float]) throws -> Void) throws {
     let encoder = try ImageEncoder(
-      EncoderOptions(weights: weights, imageSide: size, heads: heads, loraBlocks: []), store: ParameterStore())
-    #expect(encoder.depth == depth)
+      EncoderOptions(weights: weights, imageSide: size, heads: areHeadsGiven ? heads : nil, loraBlocks: []),
+      store: ParameterStore())
+    #expect(encoder.depth == depth && encoder.heads == heads)
     let (p, g) = (encoder.patch, encoder.grid)
     let patches = Buffer(encoder.patchCount * encoder.patchValues)
     for token in 0..<encoder.patchCount {
@@ -111,12 +114,12 @@ private func writeCountedWeights(_ tensors: [(name: String, shape: [Int])], to p
   try file.close()
 }
 
-@Test(arguments: ["vit-b16", "vit-b32", "vit-l14"])
+@Test(arguments: ["vit-b16", "vit-b32", "vit-l14", "vit-h14", "vit-g14", "vit-bigg14"])
 func fullSizeShapesGiveOpenCLIPsHiddenStatesOnWeightsThatAnyoneCanRecompute(name: String) throws {
   let full = try Case(name)
   let folder = try TemporaryFolder()
   try writeCountedWeights(full.tensors, to: "\(folder.path)/weights.safetensors")
-  try full.run("\(folder.path)/weights.safetensors") { layer, found in
+  try full.run("\(folder.path)/weights.safetensors", areHeadsGiven: false) { layer, found in
     let expected = try full.fixture.doubles("h\(layer)")
     let step = found.count / expected.count
     let sampled = expected.indices.map { found[$0 * step] }
@@ -124,4 +127,31 @@ func fullSizeShapesGiveOpenCLIPsHiddenStatesOnWeightsThatAnyoneCanRecompute(name
     noteDifference("hidden states at full size", reference: "open_clip, \(name)", error, limit: 1e-4)
     #expect(error < 1e-4, "h\(layer)")
   }
+}
+
+/// timm's values in double for a sine as the input (the data's README).
+@Test(.enabled(if: optionalData != nil, "the pretrained ViT-Ti/16 is not there"))
+func thePretrainedViTGivesTimmsValues() throws {
+  let encoder = try ImageEncoder(
+    EncoderOptions(
+      weights: "\(optionalData ?? "")/vit_tiny_patch16_224.safetensors", imageSide: 224, loraBlocks: []),
+    store: ParameterStore())
+  let patches = Buffer(196 * 768)
+  for token in 0..<196 {
+    for place in 0..<768 {
+      let (c, y, x) = (place / 256, token / 14 * 16 + place % 256 / 16, token % 14 * 16 + place % 16)
+      patches.base[token * 768 + place] = Float(sin(0.001 * Double(c * 50176 + y * 224 + x)))
+    }
+  }
+  let h = Buffer(197 * 192)
+  encoder.embed(h.base, patches: patches.base)
+  func near(_ at: Int, _ expected: [Float]) -> Bool {
+    expected.enumerated().allSatisfy { abs(h.base[at + $0] - $1) < 1e-4 }
+  }
+  #expect(near(0, [-0.704270, -0.067423, -0.145605, 0.180163]))
+  #expect(near(192, [1.275956, -0.225172, -2.606891, 1.624617]))
+  let places = encoder.blocks[0].places(tokens: 197, keeping: .nothing)
+  let (saved, scratch) = (Buffer(places.savedCount), Buffer(places.scratchCount))
+  encoder.blocks[0].forward(h.base, h.base, saved: saved.base, scratch: scratch.base, places)
+  #expect(near(192, [0.474196, -0.618932, -0.350841, 0.684982]))
 }

@@ -13,11 +13,6 @@ import Testing
 
 /// Explanation methods through the one door by which all of them come.
 
-@Test func theReferencePageOfMethodsIsTheTable() throws {
-  let page = try String(contentsOfFile: "\(repositoryRoot)/docs/methods.md", encoding: .utf8)
-  #expect(page == MethodTable.referencePage)
-}
-
 @Test func aMethodIsFoundByItsNameAndAnUnknownOneNamesThoseThereAre() throws {
   for method in MethodTable.methods {
     #expect(try MethodTable.method(method.facts.name).facts.name == method.facts.name)

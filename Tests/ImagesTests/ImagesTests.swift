@@ -70,7 +70,7 @@ func photographsAgreeWithPillowDecodedAsViewsAndResized() throws {
 
 @Test func thereAreCasesOfEveryKind() { #expect(cases.count > 20) }
 
-/// Reference values of reference.md's table, printed by Pillow.
+/// Reference values, printed by Pillow.
 @Test(arguments: [
   (4, [4, 66, 181, 130]), (3, [11, 130, 149]), (12, [0, 3, 14, 34, 63, 100, 147, 223, 227, 48, 107, 211]),
 ]) func aRowIsResizedAsPillowDoes(width: Int, expected: [Int]) {

@@ -4,7 +4,7 @@ import Images
 import TestSupport
 import Testing
 
-/// Values by hand, and of reference.md's table.
+/// Values by hand, and some that PyTorch has printed.
 
 @Test func bilinearEnlargementHasHalfPixelCentres() {
   let row = upsampleBilinear([0, 1, 4, 9].flatMap { v in [Float](repeating: v, count: 4) }, grid: 4, to: 6)
@@ -190,9 +190,4 @@ import Testing
   #expect(Set(columns).count == columns.count)
   let head = EvaluationSummary.csv([], validThreshold: nil, subset: "").split(separator: "\n")[0]
   #expect(head == "image_id,label,predicted,probability,\(columns.joined(separator: ",")),mask,subset")
-}
-
-@Test func theReferencePageOfFiguresIsTheTable() throws {
-  let page = try String(contentsOfFile: "\(repositoryRoot)/docs/figures.md", encoding: .utf8)
-  #expect(page == FigureTable.referencePage)
 }

@@ -38,6 +38,6 @@ import Testing
     )
   }
   print(result.errors.split(separator: "\n").last { $0.contains("peak memory") } ?? "")
-  // The paper's sizes: reference.md 12.
+  // The paper's sizes: docs/model.md, "What the paper leaves open".
   #expect(result.errors.contains("trained parameters: 9451962 in alpha epochs, 2312136 in ones epochs"))
 }

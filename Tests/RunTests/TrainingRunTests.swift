@@ -1,6 +1,6 @@
 import Dataset
-import Encoder
 import Foundation
+import Safetensors
 import Storage
 import TestSupport
 import Testing

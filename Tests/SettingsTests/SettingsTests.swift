@@ -179,13 +179,3 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(names.count >= 8)
   for name in names { _ = try Configuration.load(file: "\(folder)/\(name)") }
 }
-
-@Test func theReferencePageIsTheTables() throws {
-  let path = "\(repositoryRoot)/docs/settings.md"
-  let page = try? String(contentsOfFile: path, encoding: .utf8)
-  if page != SettingTable.referencePage {
-    let wanted = NSTemporaryDirectory() + "settings.md"
-    try SettingTable.referencePage.write(toFile: wanted, atomically: true, encoding: .utf8)
-    Issue.record("\(path) is not what the table says; \(wanted) is")
-  }
-}

@@ -1,5 +1,5 @@
-import Encoder
 import Foundation
+import Safetensors
 
 /// Values from an independent reference, in a safetensors file that a script in `scripts/fixtures` has made.
 public struct Fixture: Sendable {

@@ -1,0 +1,83 @@
+import Digests
+import Failures
+import Files
+import Foundation
+
+/// The tensors of a safetensors file, mapped read-only, or of several that an index (`…safetensors.index.json`) makes
+/// one. Files are untrusted input: every rule of the format is checked before a byte is used.
+public final class SafetensorsFile: Sendable {
+  public struct Tensor: Sendable {
+    public let name: String
+    /// "F32", "F16", "BF16", …
+    public let type: String
+    public let shape: [Int]
+    /// Offsets from the start of the file that holds it.
+    public let bytes: Range<Int>
+    /// Which of the files that is.
+    var part = 0
+  }
+
+  /// The file, or the index.
+  public let path: String
+  public let tensors: [String: Tensor]
+  public let metadata: [String: String]
+  private let parts: [(path: String, memory: MappedMemory)]
+
+  /// Maps and checks the file, or an index and all its shards.
+  ///
+  /// - Throws: `Failure` 66 where there is no such file or shard, 65 where one breaks a rule of the format, is of
+  ///   another format (which the message names), or does not hold what the index says.
+  public init(path: String) throws {
+    self.path = path
+    let memory = try MappedMemory(file: path)
+    guard let index = try ShardIndex(memory.bytes, path: path) else {
+      let header = try SafetensorsHeader(memory.bytes, path: path)
+      (tensors, metadata, parts) = (header.tensors, header.metadata, [(path, memory)])
+      return
+    }
+    var tensors: [String: Tensor] = [:]
+    parts = try index.shards.enumerated().map { part, shard in
+      let memory = try index.map(shard)
+      for tensor in try index.tensors(of: shard, memory.bytes) {
+        tensors[tensor.name] = Tensor(
+          name: tensor.name, type: tensor.type, shape: tensor.shape, bytes: tensor.bytes, part: part)
+      }
+      return (shard, memory)
+    }
+    (self.tensors, metadata) = (tensors, index.metadata)
+  }
+
+  /// The bytes of a tensor.
+  public func bytes(of tensor: Tensor) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: parts[tensor.part].memory.bytes[tensor.bytes])
+  }
+
+  /// The file that holds a tensor: a shard where there are several.
+  public func path(of tensor: Tensor) -> String { parts[tensor.part].path }
+
+  /// Gives back the memory of pages that have been looked at; they are read again when used.
+  public func forgetPages(of tensor: Tensor) { parts[tensor.part].memory.forgetPages(tensor.bytes) }
+
+  /// Identifies weights: the SHA-256 of a file's bytes; of sharded ones that of the index's bytes, then the shards'
+  /// in the byte order of their names.
+  ///
+  /// - Throws: `Failure` 66 where a file is missing, 65 where reading one fails or an index is wrong.
+  public static func sha256(path: String) throws -> String {
+    let memory = try MappedMemory(file: path)
+    guard let index = try ShardIndex(memory.bytes, path: path) else { return try SHA256.ofFile(path) }
+    let hash = SHA256()
+    hash.update(memory.bytes)
+    for shard in index.shards { try hash.update(file: shard) }
+    return hash.finish()
+  }
+
+  /// Whether a file is the index of a sharded one, right or wrong.
+  public static func isIndex(path: String) -> Bool {
+    guard let memory = try? MappedMemory(file: path) else { return false }
+    do {
+      return try ShardIndex(memory.bytes, path: path) != nil
+    } catch {
+      return true
+    }
+  }
+}

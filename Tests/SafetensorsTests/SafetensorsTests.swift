@@ -1,0 +1,42 @@
+import Failures
+import Foundation
+import Safetensors
+import TestSupport
+import Testing
+
+private func write(_ header: String, data: Int, to path: String, length: UInt64? = nil) throws {
+  var bytes = Data()
+  withUnsafeBytes(of: (length ?? UInt64(header.utf8.count)).littleEndian) { bytes.append(contentsOf: $0) }
+  bytes.append(Data(header.utf8))
+  bytes.append(Data(repeating: 0, count: data))
+  try bytes.write(to: URL(fileURLWithPath: path))
+}
+
+@Test(arguments: [
+  "{", "[]", "{\"a\":1}", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}",
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,16]}}",
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}",
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}",
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+  "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,8]}}",
+]) func aHeaderThatBreaksTheFormatIsRefused(header: String) throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/w.safetensors"
+  try write(header, data: 8, to: path)
+  let failure = #expect(throws: Failure.self) { try SafetensorsFile(path: path) }
+  #expect(failure?.code == .badData && failure?.message.contains(path) == true)
+}
+
+@Test func aFileThatIsCutOffAtAnyLengthIsRefused() throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/w.safetensors"
+  let source = "\(repositoryRoot)/Tests/AttentionLatticeTests/Fixtures/clip.encoder.safetensors"
+  let bytes = FileManager.default.contents(atPath: source) ?? Data()
+  for trial in 0..<60 {
+    try bytes.prefix(trial < 20 ? trial : (trial * 7919) % bytes.count).write(to: URL(fileURLWithPath: path))
+    #expect(throws: Failure.self) { try SafetensorsFile(path: path) }
+  }
+  try write("{}", data: 0, to: path, length: .max)
+  #expect(throws: Failure.self) { try SafetensorsFile(path: path) }
+}
