@@ -69,7 +69,7 @@ let package = Package(
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
     module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
-    module("Storage", ["Failures", "Files", "Digests", "Machine", "CHDF5"]),
+    module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
     module("Settings", ["Failures", "Files", "Yams"]),
@@ -77,7 +77,7 @@ let package = Package(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["event.proto"], swiftSettings: processor),
-    module("Metrics", ["Randomness", "Images"]),
+    module("Metrics", ["Images"]),
     module(
       "Experiments",
       [
@@ -93,14 +93,14 @@ let package = Package(
     module(
       "Explaining",
       [
-        "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Cluster", "Storage",
+        "Machine", "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Storage",
         "Images",
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
       [
-        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Layers", "Encoder", "Networks",
+        "Failures", "Files", "Digests", "Machine", "Randomness", "Tensor", "Encoder", "Networks",
         "Cluster", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Explaining",
       ]),
     module(
@@ -112,7 +112,7 @@ let package = Package(
     module(
       "Reporting",
       [
-        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
@@ -127,9 +127,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "AttentionLattice", "Cluster",
-        "Safetensors", "Storage", "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Caching",
-        "Explaining",
+        "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
+        "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
         "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -139,7 +138,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
-    tests("LayersTests", ["Tensor", "Layers", "Encoder", "Randomness", "Failures"], hasFixtures: true),
+    tests("LayersTests", ["Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
     tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
     tests(
       "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],
@@ -148,8 +147,8 @@ let package = Package(
     tests(
       "AttentionLatticeTests",
       [
-        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Randomness",
-        "Tensor", "Training",
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
+        "Training",
       ],
       hasFixtures: true
     ),
@@ -162,13 +161,17 @@ let package = Package(
     tests(
       "ExplainingTests",
       [
-        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
-        "Settings",
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics", "Networks",
+        "Settings", "Tensor",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),
     tests("MachineTests", ["Machine"]),
-    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings", "Failures"]),
+    .executableTarget(
+      name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
+      swiftSettings: processor),
+    tests("ClusterTests", ["ClusterProbe"]),
+    tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",

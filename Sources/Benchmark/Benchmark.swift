@@ -194,7 +194,7 @@ private func inferenceStep(
   let count = model.encoder.patchCount * model.encoder.patchValues
   let views = (0..<batch).map { _ in Buffer(count) }
   for (index, view) in views.enumerated() { fill(view.base, count, seed: UInt64(index)) }
-  let own = (cluster.rank * batch / cluster.size)..<((cluster.rank + 1) * batch / cluster.size)
+  let own = cluster.slice(of: batch)
   return {
     team.run(own.count) { task, thread in
       let inference = inferences[thread]

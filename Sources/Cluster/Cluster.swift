@@ -1,6 +1,7 @@
 import CMPI
 import Failures
 import Foundation
+import Lanes
 
 /// The processes of a run: MPI under `mpirun`, or this process alone. Every collective here is called by all ranks,
 /// in the same order, from the main thread.
@@ -26,6 +27,7 @@ public final class Cluster: @unchecked Sendable {
   private let usesMPI: Bool
   private let world: MPI_Comm?
   private let node: MPI_Comm?
+  private var duplicate: MPI_Comm?
 
   /// What launchers set in the environment of the processes they start.
   private static let launcherMarks = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"]
@@ -80,13 +82,16 @@ public final class Cluster: @unchecked Sendable {
     if usesMPI { MPI_Abort(world, code.rawValue) }
   }
 
-  /// A communicator of its own over all ranks, so that another thread's messages never meet the main one's.
-  func duplicate() -> MPI_Comm? {
+  /// A communicator of its own over all ranks, so that another thread's messages never meet the main one's. Made by the
+  /// first call, which all ranks make together; it lasts as long as MPI.
+  func reducersCommunicator() -> MPI_Comm? {
     guard size > 1 else { return nil }
-    var copy: MPI_Comm?
-    MPI_Comm_dup(world, &copy)
-    return copy
+    if duplicate == nil { MPI_Comm_dup(world, &duplicate) }
+    return duplicate
   }
+
+  /// This rank's part of `count` things that the ranks share.
+  public func slice(of count: Int) -> Range<Int> { Lanes.slice(of: count, part: rank, among: size) }
 
   // MARK: Collectives
 

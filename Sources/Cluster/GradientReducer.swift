@@ -23,15 +23,13 @@ public final class GradientReducer: @unchecked Sendable {
 
   /// What the sums of a step have cost.
   public struct Cost: Sendable {
-    /// Bytes that this rank has sent.
-    public var bytes: Int
     /// Milliseconds from a segment's first message to its last, over all segments.
     public var milliseconds: Double
     /// Of them, those that `finish` has waited.
     public var waitMilliseconds: Double
   }
 
-  /// Call on every rank.
+  /// Call on every rank; one reducer at a time.
   ///
   /// - Parameters:
   ///   - base: the gradient arena; ranges given to `start` are offsets into it.
@@ -40,7 +38,8 @@ public final class GradientReducer: @unchecked Sendable {
     self.base = base
     isAlone = cluster.size == 1
     tree = TreeSum(
-      rank: cluster.rank, size: cluster.size, communicator: cluster.duplicate(), capacity: isAlone ? 0 : largest)
+      rank: cluster.rank, size: cluster.size, communicator: cluster.reducersCommunicator(),
+      capacity: isAlone ? 0 : largest)
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(changed, nil)
     queue.reserveCapacity(64)
@@ -84,7 +83,7 @@ public final class GradientReducer: @unchecked Sendable {
 
   /// Waits until every range that has been started is summed.
   public func finish() -> Cost {
-    guard !isAlone else { return Cost(bytes: 0, milliseconds: 0, waitMilliseconds: 0) }
+    guard !isAlone else { return Cost(milliseconds: 0, waitMilliseconds: 0) }
     let start = DispatchTime.now().uptimeNanoseconds
     if thread == nil {
       for range in queue { sum(range) }
@@ -93,17 +92,14 @@ public final class GradientReducer: @unchecked Sendable {
     pthread_mutex_lock(mutex)
     while !isIdle { pthread_cond_wait(changed, mutex) }
     let cost = Cost(
-      bytes: tree.bytesSent - sentBefore, milliseconds: Double(nanoseconds) / 1e6,
+      milliseconds: Double(nanoseconds) / 1e6,
       waitMilliseconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e6)
-    sentBefore = tree.bytesSent
     nanoseconds = 0
     queue.removeAll(keepingCapacity: true)
     next = 0
     pthread_mutex_unlock(mutex)
     return cost
   }
-
-  private var sentBefore = 0
 
   private func sum(_ range: Range<Int>) {
     let start = DispatchTime.now().uptimeNanoseconds

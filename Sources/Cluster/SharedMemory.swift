@@ -53,7 +53,7 @@ extension Cluster {
     let number: Int32
 
     func sentence(_ byteCount: Int) -> String {
-      "cannot \(doing) \(byteCount >> 20) MiB (\(byteCount) bytes) of shared memory in /dev/shm: \(String(cString: strerror(number)))"
+      "cannot \(doing) \(byteCount >> 20) MiB (\(byteCount) bytes) of shared memory in /dev/shm: \(systemReason(number))"
     }
   }
 
@@ -89,7 +89,7 @@ extension Cluster {
       return try map(byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1).get()
     } catch {
       throw Failure.unavailable(
-        "cannot get \(byteCount >> 20) MiB (\(byteCount) bytes) of memory on \(host): \(String(cString: strerror(error.number)))"
+        "cannot get \(byteCount >> 20) MiB (\(byteCount) bytes) of memory on \(host): \(systemReason(error.number))"
       )
     }
   }

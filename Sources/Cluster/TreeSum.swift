@@ -15,7 +15,6 @@ final class TreeSum {
   private let capacity: Int
   /// Of recursive halving, kept so that a sum allocates nothing.
   private var halves: [(start: Int, length: Int)] = []
-  private(set) var bytesSent = 0
 
   /// Polls of a message before the thread begins to sleep between them, and for how long: the processor belongs to
   /// the kernels.
@@ -103,6 +102,5 @@ final class TreeSum {
         if polls > Self.polls { usleep(Self.pauseMicroseconds) }
       }
     }
-    bytesSent += sentCount * 4
   }
 }

@@ -62,7 +62,7 @@ public struct EvaluationPass {
     let cluster = experiment.cluster
     let known = journal?.known ?? [:]
     let open = ids.filter { known[$0] == nil }
-    let own = Array(open[(cluster.rank * open.count / cluster.size)..<((cluster.rank + 1) * open.count / cluster.size)])
+    let own = Array(open[cluster.slice(of: open.count)])
     let work = EvaluationWork(
       own, measures, experiment, source, workers, keep: { try journal?.append([$0]) },
       isInterrupted: { signals?.pending != nil })

@@ -3,6 +3,7 @@ import Failures
 import Files
 import Foundation
 import Images
+import Metrics
 import Reporting
 import Settings
 

@@ -19,7 +19,7 @@ public struct LanePlan: Equatable, Sendable {
 
   /// The lanes of a rank.
   public func lanes(of rank: Int) -> Range<Int> {
-    (rank * lanes / world)..<((rank + 1) * lanes / world)
+    slice(of: lanes, part: rank, among: world)
   }
 
   /// This rank's lanes.
@@ -27,7 +27,7 @@ public struct LanePlan: Equatable, Sendable {
 
   /// The samples of a lane, as positions in the global batch.
   public func samples(ofLane lane: Int) -> Range<Int> {
-    (lane * batch / lanes)..<((lane + 1) * batch / lanes)
+    slice(of: batch, part: lane, among: lanes)
   }
 
   /// The samples of this rank, as positions in the global batch.

@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Foundation
+import Lanes
 
 /// The feature cache as a folder: `index.h5` over `shard-RRRRR-of-WWWWW.h5` (docs/formats.md, "Feature cache").
 
@@ -182,7 +183,7 @@ public final class FeatureCache: @unchecked Sendable {
     }
     let roomy = Set(withRoom)
     let homeless = isOwnWorld ? missing.filter { !roomy.contains($0) } : missing
-    let share = Array(homeless[(rank * homeless.count / world)..<((rank + 1) * homeless.count / world)])
+    let share = Array(homeless[slice(of: homeless.count, part: rank, among: world)])
     if !isOwnWorld {
       guard !missing.isEmpty else { return Work(rows: [], shard: nil, slots: []) }
       try CacheShard.create(path, layout: fingerprint.layout, rows: share, attributes: fingerprint.attributes)

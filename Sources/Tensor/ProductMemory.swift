@@ -23,7 +23,7 @@ public func secureProducts(threads: Int, limit: @autoclosure () -> String?) thro
   let bytes = threads * blockBytes
   let room = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
   guard let room, room != MAP_FAILED else {
-    let reason = limit() ?? String(cString: strerror(errno))
+    let reason = limit() ?? systemReason()
     throw Failure.unavailable(
       "OpenBLAS cannot get its working memory, \(bytes >> 20) MiB of address space for \(threads) thread\(threads == 1 ? "" : "s"): \(reason). Raise the limit, or use fewer --threads"
     )

@@ -19,7 +19,8 @@ private func controlGroups(_ files: [String: String]) throws -> TemporaryFolder 
 
 @Test func theNarrowestControlGroupAboveAProcessLimitsIt() throws {
   let second = try controlGroups([
-    "a/memory.max": "300000000\n", "a/memory.current": "100000000\n", "a/b/memory.max": "max\n",
+    "memory.max": "900000000\n", "memory.current": "100000000\n", "a/memory.max": "300000000\n",
+    "a/memory.current": "100000000\n", "a/b/memory.max": "max\n",
     "a/b/memory.current": "7\n",
   ])
   let limit = MemoryLimit.ofControlGroup(membership: "0::/a/b\n", root: second.path, memory: 0x1p34)
