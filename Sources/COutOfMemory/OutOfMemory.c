@@ -4,6 +4,8 @@
 #include "OutOfMemory.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +22,84 @@ extern void *__libc_memalign(size_t, size_t);
 /* Failures' code for what is unavailable. */
 static const int unavailable = 69;
 
+/* A control group gives memory that it does not have and kills who touches it. So what is asked for in large pieces is
+   held against its limit: together with what this program holds, and with what the whole group has touched. */
+static const size_t large = (size_t)1 << 20;
+
+/* Reads a file's beginning without asking for memory; returns how much. */
+static size_t read_text(const char *path, char *text, size_t room) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  size_t count = 0;
+  ssize_t part;
+  while (count + 1 < room && (part = read(file, text + count, room - 1 - count)) > 0) count += (size_t)part;
+  close(file);
+  text[count] = 0;
+  return count;
+}
+
+static size_t number_after(const char *text, const char *key) {
+  const char *place = strstr(text, key);
+  return place ? strtoull(place + strlen(key), NULL, 10) : 0;
+}
+
+typedef struct {
+  /* 0: there is none below the machine's memory. */
+  size_t limit;
+  char statistics[320];
+  const char *key;
+} control_group;
+
+/* Of the groups above and around this process the one with the lowest limit. */
+static void look_up_from(const char *root, const char *path, const char *file, const char *key, control_group *found) {
+  char folder[256];
+  if (snprintf(folder, sizeof folder, "%s%s", root, path) >= (int)sizeof folder) return;
+  size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+  for (;;) {
+    char name[320], text[64];
+    snprintf(name, sizeof name, "%s/%s", folder, file);
+    if (read_text(name, text, sizeof text) && text[0] >= '0' && text[0] <= '9') {
+      size_t limit = strtoull(text, NULL, 10);
+      if (limit < memory && (!found->limit || limit < found->limit)) {
+        found->limit = limit;
+        found->key = key;
+        snprintf(found->statistics, sizeof found->statistics, "%s/memory.stat", folder);
+      }
+    }
+    char *last = strrchr(folder, '/');
+    if (!last || strlen(folder) <= strlen(root)) return;
+    *last = 0;
+  }
+}
+
+static control_group group;
+static pthread_once_t group_once = PTHREAD_ONCE_INIT;
+
+static void find_group(void) {
+  char text[2048];
+  if (!read_text("/proc/self/cgroup", text, sizeof text)) return;
+  char *rest = text, *line;
+  while ((line = strsep(&rest, "\n"))) {
+    char *kinds = strchr(line, ':'), *path = kinds ? strchr(kinds + 1, ':') : NULL;
+    if (!path) continue;
+    *path++ = 0;
+    if (strstr(kinds, "memory"))
+      look_up_from("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes", "\ntotal_rss ", &group);
+    else if (!strcmp(kinds, ":"))
+      look_up_from("/sys/fs/cgroup", path, "memory.max", "anon ", &group);
+  }
+}
+
+/* Whether the control group would kill this program for so much more. */
+static int is_beyond_group(size_t size) {
+  pthread_once(&group_once, find_group);
+  if (!group.limit) return 0;
+  struct mallinfo2 held = mallinfo2();
+  if (held.arena + held.hblkhd + size > group.limit) return 1;
+  char text[4096];
+  return read_text(group.statistics, text, sizeof text) && number_after(text, group.key) + size > group.limit;
+}
+
 /* Writes the sentence without asking for memory. */
 static void end_for_want_of(const char *what) {
   char reason[160];
@@ -30,6 +110,8 @@ static void end_for_want_of(const char *what) {
   else if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
     snprintf(reason, sizeof reason, "data are limited to %llu KiB (ulimit -d)",
              (unsigned long long)limit.rlim_cur >> 10);
+  else if (group.limit)
+    snprintf(reason, sizeof reason, "the control group is limited to %zu MiB of memory (cgroup)", group.limit >> 20);
   else
     snprintf(reason, sizeof reason, "the machine has none left, or a limit on memory or processes is reached");
   char text[300];
@@ -57,26 +139,36 @@ static void refuse(size_t size) {
   end_for_want_of(what);
 }
 
+/* Before a large piece is asked for. */
+static void check_group(size_t size) {
+  if (size >= large && is_beyond_group(size)) refuse(size);
+}
+
 void *malloc(size_t size) {
+  check_group(size);
   void *memory = __libc_malloc(size);
   if (!memory) refuse(size);
   return memory;
 }
 
 void *calloc(size_t number, size_t size) {
-  void *memory = __libc_calloc(number, size);
   size_t whole;
-  if (!memory && !__builtin_mul_overflow(number, size, &whole)) refuse(whole);
+  int overflows = __builtin_mul_overflow(number, size, &whole);
+  if (!overflows) check_group(whole);
+  void *memory = __libc_calloc(number, size);
+  if (!memory && !overflows) refuse(whole);
   return memory;
 }
 
 void *realloc(void *old, size_t size) {
+  check_group(size);
   void *memory = __libc_realloc(old, size);
   if (!memory && size) refuse(size);
   return memory;
 }
 
 void *memalign(size_t alignment, size_t size) {
+  check_group(size);
   void *memory = __libc_memalign(alignment, size);
   if (!memory) refuse(size);
   return memory;

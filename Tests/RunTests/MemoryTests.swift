@@ -44,3 +44,32 @@ private func limited(_ kibibytes: Int, _ command: String, in folder: String) thr
   #expect(result.code == 0, "\(result.errors)")
   #expect(try bench.digest("bound") == bench.digest("free"))
 }
+
+/// Whether control groups of version 1 can be made here, which only root may do.
+private func withControlGroup(_ mebibytes: Int, _ body: (_ processes: String) throws -> Void) throws {
+  let folder = "/sys/fs/cgroup/memory/ala-test-\(getpid())"
+  guard FileManager.default.fileExists(atPath: "/sys/fs/cgroup/memory/memory.limit_in_bytes"), mkdir(folder, 0o755) == 0
+  else {
+    print("skipped: no control group of memory can be made here")
+    return
+  }
+  defer { rmdir(folder) }
+  try Data("\(mebibytes)M".utf8).write(to: URL(fileURLWithPath: "\(folder)/memory.limit_in_bytes"))
+  try body("\(folder)/cgroup.procs")
+}
+
+@Test func aControlGroupThatIsTooSmallIsNamedInsteadOfAKill() throws {
+  let bench = try TrainingBench()
+  // Such a side branch has 200 MiB of weights, and three times as much of gradients and moments.
+  let command = "train --config c.yaml --threads 1 --stop-after-steps 1 --set side.width=3000"
+  try withControlGroup(300) { processes in
+    let result = try run(
+      "/bin/bash", ["-c", "echo $$ > \(processes); exec \"$ala\" \(command) --set run.dir=wide"], in: bench.folder.path,
+      environment: ["ala": builtProgram("ala")], seconds: 60)
+    #expect(result.code == 69 && result.errors.contains("the control group is limited to 300 MiB"), "\(result.errors)")
+    let fits = try run(
+      "/bin/bash", ["-c", "echo $$ > \(processes); exec \"$ala\" train --config c.yaml --set run.dir=narrow"],
+      in: bench.folder.path, environment: ["ala": builtProgram("ala")], seconds: 60)
+    #expect(fits.code == 0, "\(fits.errors)")
+  }
+}
