@@ -161,8 +161,8 @@ let package = Package(
     tests(
       "ExplainingTests",
       [
-        "Networks", "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics",
-        "Settings",
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics", "Networks",
+        "Settings", "Tensor",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),

@@ -23,7 +23,7 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "train, valid or test.")
   var split = "test"
 
-  @Option(help: "The explanation method: ala, gaussian, random, or randomised:NAME (docs/methods.md).")
+  @Option(help: "The explanation method: \(MethodTable.names) (docs/methods.md).")
   var method = "ala"
 
   @Option(help: "The folder to write to. An interrupted evaluation goes on there.")

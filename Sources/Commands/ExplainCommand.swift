@@ -22,7 +22,7 @@ struct ExplainCommand: ClusterCommand {
   @Option(help: "The folder to write to.")
   var out: String
 
-  @Option(help: "The explanation method: ala, gaussian, random, or randomised:NAME (docs/methods.md).")
+  @Option(help: "The explanation method: \(MethodTable.names) (docs/methods.md).")
   var method = "ala"
 
   @Option(

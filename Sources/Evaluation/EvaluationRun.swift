@@ -157,6 +157,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
     "run_dir": configuration.run.dir, "data_root": configuration.data.root,
     "segmentations": configuration.data.segmentations, "mask_threshold": "\(configuration.data.maskThreshold)",
   ]
+  context.settings.merge(request.method.settings(configuration)) { own, _ in own }
   context.modelSHA256 = Checkpoint.digest(modelTensors(experiment.model.parameters))
   context.classes = experiment.dataset.classes.map { EvaluationSummary.ClassName(id: $0.id, name: $0.name) }
   context.grid = experiment.model.encoder.grid
@@ -169,7 +170,8 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
 private func identity(_ experiment: Experiment, _ context: EvaluationContext) -> String {
   let settings = context.settings.filter { !["split", "subset", "run_dir", "data_root", "iou_rule"].contains($0.key) }
   return [
-    "2", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256, experiment.encoderSHA256,
+    "2", "\(experiment.configuration.run.seed)", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256,
+    experiment.encoderSHA256,
     experiment.dataset.digest,
     "\(Experiment.options(experiment.configuration, classes: experiment.dataset.classes.count))",
     "\(experiment.productKernels)",

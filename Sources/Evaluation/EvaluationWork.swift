@@ -63,7 +63,7 @@ final class EvaluationWork: @unchecked Sendable {
     self.workers = workers
     self.keep = keep
     self.isInterrupted = isInterrupted
-    let parts = (workers.first?.main as? any PartwiseWorker)?.partCount ?? 0
+    let parts = (workers.first?.main as? any PartwiseWorker)?.mostParts ?? 0
     viewsPerImage = max(1, parts + (measures.fractions.map { 2 * $0.count } ?? 0))
     hasMoreImages = !ids.isEmpty
     unfinished = ids.count
@@ -153,8 +153,7 @@ final class EvaluationWork: @unchecked Sendable {
       if !image.outcome.record.isFinite {
         finish(image)
       } else if let partwise = worker.main as? any PartwiseWorker {
-        image.await(parts: partwise.partCount)
-        condition.withLock { pieces += (0..<partwise.partCount).map { .part(image, index: $0) } }
+        awaitParts(image, image.parts(wanted: partwise.partsWanted(after: [], of: image.view)))
       } else {
         measure(image, map: worker.main.map(image.view, target: image.target), worker)
       }
@@ -201,20 +200,27 @@ final class EvaluationWork: @unchecked Sendable {
       return image.take(part, index)
     }
     guard let all else { return }
+    let wanted = partwise.partsWanted(after: all, of: image.view)
+    if wanted > all.count { return awaitParts(image, image.parts(wanted: wanted)) }
     measure(image, map: partwise.merge(all, of: image.view, target: image.target), worker)
   }
 
+  private func awaitParts(_ image: ImageWork, _ indices: Range<Int>) {
+    condition.withLock { pieces += indices.map { .part(image, index: $0) } }
+  }
+
   /// Measures a map, and makes the pieces of its curves.
-  private func measure(_ image: ImageWork, map: [Float], _ worker: EvaluationWorker) {
+  private func measure(_ image: ImageWork, map: ExplanationMap, _ worker: EvaluationWorker) {
     let side = experiment.configuration.image.size
-    image.outcome.map = PackedFloats(map)
+    image.outcome.map = PackedFloats(map.values)
+    image.outcome.record.notes = map.notes.isEmpty ? nil : map.notes
     image.outcome.side = worker.main.side
-    image.outcome.record.isFinite = map.allSatisfy(\.isFinite)
+    image.outcome.record.isFinite = map.isFinite
     for (control, own) in worker.controls where measures.usesControls && image.truth.mask != nil {
       image.outcome.controls[control.rawValue] = measure(control: own, image, side: side)
     }
     guard image.outcome.record.isFinite else { return finish(image) }
-    let enlarged = enlarged(map, side: worker.main.side, to: side)
+    let enlarged = enlarged(map.values, side: worker.main.side, to: side)
     image.outcome.record.measure(
       enlarged, side: side, mask: image.truth.mask, box: image.truth.box, by: measures.rules)
     guard let perturbation = measures.perturbation else { return finish(image) }
@@ -236,10 +242,11 @@ final class EvaluationWork: @unchecked Sendable {
   /// IoU by rule of a control's map; nil where the map is not finite.
   private func measure(control: any MapWorker, _ image: ImageWork, side: Int) -> [String: Double]? {
     let map = control.map(image.view, target: image.target)
-    guard map.allSatisfy(\.isFinite) else { return nil }
+    guard map.isFinite else { return nil }
     var record = image.outcome.record
     record.measure(
-      enlarged(map, side: control.side, to: side), side: side, mask: image.truth.mask, box: nil, by: measures.rules)
+      enlarged(map.values, side: control.side, to: side), side: side, mask: image.truth.mask, box: nil,
+      by: measures.rules)
     return Dictionary(
       uniqueKeysWithValues: Control.rules.compactMap { rule in record.iou(rule).map { (rule.rawValue, $0) } })
   }

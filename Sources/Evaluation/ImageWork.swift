@@ -24,9 +24,14 @@ final class ImageWork {
     viewsLeft = views
   }
 
-  func await(parts count: Int) {
-    parts = Array(repeating: nil, count: count)
-    missing = count
+  /// Makes room for parts up to `count`.
+  ///
+  /// - Returns: those that are new.
+  func parts(wanted count: Int) -> Range<Int> {
+    let new = parts.count..<count
+    parts += Array(repeating: nil, count: new.count)
+    missing += new.count
+    return new
   }
 
   /// Takes over a part of the map.
@@ -35,9 +40,7 @@ final class ImageWork {
   func take(_ part: [Float], _ index: Int) -> [[Float]]? {
     parts[index] = part
     missing -= 1
-    guard missing == 0 else { return nil }
-    defer { parts = [] }
-    return parts.compactMap { $0 }
+    return missing == 0 ? parts.compactMap { $0 } : nil
   }
 }
 

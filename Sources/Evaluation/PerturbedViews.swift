@@ -28,16 +28,7 @@ struct PerturbedViews: @unchecked Sendable {
       if let base = buffer.baseAddress { encoder.patchify(view.base, pixels: base) }
     }
     let side = encoder.grid * encoder.patch
-    let means = encoder.mean.map { $0 * 255 }
-    var levels = [Float](repeating: 0, count: side * side * 3)
-    switch kind {
-    case .zero: break
-    case .mean: for index in levels.indices { levels[index] = means[index % 3] }
-    case .blur:
-      for index in levels.indices { levels[index] = Float(pixels[index]) - means[index % 3] }
-      levels = gaussianBlur(levels, side: side, channels: 3, radius: 5, sigma: 5)
-      for index in levels.indices { levels[index] += means[index % 3] }
-    }
+    let levels = kind.levels(of: pixels, side: side, means: encoder.mean.map { $0 * 255 })
     levels.withUnsafeBufferPointer { buffer in
       if let base = buffer.baseAddress { encoder.patchify(substrate.base, pixels: base) }
     }

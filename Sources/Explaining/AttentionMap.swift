@@ -22,6 +22,8 @@ public struct AttentionMap: ExplanationMethod {
 
     init(side: Int) { self.side = side }
 
-    func map(_ view: ExplainedView, target: Int) -> [Float] { view.prediction.map ?? [] }
+    func map(_ view: ExplainedView, target: Int) -> ExplanationMap {
+      ExplanationMap(view.prediction.map ?? [])
+    }
   }
 }

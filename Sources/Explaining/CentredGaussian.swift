@@ -34,6 +34,6 @@ public struct CentredGaussian: ExplanationMethod {
       self.map = map
     }
 
-    func map(_ view: ExplainedView, target: Int) -> [Float] { map }
+    func map(_ view: ExplainedView, target: Int) -> ExplanationMap { ExplanationMap(map) }
   }
 }

@@ -76,13 +76,13 @@ public final class Explainer {
     inference.run(pixels: pixels, model.encoder)
     let prediction = Prediction(inference, grid: model.encoder.grid)
     let view = ExplainedView(imageID: number, pixels: pixels, prediction: prediction)
-    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : []
-    guard prediction.isFinite, map.allSatisfy(\.isFinite) else {
+    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : ExplanationMap([])
+    guard prediction.isFinite, map.isFinite else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
     }
     return ExplainedImage(
       explanation: Explanation(
-        path: path, map: map, side: worker.side, probabilities: prediction.probabilities), image: image,
-      map: PlacedMap(map, side: worker.side, geometry: geometry, width: image.width, height: image.height))
+        path: path, map: map.values, side: worker.side, probabilities: prediction.probabilities), image: image,
+      map: PlacedMap(map.values, side: worker.side, geometry: geometry, width: image.width, height: image.height))
   }
 }

@@ -37,6 +37,9 @@ public protocol ExplanationMethod: Sendable {
   /// Forward passes that an image's map takes, beside the one that predicts its class.
   func passes(_ configuration: Configuration) -> Int
 
+  /// What its maps depend on beside the model and `run.seed`; stands in `summary.json`.
+  func settings(_ configuration: Configuration) -> [String: String]
+
   /// Makes ready what all threads share. Called on every rank alike.
   ///
   /// - Returns: makes a thread's worker. The worker may leave anything in the inference that it is given.
@@ -46,6 +49,7 @@ public protocol ExplanationMethod: Sendable {
 
 extension ExplanationMethod {
   public func passes(_ configuration: Configuration) -> Int { 0 }
+  public func settings(_ configuration: Configuration) -> [String: String] { [:] }
 }
 
 /// The model whose predictions are explained.
@@ -73,25 +77,52 @@ public protocol MapWorker: AnyObject {
   /// A map [side, side] as produced, larger where a pixel matters more; a pure function of view and target.
   ///
   /// - Parameter target: the class, from 0, that is explained.
-  func map(_ view: ExplainedView, target: Int) -> [Float]
+  func map(_ view: ExplainedView, target: Int) -> ExplanationMap
+}
+
+/// A method's map of one image.
+public struct ExplanationMap: Sendable {
+  /// [side, side], as produced.
+  public let values: [Float]
+  /// What the method says of its work, under the keys of `FigureTable`.
+  public let notes: [String: Double]
+
+  public init(_ values: [Float], notes: [String: Double] = [:]) {
+    self.values = values
+    self.notes = notes
+  }
+
+  public var isFinite: Bool { values.allSatisfy(\.isFinite) }
 }
 
 /// A worker whose maps take long: parts of a map are made by any threads, each with a worker of its own, and merged in
 /// their order by one of them, so that no bit depends on who made what.
 public protocol PartwiseWorker: MapWorker {
-  /// Of each map; a part takes a second at most.
-  var partCount: Int { get }
+  /// The most that a map takes.
+  var mostParts: Int { get }
 
+  /// How many parts a map takes, as far as those that are done tell; asked first with none, then whenever so many are
+  /// there, until it says no more.
+  func partsWanted(after done: [[Float]], of view: ExplainedView) -> Int
+
+  /// A part, of a second at most.
+  ///
   /// - Parameter index: from 0.
   func part(_ index: Int, of view: ExplainedView, target: Int) -> [Float]
 
   /// The map of all parts, by index.
-  func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> [Float]
+  func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> ExplanationMap
 }
 
 extension PartwiseWorker {
-  public func map(_ view: ExplainedView, target: Int) -> [Float] {
-    merge((0..<partCount).map { part($0, of: view, target: target) }, of: view, target: target)
+  public func partsWanted(after done: [[Float]], of view: ExplainedView) -> Int { mostParts }
+
+  public func map(_ view: ExplainedView, target: Int) -> ExplanationMap {
+    var parts: [[Float]] = []
+    while case let wanted = partsWanted(after: parts, of: view), wanted > parts.count {
+      parts += (parts.count..<wanted).map { part($0, of: view, target: target) }
+    }
+    return merge(parts, of: view, target: target)
   }
 }
 

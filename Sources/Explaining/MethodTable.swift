@@ -3,7 +3,10 @@ import Metrics
 
 /// Every explanation method of `ala`, in the order in which they are listed.
 public enum MethodTable {
-  public static let methods: [any ExplanationMethod] = [AttentionMap(), CentredGaussian(), RandomMap()]
+  public static let methods: [any ExplanationMethod] = [AttentionMap(), RISE(), CentredGaussian(), RandomMap()]
+
+  /// What `--method` takes, for people.
+  public static var names: String { methods.map(\.facts.name).joined(separator: ", ") + ", or randomised:NAME" }
 
   /// What stands before a method's name where the model's weights are as before training.
   static let randomisedPrefix = "randomised:"
@@ -20,8 +23,7 @@ public enum MethodTable {
       return RandomisedModel(inner)
     }
     guard let found = methods.first(where: { $0.facts.name == name }) else {
-      let known = methods.map(\.facts.name).joined(separator: ", ")
-      throw Failure.usage("--method \(name): there is no such method; there are \(known), and randomised:NAME")
+      throw Failure.usage("--method \(name): there is no such method; expected \(names)")
     }
     return found
   }

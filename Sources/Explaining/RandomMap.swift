@@ -27,8 +27,8 @@ public struct RandomMap: ExplanationMethod {
       self.seed = seed
     }
 
-    func map(_ view: ExplainedView, target: Int) -> [Float] {
-      RandomMap.map(grid: side, seed: seed, imageID: view.imageID)
+    func map(_ view: ExplainedView, target: Int) -> ExplanationMap {
+      ExplanationMap(RandomMap.map(grid: side, seed: seed, imageID: view.imageID))
     }
   }
 }

@@ -18,6 +18,8 @@ public struct RandomisedModel: ExplanationMethod {
 
   public func passes(_ configuration: Configuration) -> Int { 1 + method.passes(configuration) }
 
+  public func settings(_ configuration: Configuration) -> [String: String] { method.settings(configuration) }
+
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
     let network = try subject.makeAnother()
     network.parameters.initialise(seed: subject.configuration.run.seed)
@@ -45,7 +47,7 @@ public struct RandomisedModel: ExplanationMethod {
 
     var side: Int { worker.side }
 
-    func map(_ view: ExplainedView, target: Int) -> [Float] { worker.map(seen(view), target: target) }
+    func map(_ view: ExplainedView, target: Int) -> ExplanationMap { worker.map(seen(view), target: target) }
 
     /// The view with what the untrained model makes of it.
     func seen(_ view: ExplainedView) -> ExplainedView {
@@ -63,16 +65,20 @@ public struct RandomisedModel: ExplanationMethod {
       super.init(inference, encoder, partwise)
     }
 
-    var partCount: Int { partwise.partCount }
+    var mostParts: Int { partwise.mostParts }
+
+    func partsWanted(after done: [[Float]], of view: ExplainedView) -> Int {
+      partwise.partsWanted(after: done, of: view)
+    }
 
     func part(_ index: Int, of view: ExplainedView, target: Int) -> [Float] {
       partwise.part(index, of: seen(view), target: target)
     }
 
-    func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> [Float] {
+    func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> ExplanationMap {
       partwise.merge(parts, of: seen(view), target: target)
     }
 
-    override func map(_ view: ExplainedView, target: Int) -> [Float] { partwise.map(seen(view), target: target) }
+    override func map(_ view: ExplainedView, target: Int) -> ExplanationMap { partwise.map(seen(view), target: target) }
   }
 }

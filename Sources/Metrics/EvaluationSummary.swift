@@ -199,7 +199,8 @@ public struct EvaluationSummary: Equatable, Sendable {
   ///
   /// - Parameter subset: says of which images the run is a sample; empty for all.
   public static func csv(_ records: [ImageRecord], validThreshold: Int?, subset: String) -> String {
-    let columns = FigureTable.figures.compactMap(\.column)
+    let shown = FigureTable.shown(records).filter { $0.column != nil }
+    let columns = shown.compactMap(\.column)
     let scope = Figure.Scope(validThreshold: validThreshold)
     var lines = [
       (["image_id", "label", "predicted", "probability"] + columns + ["mask", "subset"]).joined(separator: ",")
@@ -210,7 +211,7 @@ public struct EvaluationSummary: Equatable, Sendable {
         "\(record.imageID)", "\(record.label)", isPredicted ? "\(record.predicted)" : "",
         isPredicted ? "\(record.probability)" : "",
       ]
-      let figures = FigureTable.figures.filter { $0.column != nil }.map { $0.cell(record, scope) }
+      let figures = shown.map { $0.cell(record, scope) }
       lines.append((cells + figures + [record.maskState.rawValue, subset]).joined(separator: ","))
     }
     return lines.joined(separator: "\n") + "\n"

@@ -14,6 +14,8 @@ public struct Figure: Sendable {
     case masksOrBoxes = "masks or boxes"
     case validationMasks = "validation masks"
     case perturbation = "evaluation.steps"
+    /// A method that tells it; the figure is left out of every output where no image has it.
+    case method = "a method that tells it"
   }
 
   public enum Style: Sendable {
@@ -65,6 +67,12 @@ public struct Figure: Sendable {
     self.meaning = meaning
     self.perImage = perImage
     self.overImages = overImages
+  }
+
+  /// A figure that methods tell of their own work.
+  init(toldAs key: String, _ title: String, _ direction: Direction, _ meaning: String) {
+    self.init(
+      meanOf: { record, _ in record.notes?[key] }, key, title, direction, needs: .method, column: key, meaning)
   }
 
   /// A figure that is the mean of the images' own.

@@ -47,7 +47,18 @@ public enum FigureTable {
           mean(records.compactMap(\.deletion)).map { insertion - $0 }
         }
       }),
+    Figure(toldAs: "masks", "masks", .neither, "RISE: the masks that an image's map is made of"),
+    Figure(
+      toldAs: "split_half", "split-half r", .higher,
+      "RISE: Pearson's r of the maps of even and of odd masks; where it is low, more masks would change the map"),
   ]
+
+  /// The figures that stand in the outputs of these records.
+  static func shown(_ records: [ImageRecord]) -> [Figure] {
+    figures.filter { figure in
+      figure.need != .method || records.contains { figure.perImage?($0, Figure.Scope()) != nil }
+    }
+  }
 
   private static func meanIoU(_ rule: IoURule, _ meaning: String, _ perImage: @escaping Figure.PerImage) -> Figure {
     Figure(

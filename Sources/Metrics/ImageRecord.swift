@@ -46,6 +46,8 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   public var deletionCurve: [Double]?
   public var insertion: Double?
   public var deletion: Double?
+  /// What the method says of its work, under the keys of `FigureTable`.
+  public var notes: [String: Double]?
 
   /// A prediction of probabilities that are not finite is none, and wrong.
   public var isRight: Bool { label == predicted && probability.isFinite }

@@ -11,6 +11,22 @@ public enum Substrate: String, CaseIterable, Sendable {
   case mean
   /// The image itself, blurred: an 11×11 Gaussian of σ 5 pixels, the mean colour beyond the border.
   case blur
+
+  /// What stands for each pixel of a view [side, side, 3], in 0…255.
+  ///
+  /// - Parameter means: of the channels, in 0…255.
+  public func levels(of pixels: [UInt8], side: Int, means: [Float]) -> [Float] {
+    var levels = [Float](repeating: 0, count: side * side * 3)
+    switch self {
+    case .zero: break
+    case .mean: for index in levels.indices { levels[index] = means[index % 3] }
+    case .blur:
+      for index in levels.indices { levels[index] = Float(pixels[index]) - means[index % 3] }
+      levels = gaussianBlur(levels, side: side, channels: 3, radius: 5, sigma: 5)
+      for index in levels.indices { levels[index] += means[index % 3] }
+    }
+    return levels
+  }
 }
 
 /// The points of a curve, for one map.

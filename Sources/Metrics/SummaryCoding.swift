@@ -37,6 +37,7 @@ extension EvaluationSummary: Codable {
     var container = encoder.container(keyedBy: Key.self)
     for figure in FigureTable.figures {
       let value = figures[figure.key]
+      if figure.need == .method && value == nil { continue }
       if let (object, member) = Self.member(figure) {
         var nested = container.nestedContainer(keyedBy: Key.self, forKey: object)
         try nested.encodeIfPresent(value, forKey: member)

@@ -109,6 +109,16 @@ public struct Configuration: Equatable, Sendable {
     public let target: String
   }
 
+  /// The explanation method `rise`.
+  public struct RISE: Equatable, Sendable {
+    public let masks: Int
+    public let cells: Int
+    public let keep: Double
+    public let absent: String
+    /// nil: all masks, always.
+    public let settle: Double?
+  }
+
   public let run: Run
   public let data: Data
   public let image: Image
@@ -121,6 +131,7 @@ public struct Configuration: Equatable, Sendable {
   public let cache: Cache
   public let checkpoint: Checkpoint
   public let evaluation: Evaluation
+  public let rise: RISE
   private let values: [String: SettingValue]
 
   /// Reads settings: flag > `--set` > environment > file > default.
@@ -222,6 +233,11 @@ public struct Configuration: Equatable, Sendable {
     evaluation = Evaluation(
       protocol: text("evaluation.protocol"), iouRule: text("evaluation.iou_rule"), steps: integer("evaluation.steps"),
       substrate: text("evaluation.substrate"), target: text("evaluation.target"))
+    var settle: Double?
+    if case .number(let value)? = values["rise.settle"] { settle = value }
+    rise = RISE(
+      masks: integer("rise.masks"), cells: integer("rise.cells"), keep: number("rise.keep"),
+      absent: text("rise.absent"), settle: settle)
     try check()
   }
 

@@ -7,6 +7,7 @@ import Foundation
 public enum SettingKind: Equatable, Sendable {
   case integer(Range<Int>)
   case number(ClosedRange<Double>)
+  case optionalNumber(ClosedRange<Double>)
   case boolean
   /// A path, whose `~` is the home folder.
   case path
@@ -37,6 +38,8 @@ public enum SettingKind: Equatable, Sendable {
     switch self {
     case .integer(let range): "a whole number\(Self.bounds(range))"
     case .number(let range): "a number from \(format(range.lowerBound)) to \(format(range.upperBound))"
+    case .optionalNumber(let range):
+      "a number from \(format(range.lowerBound)) to \(format(range.upperBound)), or null"
     case .boolean: "true or false"
     case .path: "a text"
     case .optionalPath: "a text, or null"

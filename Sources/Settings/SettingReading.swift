@@ -166,6 +166,7 @@ struct SettingReader {
     case .integer(let range): integer(node, range).map(SettingValue.integer)
     case .optionalInteger(let range): isNull(node) ? .null : integer(node, range).map(SettingValue.integer)
     case .number(let range): number(node, range).map(SettingValue.number)
+    case .optionalNumber(let range): isNull(node) ? .null : number(node, range).map(SettingValue.number)
     case .boolean: boolean(node)
     case .path: path(node)
     case .optionalPath: isNull(node) ? .null : path(node)

@@ -123,6 +123,18 @@ public enum SettingTable {
     SettingKey(
       "evaluation.target", .choice(["true_class", "predicted"]), .text("true_class"),
       "whose probability insertion and deletion follow", mayDiffer: true),
+
+    SettingKey("rise.masks", .integer(1..<10_000_001), .integer(2000), "N of method rise", mayDiffer: true),
+    SettingKey("rise.cells", .integer(1..<4097), .integer(8), "s, cells a side of a mask", mayDiffer: true),
+    SettingKey(
+      "rise.keep", .number(1e-6...1), .number(0.5), "p, the probability that a cell is kept", mayDiffer: true),
+    SettingKey(
+      "rise.absent", .choice(["normalised_zero", "zero", "mean", "blur"]), .text("normalised_zero"),
+      "what stands for absent pixels; normalised_zero: 0 after normalisation", mayDiffer: true),
+    SettingKey(
+      "rise.settle", .optionalNumber(-1...1), .null,
+      "stop an image's map after 250, 500, 1000, … masks if those of even and odd masks correlate so well",
+      mayDiffer: true),
   ]
 
   /// The reference page of all settings, in Markdown; `docs/settings.md` is this text.

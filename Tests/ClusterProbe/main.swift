@@ -49,7 +49,7 @@ cluster.broadcast(&bytes, root: cluster.size - 1)
 report["broadcast"] = [String(decoding: bytes, as: UTF8.self)]
 report["from root"] = [String(decoding: try cluster.fromRoot { Array("rank \(cluster.rank)".utf8) }, as: UTF8.self)]
 let shared = try cluster.sharedMemory(100_000) { memory in for i in memory.indices { memory[i] = UInt8(i % 251) } }
-report["shared"] = ["\(shared.enumerated().allSatisfy { $1 == UInt8($0 % 251) })"]
+report["shared"] = ["\(shared.bytes.enumerated().allSatisfy { $1 == UInt8($0 % 251) })"]
 
 // Agreement: ranks 1 and the last fail in loading, each by itself; then rank 0 in writing; then nobody.
 report["agreed"] = [

@@ -44,18 +44,20 @@ private struct Ramp: ExplanationMethod {
 
   final class Worker: PartwiseWorker {
     let side = 5
-    let partCount = Ramp.parts
+    let mostParts = Ramp.parts
 
     func part(_ index: Int, of view: ExplainedView, target: Int) -> [Float] {
       (0..<5).map { Float(5 * index + $0 + target) }
     }
 
-    func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> [Float] { parts.flatMap { $0 } }
+    func merge(_ parts: [[Float]], of view: ExplainedView, target: Int) -> ExplanationMap {
+      ExplanationMap(parts.flatMap { $0 })
+    }
   }
 }
 
 @Test func aPartwiseMapIsItsPartsInTheirOrder() {
   let worker = Ramp.Worker()
   let view = ExplainedView(imageID: 0, pixels: [], prediction: Prediction(probabilities: [1], map: nil))
-  #expect(worker.map(view, target: 2) == (0..<25).map { Float($0 + 2) })
+  #expect(worker.map(view, target: 2).values == (0..<25).map { Float($0 + 2) })
 }
