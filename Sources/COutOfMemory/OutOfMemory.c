@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t);
@@ -90,12 +92,32 @@ static void find_group(void) {
   }
 }
 
+/* Large blocks that were mapped outside of the allocator, to be told again when they are given back. */
+static struct {
+  void *base;
+  size_t size;
+} mapped[4096];
+static size_t mapped_bytes;
+static pthread_mutex_t mapped_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void exchange_mapping(void *from, size_t old_size, void *to, size_t size) {
+  pthread_mutex_lock(&mapped_mutex);
+  for (size_t i = 0; i < sizeof mapped / sizeof mapped[0]; i++) {
+    if (mapped[i].base != from || (from && mapped[i].size != old_size)) continue;
+    mapped_bytes += size - mapped[i].size;
+    mapped[i].base = to;
+    mapped[i].size = size;
+    break;
+  }
+  pthread_mutex_unlock(&mapped_mutex);
+}
+
 /* Whether the control group would kill this program for so much more. */
 static int is_beyond_group(size_t size) {
   pthread_once(&group_once, find_group);
   if (!group.limit) return 0;
   struct mallinfo2 held = mallinfo2();
-  if (held.arena + held.hblkhd + size > group.limit) return 1;
+  if (held.arena + held.hblkhd + mapped_bytes + size > group.limit) return 1;
   char text[4096];
   return read_text(group.statistics, text, sizeof text) && number_after(text, group.key) + size > group.limit;
 }
@@ -191,4 +213,18 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   int status = own(thread, attributes, body, argument);
   if (status == EAGAIN || status == ENOMEM) end_for_want_of("a thread");
   return status;
+}
+
+void *mmap(void *place, size_t size, int protection, int flags, int file, off_t offset) {
+  int is_counted = size >= large && (flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE) && (protection & PROT_WRITE) &&
+                   !(flags & (MAP_STACK | MAP_NORESERVE | MAP_FIXED));
+  if (is_counted) check_group(size);
+  void *memory = (void *)syscall(SYS_mmap, place, size, protection, flags, file, offset);
+  if (is_counted && memory != MAP_FAILED) exchange_mapping(NULL, 0, memory, size);
+  return memory;
+}
+
+int munmap(void *memory, size_t size) {
+  if (size >= large) exchange_mapping(memory, size, NULL, 0);
+  return (int)syscall(SYS_munmap, memory, size);
 }
