@@ -27,6 +27,12 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint)
   var lock: RunLock?
   try cluster.onRoot {
+    let shards = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
+      $0.hasPrefix("shard-")
+    }
+    let isCache = FeatureCache.isIndex("\(folder)/index.h5")
+    try refuseStrangers(
+      in: folder, mark: ".lock", names: ["index.h5"] + shards.sorted(), setting: "cache.dir", isOwn: { _ in isCache })
     try makeFolder(folder)
     lock = try RunLock(path: "\(folder)/.lock") { log.warning($0) }
     cache.sweep()

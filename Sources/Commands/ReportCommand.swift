@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cluster
 import Files
+import Foundation
 import Reporting
 
 struct ReportCommand: ClusterCommand {
@@ -20,7 +21,11 @@ struct ReportCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      try guardOutput(out, inputs: [], isOverwriting: overwrite, isOwn: isReport)
+      // A report in the folder of its run is replaced; whatever else lies there may be what the page is made of.
+      let files = runs.flatMap { run in
+        (FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String } ?? []).map { "\(run)/\($0)" }
+      }
+      try guardOutput(out, inputs: files.filter { !isReport($0) }, isOverwriting: overwrite, isOwn: isReport)
       try writeAtomically(try renderReport(runs), to: out)
       StandardOutput.note("written to \(out)")
     }

@@ -107,6 +107,17 @@ public struct ImageDataset: Sendable {
     indexByID = Dictionary(uniqueKeysWithValues: images.enumerated().map { ($1.id, $0) })
   }
 
+  /// SHA-256 over what the text files say beside `digest`: classes in their order, labels, split and boxes.
+  public var annotationDigest: String {
+    let hash = SHA256()
+    for one in classes { hash.update("\(one.id)\t\(one.name)\n") }
+    for image in images {
+      let box = image.box.map { "\($0.x0) \($0.y0) \($0.x1) \($0.y1)" } ?? "none"
+      hash.update("\(image.id)\t\(image.label)\t\(image.isTest)\t\(box)\n")
+    }
+    return hash.finish()
+  }
+
   /// An image by its id.
   public func image(_ id: Int) -> ImageEntry? { indexByID[id].map { images[$0] } }
 

@@ -32,7 +32,7 @@ public struct SyntheticImages: Sendable {
   /// - Parameter isOverwriting: also where the folder holds files of others.
   /// - Throws: `Failure` 73.
   public func write(to root: String, isOverwriting: Bool = false) throws {
-    var folder = OutputFolder(root, isOverwriting: isOverwriting)
+    var folder = OutputFolder(root, of: "synth", isOverwriting: isOverwriting)
     let tables = ["images", "image_class_labels", "train_test_split", "bounding_boxes", "classes"].map { "\($0).txt" }
     let images = (0..<classes).flatMap { label in (0..<imagesPerClass).map { Self.file(label: label, index: $0) } }
     try folder.claim(

@@ -101,7 +101,7 @@ struct EncoderDescription {
     let isQuick = try model.flag("quick_gelu") ?? false
     let approximation = try vision.object("act_kwargs")?.text("approximate") ?? "none"
     description.activation = isQuick ? "quick_gelu" : approximation == "none" ? "gelu" : "gelu_\(approximation)"
-    description.normEpsilon = try vision.object("norm_kwargs")?.number("eps")
+    description.normEpsilon = try vision.object("norm_kwargs")?.epsilon("eps")
     return description
   }
 
@@ -116,7 +116,11 @@ struct EncoderDescription {
     description.blocks = or(try vision.integer("num_hidden_layers"), 12)
     description.hidden = or(try vision.integer("intermediate_size"), 3072)
     description.activation = or(try vision.text("hidden_act"), "quick_gelu")
-    description.normEpsilon = try vision.number("layer_norm_eps")
+    description.normEpsilon = try vision.epsilon("layer_norm_eps")
+    let isRotary = try vision.number("rope_theta") != nil || vision.flag("use_rope") == true
+    guard !isRotary else {
+      throw Failure.badData("\(name): says that the encoder has rotary positions, which this encoder does not compute")
+    }
     return description
   }
 
@@ -143,6 +147,13 @@ private struct JSONReader {
   func text(_ key: String) throws -> String? { try value(key, "a text") { $0 as? String } }
   func flag(_ key: String) throws -> Bool? { try value(key, "true or false") { $0 as? Bool } }
   func number(_ key: String) throws -> Double? { try value(key, "a number") { ($0 as? NSNumber)?.doubleValue } }
+
+  /// What a norm adds to a variance.
+  func epsilon(_ key: String) throws -> Double? {
+    try value(key, "a number above 0 and below 1") {
+      ($0 as? NSNumber).map(\.doubleValue).flatMap { $0 > 0 && $0 < 1 ? $0 : nil }
+    }
+  }
 
   func integer(_ key: String) throws -> Int? {
     try value(key, "a whole number from 1") {

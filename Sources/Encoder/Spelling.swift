@@ -58,6 +58,9 @@ public enum Spelling: String, Sendable {
   /// What all blocks' names begin with.
   var blocks: String { ["encoder.layers.", "transformer.resblocks.", "blocks."][column] }
 
+  /// What holds the blocks and nothing else; nil where they lie beside the rest.
+  var blocksParent: String? { ["encoder.", "transformer.", nil][column] }
+
   /// The stem of a block's names, counted from 0 as in files.
   func block(_ index: Int) -> String { "\(blocks)\(index)" }
 

@@ -88,7 +88,8 @@ struct Tower {
   /// Parts outside the blocks that change what they are given or compute, or show that blocks compute something else:
   /// of timm's encoders with a class token those that pool by attention have rotary positions, which are no tensors.
   private static let foreignParts = [
-    "reg_token", "register_tokens", "dist_token", "rel_pos_bias.", "rope.", "rope_embed.", "patchnorm_pre_ln.",
+    "rotary", "relative_position", "reg_token", "register_tokens", "dist_token", "rel_pos_bias.", "rope.",
+    "rope_embed.", "patchnorm_pre_ln.",
   ]
 
   /// Refuses what is inside the blocks that are run, or makes the patches' tokens, and would not be used: such a file
@@ -105,7 +106,11 @@ struct Tower {
       if bare.hasPrefix(spelling.blocks) {
         let place = bare.dropFirst(spelling.blocks.count).split(separator: ".", maxSplits: 1)
         guard let index = place.first.flatMap({ Int($0) }), index < blocks else { continue }
-        guard place.count == 2, known.contains(String(place[1])) else { throw Self.foreign(name, file, spelling) }
+        guard place.count == 2, place[0] == String(index), known.contains(String(place[1])) else {
+          throw Self.foreign(name, file, spelling)
+        }
+      } else if let parent = spelling.blocksParent, bare.hasPrefix(parent) {
+        throw Self.foreign(name, file, spelling)
       } else if name.hasPrefix(makers), !tokens.contains(String(bare)), isNumeric(name) {
         throw Self.foreign(name, file, spelling)
       }

@@ -70,7 +70,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   describe(experiment, request, subset: subset, count: ids.count, log)
   let start = Date()
   var lock: RunLock?
-  var folder = OutputFolder(out, isOverwriting: request.isOverwriting)
+  var folder = OutputFolder(out, of: "evaluate", isOverwriting: request.isOverwriting)
   try cluster.onRoot {
     try folder.claim(outputs + pictured(ids).map { "overlays/\($0).png" }, inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }

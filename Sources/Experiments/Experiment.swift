@@ -64,6 +64,7 @@ public final class Experiment: @unchecked Sendable {
     self.encoderSHA256 = encoderSHA256
     try cluster.requireAlike([
       ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),
+      ("what data.root says of its images", dataset.annotationDigest),
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
     let options = Self.options(configuration, classes: dataset.classes.count)

@@ -52,7 +52,7 @@ public func explain(
   let explainer = try Explainer(
     configuration, checkpoint: request.checkpoint, method: request.method, program: program)
   let names = OutputNames.names(paths)
-  var folder = OutputFolder(request.out, isOverwriting: request.isOverwriting)
+  var folder = OutputFolder(request.out, of: "explain", isOverwriting: request.isOverwriting)
   try folder.claim(
     names.flatMap(OutputNames.files) + explanationFiles,
     inputs: paths + [checkpointPath(request.checkpoint), configuration.encoder.weights])

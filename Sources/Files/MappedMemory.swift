@@ -12,7 +12,8 @@ public final class MappedMemory: @unchecked Sendable {
   ///
   /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file, 69 where it cannot be mapped.
   public convenience init(file path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // A pipe without a writer would be waited for.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }

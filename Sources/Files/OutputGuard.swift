@@ -49,27 +49,34 @@ private struct FileIdentity: Equatable {
   }
 }
 
-/// A folder that a command writes several files into, with a list of them, `.ala-made`, by which it knows them again:
-/// a line for each, its SHA-256 and its name, as `sha256sum -c` reads them. A file that was being written when a
+/// A folder that a command writes several files into, with a list of them, `.ala-made-COMMAND`, by which it knows them
+/// again: a line for each, its SHA-256 and its name, as `sha256sum -c` reads them. What another command has made there is
+/// a stranger's. A file that was being written when a
 /// process died has a row of dots instead, and is the command's own whatever it holds.
 public struct OutputFolder {
   public let path: String
+  private let listName: String
   private let isOverwriting: Bool
   /// By name, relative to the folder.
   private var digests: [String: String]
   private var claimed: Set<String> = []
 
-  public static let listName = ".ala-made"
   private static let unfinished = String(repeating: ".", count: 64)
 
-  /// - Parameter isOverwriting: `--overwrite`.
-  public init(_ path: String, isOverwriting: Bool) {
+  /// - Parameters:
+  ///   - command: the command's name.
+  ///   - isOverwriting: `--overwrite`.
+  public init(_ path: String, of command: String, isOverwriting: Bool) {
     self.path = path
+    listName = ".ala-made-\(command)"
     self.isOverwriting = isOverwriting
     digests = [:]
-    let text = (try? String(contentsOfFile: "\(path)/\(Self.listName)", encoding: .utf8)) ?? ""
-    for line in text.split(separator: "\n") where line.count > 66 {
-      digests[String(line.dropFirst(66))] = String(line.prefix(64))
+    let text = (try? String(contentsOfFile: "\(path)/\(listName)", encoding: .utf8)) ?? ""
+    for line in text.split(separator: "\n") {
+      let entry = line.hasPrefix("\\") ? line.dropFirst() : line
+      guard entry.count > 66 else { continue }
+      let name = String(entry.dropFirst(66))
+      digests[line.hasPrefix("\\") ? Self.unescaped(name) : name] = String(entry.prefix(64))
     }
   }
 
@@ -131,12 +138,53 @@ public struct OutputFolder {
       guard lstat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT != S_IFDIR else { return false }
       // A file that was being written when its process died has its name with a mark behind.
       let whole = name.range(of: temporaryMark).map { String(name[..<$0.lowerBound]) } ?? name
-      return whole != Self.listName && digests[whole] == nil
+      return whole != listName && digests[whole] == nil
     }
   }
 
   private func writeList() throws {
-    let lines = digests.sorted { $0.key < $1.key }.map { "\($0.value)  \($0.key)\n" }
-    try writeAtomically(lines.joined(), to: "\(path)/\(Self.listName)")
+    let lines = digests.sorted { $0.key < $1.key }.map { name, digest in
+      let escaped = Self.escaped(name)
+      return "\(escaped == name ? "" : "\\")\(digest)  \(escaped)\n"
+    }
+    try writeAtomically(lines.joined(), to: "\(path)/\(listName)")
+  }
+
+  /// A name on one line, as `sha256sum` writes it.
+  private static func escaped(_ name: String) -> String {
+    name.replacing("\\", with: "\\\\").replacing("\n", with: "\\n").replacing("\r", with: "\\r")
+  }
+
+  private static func unescaped(_ text: String) -> String {
+    var name = ""
+    var isEscaped = false
+    for character in text {
+      if isEscaped {
+        name.append(character == "n" ? "\n" : character == "r" ? "\r" : character)
+        isEscaped = false
+      } else if character == "\\" {
+        isEscaped = true
+      } else {
+        name.append(character)
+      }
+    }
+    return name
+  }
+}
+
+/// Refuses a folder that a command wants to work in, but that holds files of somebody else under the names that it uses.
+///
+/// - Parameters:
+///   - mark: a file that every earlier use of the folder has left.
+///   - isOwn: asked of each of the names that is there, where the mark is not.
+/// - Throws: `Failure` 73 naming the file.
+public func refuseStrangers(
+  in folder: String, mark: String, names: [String], setting: String, isOwn: (String) -> Bool
+) throws {
+  var status = stat()
+  guard lstat("\(folder)/\(mark)", &status) != 0 else { return }
+  for name in names where lstat("\(folder)/\(name)", &status) == 0 && !isOwn("\(folder)/\(name)") {
+    throw Failure.cannotWrite(
+      "\(folder): holds \(name), which ala has not made here; give another folder (\(setting)), or move it away")
   }
 }

@@ -18,7 +18,8 @@ final class ImageFile {
   /// - Throws: `Failure` 66 where there is no such file, 65 where it is no JPEG or PNG file.
   init(path: String) throws {
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // A pipe without a writer would be waited for.
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw Failure.missingInput("\(path): cannot be opened: \(systemReason())") }
     do {
       var status = stat()

@@ -282,6 +282,14 @@ public final class FeatureCache: @unchecked Sendable {
     return damaged
   }
 
+  /// Whether a file looks like the index of a cache: it is not opened, for it may be anybody's.
+  public static func isIndex(_ path: String) -> Bool {
+    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
+    defer { try? handle.close() }
+    let head = (try? handle.read(upToCount: 1 << 20)) ?? Data()
+    return head.range(of: Data("ala-feature-cache".utf8)) != nil
+  }
+
   /// Removes what a killed pass has left half-made: temporary files, and the shards of a world size that did not
   /// get all of its shards. Writing starts only when all are there, so these hold no row.
   public func sweep() {

@@ -36,6 +36,14 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
   let run = experiment.configuration.run.dir
   var lock: RunLock?
   try cluster.onRoot {
+    // A run that was copied may have lost its lock file, but not its checkpoints.
+    let isRun = !folder.steps().isEmpty
+    try refuseStrangers(
+      in: run, mark: ".lock",
+      names: [
+        "config.yaml", "split.json", "metrics.jsonl", "log.txt", "tensorboard", "checkpoints/last.h5",
+        "checkpoints/best.h5",
+      ], setting: "run.dir", isOwn: { _ in isRun })
     try makeFolder(folder.path)
     lock = try RunLock(path: "\(run)/.lock") { log.warning($0) }
     folder.sweep()

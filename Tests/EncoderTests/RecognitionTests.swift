@@ -39,7 +39,10 @@ private func refusal(_ options: EncoderOptions) -> Failure? {
 @Test(arguments: [
   (Spelling.timm, "reg_token"), (.timm, "dist_token"), (.timm, "rope.freqs"), (.timm, "patch_embed.norm.weight"),
   (.timm, "attn_pool.latent"), (.openCLIP, "visual.patchnorm_pre_ln.weight"),
-  (.huggingFace, "vision_model.embeddings.register_tokens"),
+  (.huggingFace, "vision_model.embeddings.register_tokens"), (.huggingFace, "vision_model.encoder.rotary_emb.inv_freq"),
+  (.huggingFace, "vision_model.encoder.norm_mid.weight"),
+  (.huggingFace, "vision_model.encoder.layers.01.mlp.fc1.weight"),
+  (.openCLIP, "visual.transformer.relative_position_bias_table"),
 ]) func whatChangesTheTokensBeforeTheBlocksIsRefusedByName(spelling: Spelling, name: String) throws {
   let folder = try TemporaryFolder()
   var tiny = TinyEncoder(spelling)

@@ -16,7 +16,7 @@ import Testing
     Set(FileManager.default.enumerator(atPath: out)?.compactMap { $0 as? String } ?? [])
   }
   #expect(try synth("3").code == 0)
-  let sums = try run("/usr/bin/sha256sum", ["-c", "--quiet", ".ala-made"], in: out)
+  let sums = try run("/usr/bin/sha256sum", ["-c", "--quiet", ".ala-made-synth"], in: out)
   #expect(sums.code == 0, "\(sums.output)")
   let fewer = try synth("2")
   #expect(fewer.code == 0, "\(fewer.errors)")
@@ -33,10 +33,10 @@ import Testing
 
   // What a killed call has left is its own.
   try FileManager.default.removeItem(atPath: "\(out)/images.txt")
-  let list = try String(contentsOfFile: "\(out)/.ala-made", encoding: .utf8)
+  let list = try String(contentsOfFile: "\(out)/.ala-made-synth", encoding: .utf8)
   let dots = String(repeating: ".", count: 64)
   let unfinished = list.split(separator: "\n").map { dots + $0.dropFirst(64) }.joined(separator: "\n")
-  try unfinished.write(toFile: "\(out)/.ala-made", atomically: true, encoding: .utf8)
+  try unfinished.write(toFile: "\(out)/.ala-made-synth", atomically: true, encoding: .utf8)
   try Data("half".utf8).write(to: URL(fileURLWithPath: "\(out)/encoder.safetensors"))
   try Data("half".utf8).write(to: URL(fileURLWithPath: "\(out)/encoder.safetensors.tmp-1"))
   #expect(try synth("2").code == 0)
@@ -74,4 +74,90 @@ import Testing
     program, ["export", "--config", "\(root)/c.yaml", "--checkpoint", "\(root)/x", "--out", "\(root)/o", "--dry-run"])
   #expect(dry.code == 0 && dry.output.contains("training:"), "\(dry.errors)")
   #expect(!FileManager.default.fileExists(atPath: "\(root)/o"))
+}
+
+@Test func noCommandTakesWhatAnotherOneOrAUserHasMadeForItsOwn() throws {
+  let bench = try TrainingBench()
+  let root = bench.folder.path
+  func write(_ text: String, _ path: String) throws {
+    let place = URL(fileURLWithPath: "\(root)/\(path)")
+    try FileManager.default.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: place)
+  }
+  func text(_ path: String) -> String? { try? String(contentsOfFile: "\(root)/\(path)", encoding: .utf8) }
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+
+  // An evaluation beside a data set that the program has made leaves it whole.
+  func evaluate(_ out: String, _ more: [String] = []) throws -> ProcessResult {
+    try bench.ala(
+      "evaluate", run: "run",
+      ["--checkpoint", "\(root)/run/checkpoints/last.h5", "--out", "\(root)/\(out)", "--set", "evaluation.steps=0"]
+        + more)
+  }
+  let before = Set(FileManager.default.enumerator(atPath: "\(root)/data")?.compactMap { $0 as? String } ?? [])
+  #expect(try evaluate("data").code == 0)
+  let after = Set(FileManager.default.enumerator(atPath: "\(root)/data")?.compactMap { $0 as? String } ?? [])
+  #expect(before.count > 100 && before.isSubset(of: after))
+
+  // What one command has made another does not replace.
+  let picture = "\(root)/data/images/001.Synthetic_001/Synthetic_001_0001.png"
+  let explained = try run(
+    bench.program,
+    ["explain", picture, "--checkpoint", "\(root)/run/checkpoints/last.h5", "--out", "\(root)/data"])
+  #expect(explained.code == 73 && explained.errors.contains("explanations.h5"), "\(explained.errors)")
+
+  // Folders with a user's files under the names that runs and caches use.
+  for name in ["config.yaml", "log.txt", "metrics.jsonl", "split.json", "checkpoints/last.h5"] {
+    let folder = "user-\((name as NSString).lastPathComponent)"
+    try write("mine", "\(folder)/\(name)")
+    let result = try bench.ala("train", run: folder, ["--stop-after-steps", "1"])
+    #expect(result.code == 73 && result.errors.contains(name), "\(name): \(result.errors)")
+    #expect(text("\(folder)/\(name)") == "mine", "\(name)")
+  }
+  for name in ["index.h5", "shard-00007-of-00009.h5"] {
+    try write("mine", "cache-\(name)/\(name)")
+    let result = try bench.ala("cache", run: "run", ["--set", "cache.dir=\(root)/cache-\(name)"])
+    #expect(result.code == 73 && text("cache-\(name)/\(name)") == "mine", "\(name): \(result.errors)")
+  }
+
+  // A run and a cache that have lost their lock files in a copy are still known.
+  unlink("\(root)/run/.lock")
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+
+  // A page is never written over what it is made of.
+  let report = try run(
+    bench.program, ["report", "\(root)/run", "--out", "\(root)/run/metrics.jsonl", "--overwrite"])
+  #expect(report.code == 73 && text("run/metrics.jsonl")?.contains("\"event\"") == true, "\(report.errors)")
+  for _ in 0..<2 {
+    #expect(try run(bench.program, ["report", "\(root)/run", "--out", "\(root)/run/report.html"]).code == 0)
+  }
+}
+
+@Test func namesWithOddCharactersAreKnownAgain() throws {
+  let bench = try TrainingBench()
+  let root = bench.folder.path
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  let picture = "\(root)/data/images/001.Synthetic_001/Synthetic_001_0001.png"
+  let names = ["a\nb.png", "a,\"b.png", "back\\slash.png"]
+  for name in names { try FileManager.default.copyItem(atPath: picture, toPath: "\(root)/\(name)") }
+  for _ in 0..<2 {
+    let result = try run(
+      bench.program,
+      ["explain"] + names.map { "\(root)/\($0)" }
+        + ["--checkpoint", "\(root)/run/checkpoints/last.h5", "--out", "\(root)/out"])
+    #expect(result.code == 0 && result.output.contains("3 images explained"), "\(result.errors)")
+  }
+  let sums = try run("/usr/bin/sha256sum", ["-c", "--quiet", ".ala-made-explain"], in: "\(root)/out")
+  #expect(sums.code == 0, "\(sums.output)")
+}
+
+@Test func aPipeInPlaceOfAnImageIsRefusedAtOnce() throws {
+  let bench = try TrainingBench()
+  let picture = "\(bench.folder.path)/data/images/001.Synthetic_001/Synthetic_001_0001.png"
+  unlink(picture)
+  try #require(mkfifo(picture, 0o644) == 0)
+  let result = try run(
+    bench.program, ["train", "--config", "\(bench.folder.path)/c.yaml", "--set", "run.dir=\(bench.folder.path)/run"],
+    seconds: 30)
+  #expect(result.code == 65 && result.errors.contains("no regular file"), "\(result.code) \(result.errors)")
 }

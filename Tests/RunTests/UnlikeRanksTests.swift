@@ -90,6 +90,12 @@ private func errors(_ result: ProcessResult) -> [Substring] {
   #expect(unlikeData.code == 78 && unlikeData.errors.contains("the digest of data.root is "), "\(unlikeData.errors)")
   let unlikeEncoder = try pair(train, train + use(copy, weights: other))
   #expect(unlikeEncoder.code == 78 && unlikeEncoder.errors.contains("the sha256 of encoder.weights"))
+  let lines = try String(contentsOfFile: "\(copy)/image_class_labels.txt", encoding: .utf8)
+  try ("1 3\n" + lines.split(separator: "\n").dropFirst().joined(separator: "\n") + "\n").write(
+    toFile: "\(copy)/image_class_labels.txt", atomically: true, encoding: .utf8)
+  let unlikeLabels = try pair(train, train + use(copy, weights: copy))
+  #expect(unlikeLabels.code == 78 && unlikeLabels.errors.contains("what data.root says of its images"))
+  try lines.write(toFile: "\(copy)/image_class_labels.txt", atomically: true, encoding: .utf8)
   try FileManager.default.removeItem(atPath: "\(other)/segmentations")
   let unlikeMasks = try pair(train, train + ["--set", "data.segmentations=none"])
   #expect(unlikeMasks.code == 78 && unlikeMasks.errors.contains("the digest of data.segmentations"))
