@@ -105,8 +105,12 @@ struct Tower {
       let bare = name.dropFirst(prefix.count)
       if bare.hasPrefix(spelling.blocks) {
         let place = bare.dropFirst(spelling.blocks.count).split(separator: ".", maxSplits: 1)
-        guard let index = place.first.flatMap({ Int($0) }), index < blocks else { continue }
-        guard place.count == 2, place[0] == String(index), known.contains(String(place[1])) else {
+        // "-1", "01" or "x" is the number of no block.
+        guard let index = place.first.flatMap({ Int($0) }), index >= 0, place[0] == String(index) else {
+          throw Self.foreign(name, file, spelling)
+        }
+        guard index < blocks else { continue }
+        guard place.count == 2, known.contains(String(place[1])) else {
           throw Self.foreign(name, file, spelling)
         }
       } else if let parent = spelling.blocksParent, bare.hasPrefix(parent) {

@@ -26,6 +26,10 @@ enum ForeignFormat {
     ),
     (0, Array("GGUF".utf8), "is a GGUF file: take the model's safetensors file instead"),
     (0, [0x93] + Array("NUMPY".utf8), "is a NumPy array: expected safetensors"),
+    (0, [0xFF, 0xD8, 0xFF], "is a JPEG image: expected safetensors"),
+    (0, [0x89] + Array("PNG".utf8), "is a PNG image: expected safetensors"),
+    (0, Array("GIF8".utf8), "is a GIF image: expected safetensors"),
+    (8, Array("WEBP".utf8), "is a WebP image: expected safetensors"),
   ]
 
   private static let hdf5: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
@@ -71,6 +75,15 @@ enum ForeignFormat {
       return
         "is JSON without a weight_map that can be read: expected safetensors, or a sharded file's whole …index.json"
     }
-    return nil
+    return isText(bytes) ? "is a text, beginning with \"\(head.prefix(40))\": expected safetensors" : nil
+  }
+
+  /// Whether a file begins with nothing but printable characters and white space.
+  private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    // A character of several bytes may be cut at the end of what is looked at.
+    let head = String(decoding: bytes.prefix(1024), as: UTF8.self).unicodeScalars.dropLast(bytes.count > 1024 ? 1 : 0)
+    return head.allSatisfy { scalar in
+      scalar != "\u{FFFD}" && (scalar.properties.generalCategory != .control || scalar.properties.isWhitespace)
+    }
   }
 }

@@ -43,6 +43,7 @@ private func refusal(_ options: EncoderOptions) -> Failure? {
   (.huggingFace, "vision_model.encoder.norm_mid.weight"),
   (.huggingFace, "vision_model.encoder.layers.01.mlp.fc1.weight"),
   (.openCLIP, "visual.transformer.relative_position_bias_table"),
+  (.openCLIP, "visual.transformer.resblocks.x.ln_1.weight"), (.timm, "blocks.-1.norm1.weight"),
 ]) func whatChangesTheTokensBeforeTheBlocksIsRefusedByName(spelling: Spelling, name: String) throws {
   let folder = try TemporaryFolder()
   var tiny = TinyEncoder(spelling)

@@ -31,6 +31,9 @@ private let foreign: [(bytes: [UInt8], words: [String])] = [
   ([0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A] + zeros, ["HDF5"]),
   (zeros.prefix(512) + [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A], ["HDF5"]),
   (Array("ala-checkpoint sha256 00".utf8) + zeros, ["checkpoint of ala"]), (Array("GGUF".utf8) + zeros, ["GGUF"]),
+  (Array("Entry not found".utf8), ["is a text", "entry not found"]),
+  (Array("run: {dir: runs/a}\ndata: {root: ä}\n".utf8), ["is a text"]),
+  ([0xFF, 0xD8, 0xFF, 0xE0] + zeros, ["JPEG"]), (Array("RIFF".utf8) + [1, 0, 0, 0] + Array("WEBPVP8 ".utf8), ["WebP"]),
   ([0x93] + Array("NUMPY".utf8) + zeros, ["NumPy"]), (Array("hello".utf8), ["safetensors"]), (zeros, ["safetensors"]),
 ]
 
