@@ -23,8 +23,8 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "train, valid or test.")
   var split = "test"
 
-  @Option(help: "The explanation method: \(MethodTable.names) (docs/methods.md).")
-  var method = "ala"
+  @Option(help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).")
+  var method: String?
 
   @Option(help: "The folder to write to. An interrupted evaluation goes on there.")
   var out: String
@@ -39,7 +39,7 @@ struct EvaluateCommand: ClusterCommand {
   var overwrite = false
 
   func validate() throws {
-    try checkMethod(method)
+    if let method { try checkMethod(method) }
     guard ["train", "valid", "test"].contains(split) else {
       throw ValidationError("--split \(split): expected train, valid or test")
     }
@@ -54,7 +54,9 @@ struct EvaluateCommand: ClusterCommand {
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     let request = EvaluationRequest(
-      split: split, method: try MethodTable.method(method), limit: limit, limitSeed: seed, out: out,
+      split: split,
+      method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),
+      limit: limit, limitSeed: seed, out: out,
       isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
     guard cluster.isRoot else { return }

@@ -172,9 +172,7 @@ private func identity(_ experiment: Experiment, _ context: EvaluationContext) ->
   return [
     "2", "\(experiment.configuration.run.seed)", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256,
     experiment.encoderSHA256,
-    experiment.dataset.digest,
-    "\(Experiment.options(experiment.configuration, classes: experiment.dataset.classes.count))",
-    "\(experiment.productKernels)",
+    experiment.dataset.digest, "\(settingsOfNetwork(experiment.configuration))", "\(experiment.productKernels)",
   ].joined(separator: "\n")
 }
 

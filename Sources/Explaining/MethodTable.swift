@@ -1,9 +1,12 @@
+import Experiments
 import Failures
 import Metrics
 
 /// Every explanation method of `ala`, in the order in which they are listed.
 public enum MethodTable {
-  public static let methods: [any ExplanationMethod] = [AttentionMap(), RISE(), CentredGaussian(), RandomMap()]
+  public static let methods: [any ExplanationMethod] = [
+    AttentionMap.ala, RISE(), ClassActivationMap(), AttentionMap.abn, CentredGaussian(), RandomMap(),
+  ]
 
   /// What `--method` takes, for people.
   public static var names: String { methods.map(\.facts.name).joined(separator: ", ") + ", or randomised:NAME" }
@@ -28,12 +31,23 @@ public enum MethodTable {
     return found
   }
 
-  /// The method of a control that stands in every summary.
-  public static func method(of control: Control) -> any ExplanationMethod {
+  /// A network's own method: what it is validated by, and what `evaluate` and `explain` take where none is named.
+  ///
+  /// - Parameter kind: `model.kind`.
+  public static func ownMethod(ofNetwork kind: String) -> any ExplanationMethod {
+    switch NetworkKind(setting: kind) {
+    case .lattice: AttentionMap.ala
+    case .abn: AttentionMap.abn
+    case .cam: ClassActivationMap()
+    }
+  }
+
+  /// The method of a control that stands in every summary of a network.
+  public static func method(of control: Control, network kind: String) -> any ExplanationMethod {
     switch control {
     case .centredGaussian: CentredGaussian()
     case .random: RandomMap()
-    case .randomisedModel: RandomisedModel(AttentionMap())
+    case .randomisedModel: RandomisedModel(ownMethod(ofNetwork: kind))
     }
   }
 
