@@ -158,6 +158,13 @@ let package = Package(
       ],
       hasFixtures: true
     ),
+    tests(
+      "BaselineTests",
+      [
+        "AttentionBranchNetwork", "Branches", "ClassActivation", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
+        "Training",
+      ],
+      hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
