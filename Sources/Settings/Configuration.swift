@@ -52,6 +52,7 @@ public struct Configuration: Equatable, Sendable {
     public let rank: Int
     public let scale: Double
     public let targets: [String]
+    public let phases: [String]
   }
 
   public struct Side: Equatable, Sendable {
@@ -224,7 +225,7 @@ public struct Configuration: Equatable, Sendable {
     model = Model(kind: text("model.kind"))
     lora = LoRA(
       blocks: integers("lora.blocks"), rank: integer("lora.rank"), scale: number("lora.scale"),
-      targets: texts("lora.targets") ?? [])
+      targets: texts("lora.targets") ?? [], phases: texts("lora.phases") ?? [])
     side = Side(
       width: integer("side.width"), heads: integer("side.heads"), layers: integer("side.layers"),
       fusion: integers("side.fusion"))
@@ -279,6 +280,13 @@ public struct Configuration: Equatable, Sendable {
     }
     if Set(lora.blocks).count != lora.blocks.count { try refuse("lora.blocks", "each block once") }
     if Set(lora.targets).count != lora.targets.count { try refuse("lora.targets", "each map once") }
+    if Set(lora.phases).count != lora.phases.count { try refuse("lora.phases", "each phase once") }
+    if !lora.blocks.isEmpty && lora.phases.isEmpty {
+      try refuse("lora.phases", "at least one phase, or no lora.blocks")
+    }
+    if !training.aea && !lora.blocks.isEmpty && !lora.phases.contains("alpha") {
+      try refuse("lora.phases", "alpha among them, for without training.aea every epoch is one")
+    }
     if !lora.blocks.isEmpty && lora.targets.isEmpty {
       try refuse("lora.targets", "at least one map, or no lora.blocks")
     }

@@ -61,6 +61,9 @@ public enum SettingTable {
     SettingKey(
       "lora.targets", .choices(["q", "k", "v", "out", "fc1", "fc2"]), .texts(["q", "k", "v", "out", "fc1", "fc2"]),
       "the linear maps that LoRA updates"),
+    SettingKey(
+      "lora.phases", .choices(["alpha", "ones"]), .texts(["alpha", "ones"]),
+      "the phases whose epochs train LoRA; in the others it stays as it is"),
 
     SettingKey("side.width", .integer(1..<65537), .integer(240), "d"),
     SettingKey("side.heads", .integer(1..<1025), .integer(6), "attention heads of the side branch"),
