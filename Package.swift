@@ -147,8 +147,8 @@ let package = Package(
     tests(
       "AttentionLatticeTests",
       [
-        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
-        "Training",
+        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Explaining", "Lanes", "Layers", "Networks",
+        "Settings", "Tensor", "Training",
       ],
       hasFixtures: true
     ),

@@ -3,7 +3,9 @@ import Metrics
 
 /// Every explanation method of `ala`, in the order in which they are listed.
 public enum MethodTable {
-  public static let methods: [any ExplanationMethod] = [AttentionMap(), RISE(), CentredGaussian(), RandomMap()]
+  public static let methods: [any ExplanationMethod] = [
+    AttentionMap(), RISE(), GradCAM(), AttentionRollout(), CentredGaussian(), RandomMap(),
+  ]
 
   /// What `--method` takes, for people.
   public static var names: String { methods.map(\.facts.name).joined(separator: ", ") + ", or randomised:NAME" }

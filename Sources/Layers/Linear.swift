@@ -39,7 +39,7 @@ public struct Linear: @unchecked Sendable {
     /// number of rows and the stride that the product was made for.
     case rounded(ConstFloats, BFloat16Weight)
 
-    var values: ConstFloats {
+    public var values: ConstFloats {
       switch self {
       case .frozen(let values): values
       case .trained(let parameter): ConstFloats(parameter.values)
