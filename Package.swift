@@ -65,9 +65,12 @@ let package = Package(
       settings: kernels),
     module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
     module("Safetensors", ["Failures", "Files", "Digests"]),
-    module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
+    module("Encoder", ["Failures", "Files", "Randomness", "Safetensors", "Tensor", "Layers"]),
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
-    module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Randomness"]),
+    module("Branches", ["Failures", "Tensor", "Layers", "Networks", "Randomness"]),
+    module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
+    module("AttentionBranchNetwork", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
+    module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
     module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
@@ -81,8 +84,11 @@ let package = Package(
     module(
       "Experiments",
       [
-        "Failures", "Files", "Digests", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice", "Cluster",
-        "Safetensors", "Storage", "Images", "Dataset", "Settings", "TensorBoard", "Machine",
+        "Failures", "Files", "Digests", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches",
+        "AttentionLattice",
+        "AttentionBranchNetwork", "ClassActivation", "Cluster", "Safetensors", "Storage", "Images", "Dataset",
+        "Settings",
+        "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -93,9 +99,8 @@ let package = Package(
     module(
       "Explaining",
       [
-        "Machine", "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "AttentionLattice", "Storage",
-        "Images",
-        "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
+        "Machine", "Failures", "Files", "Randomness", "Tensor", "Encoder", "Networks", "ClassActivation", "Storage",
+        "Images", "Dataset", "Settings", "Metrics", "Reporting", "Experiments",
       ]),
     module(
       "Evaluation",
@@ -147,11 +152,18 @@ let package = Package(
     tests(
       "AttentionLatticeTests",
       [
-        "AllocationCounter", "AttentionLattice", "Cluster", "Encoder", "Explaining", "Lanes", "Layers", "Networks",
-        "Settings", "Tensor", "Training",
+        "AllocationCounter", "AttentionLattice", "Branches", "Cluster", "Encoder", "Explaining", "Lanes", "Layers",
+        "Networks", "Settings", "Tensor", "Training",
       ],
       hasFixtures: true
     ),
+    tests(
+      "BaselineTests",
+      [
+        "AttentionBranchNetwork", "Branches", "ClassActivation", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
+        "Training",
+      ],
+      hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"]),
@@ -161,8 +173,8 @@ let package = Package(
     tests(
       "ExplainingTests",
       [
-        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics", "Networks",
-        "Settings", "Tensor",
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
+        "Networks", "Settings", "Tensor",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),

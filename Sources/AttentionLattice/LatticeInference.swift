@@ -1,3 +1,4 @@
+import Branches
 import Layers
 import Networks
 import Tensor
@@ -39,8 +40,6 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
   /// α.
   public var map: ConstFloats? { alpha }
 
-  public func encode() { at.trace.encode(memory.base, at.encoder, scratch: scratch.base) }
-
   /// All blocks of the encoder, from the patches: h⁽ᵏ⁾ in its place.
   public func encodeWholly() { at.trace.forward(.pixels, memory.base, at.encoder, scratch: scratch.base) }
 
@@ -68,13 +67,7 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
   }
 
   /// softmax of the perception branch's logits [C]: p(ŷ).
-  public func probabilities() -> [Float] {
-    var p = [Float](repeating: 0, count: model.classes)
-    p.withUnsafeMutableBufferPointer { target in
-      if let base = target.baseAddress { softmax(base, logits, target.count) }
-    }
-    return p
-  }
+  public func probabilities() -> [Float] { Branches.probabilities(logits, classes: model.classes) }
 
   /// logits_PB + logits_AB [C]: what the authors' earlier protocol predicts by.
   public func summedLogits() -> [Float] {

@@ -1,3 +1,4 @@
+import Branches
 import Encoder
 import Failures
 import Lanes
@@ -14,12 +15,16 @@ public final class LatticeModel: Network, @unchecked Sendable {
   public let parameters: ParameterStore
   public let encoder: ImageEncoder
   public let side: SideBranch
-  public let attention: AttentionBranch
-  public let perception: PerceptionBranch
+  package let attention: AttentionBranch
+  package let perception: PerceptionBranch
 
   /// The fused layers below the first LoRA block. Ascending, each once.
   public let frozenLayers: [Int]
   public let phases = [Phase.alpha, .ones]
+  public let parts = [
+    NetworkPart("classifier", prefix: "perception.classifier."), NetworkPart("perception", prefix: "perception."),
+    NetworkPart("attention", prefix: "attention."), NetworkPart("side", prefix: "side."),
+  ]
   private let trainedRanges: [Phase: Range<Int>]
 
   /// Loads the encoder's file and makes a model on it.
@@ -71,11 +76,7 @@ public final class LatticeModel: Network, @unchecked Sendable {
       throw Failure.badConfiguration(
         "side.heads is \(options.side.heads), which does not divide side.width of \(options.side.width)")
     }
-    guard encoder.grid >> options.perception.channels.count >= 1 else {
-      throw Failure.badConfiguration(
-        "perception.channels has \(options.perception.channels.count) stages, each of which halves the grid: "
-          + "\(encoder.grid) x \(encoder.grid) patches are too few (image.size)")
-    }
+    try PerceptionBranch.check(options.perception, grid: encoder.grid)
     guard options.classes >= 1 else { throw Failure.badConfiguration("the data set has no classes") }
   }
 

@@ -1,3 +1,4 @@
+import Branches
 import Encoder
 import Lanes
 import Layers
@@ -61,67 +62,46 @@ public final class LatticePass: NetworkPass {
 
   /// α of the encoder's features: the side branch, then the attention branch up to its last norm.
   private func forwardAttention() {
-    let (side, attention) = (model.side, model.attention)
-    let N = model.encoder.patchCount
-    lanes.forward(.attentionBranch, attention.stemNorm, rows: N) { sample, m, scratch in
+    let side = model.side
+    model.attention.forward(lanes, at.attention) { sample, m, scratch in
       at.trace.forward(sample.input, m, at.encoder, scratch: scratch)
       Profile.of(.sideBranch) {
         side.forward(
           m, at.side, patches: at.patches(m), feature: { ConstFloats(at.tokens($0, m)) }, scratch: scratch)
       }
-      return attention.forwardStem(m, at.attention, hSBN: at.hSBN(m), scratch: scratch)
-    }
-    lanes.forward(.attentionBranch, attention.mapsNorm, rows: N) { _, m, scratch in
-      attention.forwardMaps(m, at.attention, scratch: scratch)
-    }
-    lanes.forward(.attentionBranch, attention.alphaNorm, rows: N) { _, m, scratch in
-      attention.forwardAlpha(m, at.attention, scratch: scratch)
+      return ConstFloats(at.hSBN(m))
     }
   }
 
   /// The logits of h⁽ᵏ⁾ ⊙ h_AB.
   private func forwardPerception(_ phase: Phase) {
-    let (attention, perception) = (model.attention, model.perception)
+    let attention = model.attention
     let usesAttention = phase.usesAttention
-    lanes.forward(.perceptionBranch, perception.stages[0].norm, rows: cells(0)) { sample, m, scratch in
-      if usesAttention {
-        Profile.of(.attentionBranch) {
-          attention.finishAlpha(m, at.attention, draw: lanes.draw("attention.dropout", sample))
-        }
-      } else {
+    model.perception.forward(lanes, at.perception, h: { ConstFloats(at.h($0)) }) { sample, m, scratch in
+      guard usesAttention else {
         at.trace.forward(sample.input, readsLayers: false, m, at.encoder, scratch: scratch)
+        return nil
       }
-      let x = perception.prepareInput(m, at.perception, h: at.h(m))
-      return perception.forwardFirst(
-        m, at.perception, input: x, alpha: usesAttention ? ConstFloats(at.alpha(m)) : nil, scratch: scratch)
-    }
-    for index in 1..<max(perception.stages.count, 1) {
-      lanes.forward(.perceptionBranch, perception.stages[index].norm, rows: cells(index)) { _, m, scratch in
-        perception.forwardStage(index, m, at.perception, scratch: scratch)
+      Profile.of(.attentionBranch) {
+        attention.finishAlpha(m, at.attention, draw: lanes.draw("attention.dropout", sample))
       }
+      return ConstFloats(at.alpha(m))
     }
   }
-
-  /// The grid cells of a stage of the perception branch.
-  private func cells(_ stage: Int) -> Int { model.perception.stages[stage].grid * model.perception.stages[stage].grid }
 
   /// CE(PB) and CE(AB), and their gradients in the branches' `dLogits`.
   private func addLosses(_ phase: Phase) {
     let perception = model.perception
     let (C, lambda, usesAttention) = (model.classes, model.options.lambda, phase.usesAttention)
-    let scale = 1 / Double(lanes.plan.batch)
     lanes.region(.perceptionBranch) { sample, m, _ in
       perception.forwardLogits(m, at.perception, draw: lanes.draw("perception.dropout", sample))
       let logits = m + at.perception.logits
-      lanes.addLoss(Self.perceptionLoss, sample, crossEntropy(logits, label: sample.label, classes: C))
-      crossEntropyBackward(
-        m + at.perception.dLogits, logits, label: sample.label, classes: C, scale: Float(scale))
-      if largest(logits, C) == sample.label { lanes.addCorrect(sample) }
+      lanes.addCrossEntropy(Self.perceptionLoss, sample, logits, dLogits: m + at.perception.dLogits, classes: C)
+      lanes.countIfRight(sample, logits, classes: C)
       guard usesAttention else { return }
-      let own = m + at.attention.logits
-      lanes.addLoss(Self.attentionLoss, sample, crossEntropy(own, label: sample.label, classes: C))
-      crossEntropyBackward(
-        m + at.attention.dLogits, own, label: sample.label, classes: C, scale: Float(scale * lambda))
+      lanes.addCrossEntropy(
+        Self.attentionLoss, sample, m + at.attention.logits, dLogits: m + at.attention.dLogits, classes: C,
+        weight: lambda)
     }
     lanes.finishLosses()
   }
@@ -139,26 +119,14 @@ public final class LatticePass: NetworkPass {
   /// From the logits to the gradients of h⁽ᵏ⁾, where the encoder is trained, and of α, where it is used.
   private func backwardPerception(_ phase: Phase) {
     let perception = model.perception
-    let last = perception.stages.count - 1
     let (N, D) = (model.encoder.patchCount, model.encoder.width)
     let (trainsEncoder, usesAttention) = (trainsEncoder, phase.usesAttention)
-    lanes.segment(perception.segment) {
-      lanes.backward(.perceptionBranch, perception.stages[last].norm, rows: cells(last)) { _, m, slot, scratch in
-        perception.backwardLogits(m, at.perception, slot: slot, scratch: scratch)
-      }
-      for index in stride(from: last, to: 0, by: -1) {
-        lanes.backward(.perceptionBranch, perception.stages[index - 1].norm, rows: cells(index - 1)) {
-          _, m, slot, scratch in
-          perception.backwardStage(index, m, at.perception, slot: slot, scratch: scratch)
-        }
-      }
-      lanes.region(.perceptionBranch) { _, m, slot, scratch in
-        let dh = m + at.encoder.gradient
-        if trainsEncoder { clear(dh, (N + 1) * D) }
-        perception.backwardFirst(
-          trainsEncoder ? dh + D : nil, dAlpha: usesAttention ? m + at.attention.dAlpha : nil, m, at.perception,
-          h: at.h(m), alpha: usesAttention ? ConstFloats(at.alpha(m)) : nil, slot: slot, scratch: scratch)
-      }
+    perception.backward(lanes, at.perception) { m, slot, scratch in
+      let dh = m + at.encoder.gradient
+      if trainsEncoder { clear(dh, (N + 1) * D) }
+      perception.backwardFirst(
+        trainsEncoder ? dh + D : nil, dAlpha: usesAttention ? m + at.attention.dAlpha : nil, m, at.perception,
+        h: at.h(m), alpha: usesAttention ? ConstFloats(at.alpha(m)) : nil, slot: slot, scratch: scratch)
     }
   }
 
@@ -166,22 +134,10 @@ public final class LatticePass: NetworkPass {
   private func backwardAttention() {
     let (side, attention) = (model.side, model.attention)
     let (N, D) = (model.encoder.patchCount, model.encoder.width)
-    lanes.segment(attention.segment) {
-      lanes.backward(.attentionBranch, attention.alphaNorm, rows: N) { _, m, _, _ in
-        attention.backwardFinish(m, at.attention)
-      }
-      lanes.backward(.attentionBranch, attention.mapsNorm, rows: N) { _, m, slot, scratch in
-        attention.backwardAlpha(m, at.attention, slot: slot, scratch: scratch)
-      }
-      lanes.backward(.attentionBranch, attention.stemNorm, rows: N) { _, m, slot, scratch in
-        attention.backwardMaps(m, at.attention, slot: slot, scratch: scratch)
-      }
-      lanes.region(.attentionBranch) { _, m, slot, scratch in
-        attention.backwardStem(
-          m + at.side.gradient, m, at.attention, hSBN: at.hSBN(m), slot: slot, scratch: scratch)
-        clear(m + at.side.positionGradient, N * side.width)
-        for offset in at.encoder.featureGradients.values { clear(m + offset, (N + 1) * D) }
-      }
+    attention.backward(lanes, at.attention) { m, slot, scratch in
+      attention.backwardStem(m + at.side.gradient, m, at.attention, hSBN: at.hSBN(m), slot: slot, scratch: scratch)
+      clear(m + at.side.positionGradient, N * side.width)
+      for offset in at.encoder.featureGradients.values { clear(m + offset, (N + 1) * D) }
     }
   }
 
@@ -220,11 +176,4 @@ public final class LatticePass: NetworkPass {
       }
     }
   }
-}
-
-/// The first of the largest.
-private func largest(_ values: ConstFloats, _ count: Int) -> Int {
-  var best = 0
-  for index in 1..<max(count, 1) where values[index] > values[best] { best = index }
-  return best
 }

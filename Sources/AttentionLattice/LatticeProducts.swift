@@ -1,3 +1,4 @@
+import Branches
 import Layers
 import Networks
 import Tensor
@@ -6,12 +7,7 @@ import Tensor
 extension LatticeModel {
   /// The frozen blocks below LoRA (all, where `whole`), from pixels.
   public func encoderProducts(whole: Bool) -> ProductCount {
-    var count = ProductCount()
-    count.add(.forward, m: encoder.patchCount, n: encoder.width, k: encoder.patchValues)
-    for block in encoder.blocks.prefix(whole ? encoder.depth : encoder.firstLoRABlock - 1) {
-      count.block(block, tokens: encoder.tokens, isBackward: false, isTrained: false)
-    }
-    return count
+    encoder.frozenProducts(blocks: whole ? encoder.depth : encoder.firstLoRABlock - 1)
   }
 
   /// Inference from pixels.
@@ -37,12 +33,9 @@ extension LatticeModel {
   }
 
   private func branches(_ count: inout ProductCount, _ phase: Phase, isBackward: Bool) {
-    for (index, stage) in perception.stages.enumerated() {
-      count.convolution(
-        stage.convolution, grid: stage.grid, isBackward: isBackward,
-        needsInput: index > 0 || phase.usesAttention || encoder.firstLoRABlock <= encoder.depth)
-    }
-    count.linear(perception.classifier, rows: 1, isBackward: isBackward, isTrained: true)
+    perception.addProducts(
+      &count, isBackward: isBackward,
+      needsInput: phase.usesAttention || encoder.firstLoRABlock <= encoder.depth)
     guard phase.usesAttention else { return }
     let N = encoder.patchCount
     count.linear(side.patch, rows: N, isBackward: isBackward, needsInput: false, isTrained: true)
@@ -51,9 +44,6 @@ extension LatticeModel {
       count.linear(fusion.linear, rows: N, isBackward: isBackward, isTrained: true)
     }
     for layer in side.layers { count.block(layer, tokens: N, isBackward: isBackward, isTrained: true) }
-    count.convolution(attention.stem, grid: encoder.grid, isBackward: isBackward)
-    count.convolution(attention.maps, grid: encoder.grid, isBackward: isBackward)
-    count.convolution(attention.alpha, grid: encoder.grid, isBackward: isBackward)
-    count.linear(attention.classifier, rows: 1, isBackward: isBackward, isTrained: true)
+    attention.addProducts(&count, isBackward: isBackward, needsInput: true)
   }
 }

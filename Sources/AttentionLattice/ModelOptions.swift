@@ -1,21 +1,9 @@
+import Branches
 import Encoder
 import Networks
-import Tensor
 
 /// Everything that shapes the model (docs/model.md); the settings of the same names.
 public struct ModelOptions: Equatable, Sendable {
-  public enum Head: String, Sendable {
-    /// α = σ(BN(conv(F))).
-    case abn
-    /// α = the per-image min-max of conv1×1(F).
-    case minmax
-  }
-
-  public enum InputNorm: String, Sendable {
-    case none
-    case layernorm
-  }
-
   public struct Side: Equatable, Sendable {
     /// d.
     public var width = 240
@@ -27,26 +15,10 @@ public struct ModelOptions: Equatable, Sendable {
     public init() {}
   }
 
-  public struct Attention: Equatable, Sendable {
-    public var head = Head.abn
-    /// 3 or 1, of the C→1 convolution of head `abn`.
-    public var kernel = 3
-    public var dropout = 0.0
-    public var padding = Padding.zeros
-    public init() {}
-  }
-
-  public struct Perception: Equatable, Sendable {
-    public var channels = [256, 128]
-    public var dropout = 0.0
-    public var inputNorm = InputNorm.none
-    public init() {}
-  }
-
   public var encoder: EncoderOptions
   public var side = Side()
-  public var attention = Attention()
-  public var perception = Perception()
+  public var attention = AttentionOptions()
+  public var perception = PerceptionOptions()
   /// C.
   public var classes: Int
   /// λ, the weight of the attention branch's loss.

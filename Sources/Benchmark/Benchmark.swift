@@ -180,7 +180,8 @@ private func trainingStep(
     number += 1
     pass.begin(batch: batch)
     for index in 0..<pass.ownPositions.count {
-      pass.set(index, label: (number + index) % 200, input: isLive ? .pixels : .features)
+      pass.set(
+        index, label: (number + index) % 200, input: isLive ? .pixels : .features(tail: encoder.firstLoRABlock - 1))
     }
     costs.add(
       step.run(phase, at: StepPlace(seed: 0, epoch: 1, step: number), learningRate: 1e-4).gradientCost)

@@ -74,7 +74,7 @@ private func encode(
   _ work: FeatureCache.Work, into cache: FeatureCache, _ experiment: Experiment, _ log: RunLog
 ) throws {
   let (team, cluster) = (experiment.team, experiment.cluster)
-  let inferences = (0..<team.threadCount).map { _ in experiment.model.makeInference() }
+  let extractors = (0..<team.threadCount).map { _ in experiment.makeExtractor(cache.fingerprint) }
   let signals = SignalWatch()
   let failures = FirstFailure()
   let source = SampleSource(experiment, cache: nil)
@@ -97,18 +97,16 @@ private func encode(
   }
 
   /// Encodes the next row; false where there is none.
-  func encodeNext(_ inference: any NetworkInference) -> Bool {
+  func encodeNext(_ extractor: FeatureExtractor) -> Bool {
     guard let row = ahead.take() else { return false }
     defer { ahead.giveBack(row) }
     do {
       if let failure = row.failure { throw failure }
-      _ = source.deliver(
-        row, patches: inference.patches, tail: inference.tail, feature: { inference.feature($0) })
-      inference.encode()
+      extractor.encode(pixels: row.pixels)
       guard let payload = writer.room() else { return true }
       try cache.pack(
-        payload, pixels: row.pixels, layers: layers.map { ConstFloats(inference.feature($0)) },
-        tail: ConstFloats(inference.tail), key: work.rows[row.number])
+        payload, pixels: row.pixels, layers: layers.map { extractor.feature($0) },
+        tail: extractor.tail, key: work.rows[row.number])
       writer.write(row.number, payload)
     } catch {
       failures.note(row.number, error)
@@ -122,7 +120,7 @@ private func encode(
       while !isAtEnd.load(ordering: .relaxed), signals.pending == nil, Date() < deadline,
         failures.failure == nil, writer.failure == nil
       {
-        if !encodeNext(inferences[thread]) { isAtEnd.store(true, ordering: .relaxed) }
+        if !encodeNext(extractors[thread]) { isAtEnd.store(true, ordering: .relaxed) }
         if thread == 0 { show() }
       }
     }

@@ -23,8 +23,8 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "train, valid or test.")
   var split = "test"
 
-  @Option(help: "The explanation method: \(MethodTable.names) (docs/methods.md).")
-  var method = "ala"
+  @Option(help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).")
+  var method: String?
 
   @Option(help: "The folder to write to. An interrupted evaluation goes on there.")
   var out: String
@@ -35,15 +35,27 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "The seed of --limit.")
   var seed: UInt64 = 0
 
+  @Option(
+    help: ArgumentHelp(
+      "The cascade of parameter randomisation of so many images: how like the trained model's maps stay while its parts lose their training, from the top.",
+      valueName: "images"))
+  var cascade: Int?
+
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
   func validate() throws {
-    try checkMethod(method)
+    if let method { try checkMethod(method) }
     guard ["train", "valid", "test"].contains(split) else {
       throw ValidationError("--split \(split): expected train, valid or test")
     }
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit); expected a number from 1") }
+    guard let cascade else { return }
+    if cascade < 1 { throw ValidationError("--cascade is \(cascade); expected a number of images from 1") }
+    if let method, let own = try? MethodTable.method(method), !own.facts.readsModel {
+      throw ValidationError(
+        "--cascade: method \(method) does not read the trained model, which the cascade takes apart")
+    }
   }
 
   func run(on cluster: Cluster) throws {
@@ -54,7 +66,9 @@ struct EvaluateCommand: ClusterCommand {
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     let request = EvaluationRequest(
-      split: split, method: try MethodTable.method(method), limit: limit, limitSeed: seed, out: out,
+      split: split,
+      method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),
+      limit: limit, limitSeed: seed, cascade: cascade, out: out,
       isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
     guard cluster.isRoot else { return }

@@ -22,8 +22,8 @@ struct ExplainCommand: ClusterCommand {
   @Option(help: "The folder to write to.")
   var out: String
 
-  @Option(help: "The explanation method: \(MethodTable.names) (docs/methods.md).")
-  var method = "ala"
+  @Option(help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).")
+  var method: String?
 
   @Option(
     help: ArgumentHelp(
@@ -40,7 +40,7 @@ struct ExplainCommand: ClusterCommand {
     guard threshold == "mean_std" || share != nil else {
       throw ValidationError("--threshold \(threshold): expected mean_std or a number from 0 to 1")
     }
-    try checkMethod(method)
+    if let method { try checkMethod(method) }
     guard top > 0 else { throw ValidationError("--top is \(top); expected a number from 1") }
   }
 
@@ -51,7 +51,9 @@ struct ExplainCommand: ClusterCommand {
     let configuration = try settings.load(on: cluster, stored: stored)
     if settings.dryRun { return try settings.show(configuration, on: cluster) }
     let request = ExplanationRequest(
-      images: images, checkpoint: checkpoint, method: try MethodTable.method(method), threshold: share, top: top,
+      images: images, checkpoint: checkpoint,
+      method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),
+      threshold: share, top: top,
       out: out, isOverwriting: overwrite)
     try cluster.onRoot { try explain(configuration, request, program: Program.path) { StandardOutput.note($0) } }
   }

@@ -30,18 +30,19 @@ public struct EvaluationPass {
   /// Makes the method and the controls ready. Call on every rank.
   ///
   /// - Parameters:
-  ///   - method: whose maps are measured.
+  ///   - method: whose maps are measured; nil: the network's own.
   ///   - controls: whose maps' IoU is measured beside them.
   /// - Throws: `Failure` 78 where the model or the settings lack what the method needs.
   public init(
-    _ experiment: Experiment, source: SampleSource, method: any ExplanationMethod = AttentionMap(),
+    _ experiment: Experiment, source: SampleSource, method: (any ExplanationMethod)? = nil,
     controls: [Control] = []
   ) throws {
     self.experiment = experiment
     self.source = source
     let subject = ExplainedModel(experiment.model, experiment.configuration) { try experiment.makeModel() }
-    let makeMain = try method.prepare(subject)
-    let makeControls = try controls.map { ($0, try MethodTable.method(of: $0).prepare(subject)) }
+    let kind = experiment.model.kind
+    let makeMain = try (method ?? MethodTable.ownMethod(ofNetwork: kind)).prepare(subject)
+    let makeControls = try controls.map { ($0, try MethodTable.method(of: $0, network: kind).prepare(subject)) }
     workers = (0..<experiment.team.threadCount).map { _ in
       let inference = experiment.model.makeInference()
       return EvaluationWorker(

@@ -1,4 +1,3 @@
-import AttentionLattice
 import Cluster
 import Dataset
 import Digests
@@ -67,17 +66,18 @@ public final class Experiment: @unchecked Sendable {
       ("what data.root says of its images", dataset.annotationDigest),
       ("the digest of data.segmentations", Self.maskDigest(dataset)),
     ])
-    let options = Self.options(configuration, classes: dataset.classes.count)
+    let options = encoderOptions(configuration)
     let share: EncoderFile.Share = { try cluster.sharedMemory($0, fill: $1) }
-    let encoder = try cluster.agree { try EncoderFile(options.encoder, share: cluster.size > 1 ? share : nil) }
+    let encoder = try cluster.agree { try EncoderFile(options, share: cluster.size > 1 ? share : nil) }
     try cluster.requireAlike([("what describes encoder.weights beside them", encoder.choices)])
-    model = try cluster.agree { try LatticeModel(options, on: encoder, training: training) }
+    let classes = dataset.classes.count
+    model = try cluster.agree { try makeNetwork(configuration, classes: classes, on: encoder, training: training) }
+    try checkCachedLayers()
   }
 
   /// Another model of the same settings on the same frozen encoder, whose trained tensors have no values yet.
   public func makeModel() throws -> any Network {
-    let options = Self.options(configuration, classes: dataset.classes.count)
-    return try LatticeModel(options, on: model.encoder.file, training: false)
+    try makeNetwork(configuration, classes: dataset.classes.count, on: model.encoder.file, training: false)
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.
@@ -126,35 +126,6 @@ public final class Experiment: @unchecked Sendable {
     }
   }
 
-  /// The model that settings describe.
-  public static func options(_ configuration: Configuration, classes: Int) -> ModelOptions {
-    let encoder = configuration.encoder
-    var options = ModelOptions(
-      encoder: EncoderOptions(
-        weights: encoder.weights, imageSide: configuration.image.size, depth: encoder.depth, heads: encoder.heads,
-        activation: Activation(rawValue: encoder.activation), mean: encoder.mean?.map { Float($0) },
-        standardDeviation: encoder.std?.map { Float($0) }, loraBlocks: configuration.lora.blocks,
-        loraRank: configuration.lora.rank, loraScale: Float(configuration.lora.scale),
-        loraTargets: configuration.lora.targets, precision: Precision(setting: encoder.precision)),
-      classes: classes)
-    options.side.width = configuration.side.width
-    options.side.heads = configuration.side.heads
-    options.side.layers = configuration.side.layers
-    options.side.fusion = configuration.side.fusion
-    options.attention.head = ModelOptions.Head(setting: configuration.attention.head)
-    options.attention.kernel = configuration.attention.kernel
-    options.attention.dropout = configuration.attention.dropout
-    options.attention.padding = Padding(setting: configuration.attention.padding)
-    options.perception.channels = configuration.perception.channels
-    options.perception.dropout = configuration.perception.dropout
-    options.perception.inputNorm = ModelOptions.InputNorm(setting: configuration.perception.inputNorm)
-    options.lambda = configuration.training.lambda
-    options.lanes = configuration.training.lanes
-    options.alternates = configuration.training.aea
-    options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
-    return options
-  }
-
   /// An image of the data set by its id.
   public func image(_ id: Int) throws -> ImageEntry {
     guard let image = dataset.image(id) else { throw Failure.internalError("image \(id) is not in the data set") }
@@ -189,11 +160,34 @@ public final class Experiment: @unchecked Sendable {
       encoderSettings:
         "\(encoder.file.choices.dropLast()),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
       viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
-      firstLoRABlock: encoder.firstLoRABlock,
+      firstLoRABlock: encoder.firstLoRABlock, isShared: configuration.cache.layers.isShared,
       layout: CacheLayout(
         side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
-        layers: configuration.cache.layers == "all" ? model.frozenLayers : [],
+        layers: cachedLayers,
         type: HDF5Type(setting: configuration.cache.dtype)))
+  }
+
+  /// The layers that a cache holds beside h⁽ᵐ⁻¹⁾.
+  private var cachedLayers: [Int] {
+    switch configuration.cache.layers {
+    case .all: model.frozenLayers
+    case .none: []
+    case .some(let layers): layers.sorted()
+    }
+  }
+
+  private func checkCachedLayers() throws {
+    guard case .some(let layers) = configuration.cache.layers else { return }
+    let last = model.encoder.firstLoRABlock - 1
+    guard let wrong = layers.first(where: { $0 > last }) else { return }
+    throw Failure.badConfiguration(
+      "cache.layers names layer \(wrong); frozen are the layers 0 to \(last), below the first block with LoRA (lora.blocks)"
+    )
+  }
+
+  /// Makes what a cache holds, for one image at a time.
+  public func makeExtractor(_ cache: CacheFingerprint) -> FeatureExtractor {
+    FeatureExtractor(model.encoder, layers: cache.layout.layers, firstLoRABlock: cache.firstLoRABlock)
   }
 
   /// Every row of a whole cache: the views of the training images, then the evaluation view of all others.

@@ -21,7 +21,7 @@ public func isExport(_ path: String) -> Bool {
 /// Writes the trained tensors under their names, or the encoder with W⁽⁰⁾ + s·B·A in place of each updated W⁽⁰⁾.
 public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: String) throws {
   let metadata = [
-    "format": "pt", "encoder_sha256": experiment.encoderSHA256,
+    "format": "pt", "encoder_sha256": experiment.encoderSHA256, "network": experiment.model.kind,
     "encoder_settings": experiment.model.encoder.file.choices,
   ]
   guard mergeLoRA else {

@@ -14,7 +14,7 @@ final class RowRepair: @unchecked Sendable {
   /// Guards what follows, and lets one reading thread at a time encode.
   private let lock = NSLock()
   /// Made for the first damaged row, so that sound caches cost no memory.
-  private var inference: (any NetworkInference)?
+  private var extractor: FeatureExtractor?
   private var known: Set<CacheRow> = []
 
   /// - Parameter log: told of each damaged row once.
@@ -39,15 +39,14 @@ final class RowRepair: @unchecked Sendable {
     if known.insert(key).inserted {
       log?.warning("\(damage.message); it is made anew from its image (`ala cache` repairs the cache)")
     }
-    let inference = self.inference ?? experiment.model.makeInference()
-    self.inference = inference
+    let extractor = self.extractor ?? experiment.makeExtractor(cache.fingerprint)
+    self.extractor = extractor
     try pixels.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      experiment.model.encoder.patchify(inference.patches, pixels: base)
-      inference.encode()
+      extractor.encode(pixels: base)
       try cache.pack(
-        payload, pixels: base, layers: cache.fingerprint.layout.layers.map { ConstFloats(inference.feature($0)) },
-        tail: ConstFloats(inference.tail), key: key)
+        payload, pixels: base, layers: cache.fingerprint.layout.layers.map { extractor.feature($0) },
+        tail: extractor.tail, key: key)
     }
   }
 }

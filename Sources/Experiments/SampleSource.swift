@@ -41,8 +41,13 @@ public final class SampleSource: @unchecked Sendable {
   private let experiment: Experiment
   private let cache: FeatureCache?
   private let repair: RowRepair?
-  /// The layers whose values a cached row holds.
+  /// The layers whose values a cached row holds, and that of its tail.
   private let cachedLayers: [Int]
+  private let tailLayer: Int
+  /// Of the cached layers, those that the network keeps.
+  private let keptLayers: Set<Int>
+  /// Whether the cache holds all that the network reads below the tail.
+  private let hasLayers: Bool
   private let pixelCount: Int
 
   /// - Parameters:
@@ -52,7 +57,13 @@ public final class SampleSource: @unchecked Sendable {
     self.experiment = experiment
     self.cache = cache
     repair = cache.map { RowRepair(experiment, cache: $0, log: log) }
-    cachedLayers = cache?.fingerprint.layout.layers ?? []
+    let network = experiment.model
+    let cached = cache?.fingerprint.layout.layers ?? []
+    let tail = (cache?.fingerprint.firstLoRABlock ?? network.encoder.firstLoRABlock) - 1
+    cachedLayers = cached
+    tailLayer = tail
+    keptLayers = Set(network.frozenLayers)
+    hasLayers = Set(cached).isSuperset(of: network.frozenLayers.filter { $0 < tail })
     let side = experiment.configuration.image.size
     pixelCount = side * side * 3
   }
@@ -65,7 +76,9 @@ public final class SampleSource: @unchecked Sendable {
     guard let layout = cache?.fingerprint.layout else { return "live" }
     let hasEveryView = configuration.image.crop == nil || configuration.cache.views >= configuration.training.epochs
     if hasEveryView && layout.type == .float32 { return "live" }
-    return "cached, \(configuration.cache.views) views, \(layout.type.rawValue), layers \(configuration.cache.layers)"
+    let tail = tailLayer == experiment.model.encoder.firstLoRABlock - 1 ? "" : ", from layer \(tailLayer)"
+    return
+      "cached, \(configuration.cache.views) views, \(layout.type.rawValue), layers \(hasLayers ? "all" : "tail")\(tail)"
   }
 
   /// The pixels [S, S, 3] of a view, from the image's file.
@@ -115,8 +128,8 @@ public final class SampleSource: @unchecked Sendable {
   ) -> SampleInput {
     experiment.model.encoder.patchify(patches, pixels: row.pixels)
     guard let cache else { return .pixels }
-    cache.unpack(row.pixels, layers: cachedLayers.map { feature($0) }, tail: tail)
-    return cachedLayers.count == experiment.model.frozenLayers.count ? .features : .tail
+    cache.unpack(row.pixels, layers: cachedLayers.map { keptLayers.contains($0) ? feature($0) : nil }, tail: tail)
+    return hasLayers ? .features(tail: tailLayer) : .tail(layer: tailLayer)
   }
 }
 

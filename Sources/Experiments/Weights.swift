@@ -81,6 +81,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
     store.initialise(seed: experiment.configuration.run.seed)
     let path = checkpointPath(given)
     let stored = try storedAttributes(path)
+    try checkNetwork(stored, experiment.configuration, path: path)
     try checkEncoder(stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
     try checkClasses(stored["classes"], experiment, path: path)
     try setModel(store, try readModelTensors(path, program: program), path: path)
@@ -88,6 +89,40 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
   // Each rank has read its own host's file.
   guard experiment.cluster.size > 1 else { return }
   try experiment.cluster.requireAlike([("model_sha256 of --checkpoint", Checkpoint.digest(modelTensors(store)))])
+}
+
+/// Refuses another network's weights.
+///
+/// - Parameter stored: see `storedAttributes`.
+/// - Throws: `Failure` 78, as far as the file says.
+public func checkNetwork(
+  _ stored: [String: HDF5Attribute], _ configuration: Configuration, path: String
+) throws {
+  var theirs: String?
+  if case .text(let name)? = stored["network"] { theirs = name }
+  // Checkpoints from before there was a choice say nothing.
+  if theirs == nil, stored["format"] == .text("ala-checkpoint") { theirs = NetworkKind.lattice.rawValue }
+  guard let theirs, theirs != configuration.model.kind else { return }
+  throw Failure.badConfiguration(
+    "\(path): holds a network of kind \(theirs), the settings describe one of kind \(configuration.model.kind) (model.kind)"
+  )
+}
+
+/// C of a network whose tensors a file holds: by its attribute `classes`, else by a classifier's bias.
+///
+/// - Throws: `Failure` 65 where neither is there.
+public func classCount(_ stored: [String: HDF5Attribute], _ tensors: [NamedTensor], path: String) throws -> Int {
+  struct Stored: Decodable { let name: String }
+  if case .text(let json)? = stored["classes"],
+    let classes = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8)), !classes.isEmpty
+  {
+    return classes.count
+  }
+  guard let bias = tensors.first(where: { $0.name.hasSuffix("classifier.bias") }), !bias.values.isEmpty else {
+    throw Failure.badData(
+      "\(path): tensor perception.classifier.bias is missing, and nothing else says how many classes")
+  }
+  return bias.values.count
 }
 
 /// Refuses weights that were trained with another encoder.

@@ -1,18 +1,26 @@
-import Failures
 import Networks
 
-/// α, the map by which the perception branch weighs h (docs/model.md, "Attention branch").
+/// α, the map by which a network weighs h (docs/model.md, "Attention branch"): the lattice's, or that of an attention
+/// branch network.
 public struct AttentionMap: ExplanationMethod {
-  public let facts = MethodFacts(
-    name: "ala", title: "ALA", source: "the Attention Lattice Adapter's own map α")
+  public let facts: MethodFacts
+  private let kind: String
 
-  public init() {}
+  /// The lattice's.
+  public static let ala = AttentionMap(
+    kind: "lattice",
+    MethodFacts(name: "ala", title: "ALA", source: "the Attention Lattice Adapter's own map α"))
+
+  public static let abn = AttentionMap(
+    kind: "abn", MethodFacts(name: "abn", title: "ABN", source: "Fukui et al., CVPR 2019"))
+
+  private init(kind: String, _ facts: MethodFacts) {
+    self.kind = kind
+    self.facts = facts
+  }
 
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
-    guard subject.network.makesMap else {
-      throw Failure.badConfiguration(
-        "--method \(facts.name): a network of kind \(subject.network.kind) makes no map of its own")
-    }
+    try subject.require(kind, for: facts)
     let g = subject.network.encoder.grid
     return { _ in Worker(side: g) }
   }

@@ -1,5 +1,5 @@
-import AttentionLattice
 import Dataset
+import Encoder
 import Experiments
 import Failures
 import Foundation
@@ -27,20 +27,19 @@ public final class Explainer {
   ) throws {
     try secureProducts(threads: 1, limit: MemoryLimit.ofAddressSpace()?.description)
     let path = checkpointPath(given)
-    let attributes = try Checkpoint.attributesIfOurs(path) ?? [:]
+    let attributes = try storedAttributes(path)
+    try checkNetwork(attributes, configuration, path: path)
     let tensors = try readModelTensors(path, program: program)
-    guard let bias = tensors.first(where: { $0.name == "perception.classifier.bias" }) else {
-      throw Failure.badData("\(path): tensor perception.classifier.bias is missing")
-    }
-    let classes = bias.values.count
+    let classes = try classCount(attributes, tensors, path: path)
     classNames = Self.names(attributes["classes"], configuration, count: classes)
-    model = try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
+    let encoder = try EncoderFile(encoderOptions(configuration))
+    model = try makeNetwork(configuration, classes: classes, on: encoder, training: false)
     try checkEncoder(attributes, model.encoder.file, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
     inference = model.makeInference()
     let subject = ExplainedModel(model, configuration) {
-      try LatticeModel(Experiment.options(configuration, classes: classes), training: false)
+      try makeNetwork(configuration, classes: classes, on: encoder, training: false)
     }
     worker = try method.prepare(subject)(inference)
   }

@@ -1,4 +1,5 @@
 import Encoder
+import Failures
 import Networks
 import Settings
 
@@ -66,6 +67,14 @@ public struct ExplainedModel {
     self.network = network
     self.configuration = configuration
     self.makeAnother = makeAnother
+  }
+
+  /// - Throws: `Failure` 78 for a network of another kind.
+  func require(_ kind: String, for facts: MethodFacts) throws {
+    guard network.kind == kind else {
+      throw Failure.badConfiguration(
+        "--method \(facts.name) explains a network of kind \(kind); this one is of kind \(network.kind) (model.kind)")
+    }
   }
 }
 

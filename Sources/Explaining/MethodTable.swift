@@ -1,10 +1,12 @@
+import Experiments
 import Failures
 import Metrics
 
 /// Every explanation method of `ala`, in the order in which they are listed.
 public enum MethodTable {
   public static let methods: [any ExplanationMethod] = [
-    AttentionMap(), RISE(), GradCAM(), AttentionRollout(), CentredGaussian(), RandomMap(),
+    AttentionMap.ala, RISE(), GradCAM(), AttentionRollout(), ClassActivationMap(), AttentionMap.abn, CentredGaussian(),
+    RandomMap(),
   ]
 
   /// What `--method` takes, for people.
@@ -30,12 +32,23 @@ public enum MethodTable {
     return found
   }
 
-  /// The method of a control that stands in every summary.
-  public static func method(of control: Control) -> any ExplanationMethod {
+  /// A network's own method: what it is validated by, and what `evaluate` and `explain` take where none is named.
+  ///
+  /// - Parameter kind: `model.kind`.
+  public static func ownMethod(ofNetwork kind: String) -> any ExplanationMethod {
+    switch NetworkKind(setting: kind) {
+    case .lattice: AttentionMap.ala
+    case .abn: AttentionMap.abn
+    case .cam: ClassActivationMap()
+    }
+  }
+
+  /// The method of a control that stands in every summary of a network.
+  public static func method(of control: Control, network kind: String) -> any ExplanationMethod {
     switch control {
     case .centredGaussian: CentredGaussian()
     case .random: RandomMap()
-    case .randomisedModel: RandomisedModel(AttentionMap())
+    case .randomisedModel: RandomisedModel(ownMethod(ofNetwork: kind))
     }
   }
 
@@ -47,6 +60,7 @@ public enum MethodTable {
       "What `--method` of `ala evaluate` and `ala explain` takes, from the table in `Sources/Explaining/MethodTable.swift`.",
       "`randomised:NAME` is any of them with the model's trained tensors as they were before training: a map that does",
       "not change then does not explain the model (Adebayo et al., \"Sanity checks for saliency maps\", NeurIPS 2018).",
+      "`--cascade N` of `ala evaluate` takes the training out of one part of the model after another, from the top.",
       "",
       "| `--method` | title | from | reads the model | needs gradients | depends on `run.seed` |",
       "|---|---|---|---|---|---|",

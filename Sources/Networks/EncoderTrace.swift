@@ -16,6 +16,8 @@ extension ProfiledPart {
 /// what their backward pass needs.
 public struct EncoderTrace: Sendable {
   private let encoder: ImageEncoder
+  /// m, or the block from which on another trace goes on.
+  private let first: Int
   /// Layers below m, and from m on, that the network reads.
   private let frozenLayers: [Int]
   private let trainedLayers: [Int]
@@ -40,16 +42,21 @@ public struct EncoderTrace: Sendable {
     public let featureGradients: [Int: Int]
   }
 
-  /// - Parameter layers: whose h⁽ⁱ⁾ the network reads beside h⁽ᵏ⁾.
-  public init(_ encoder: ImageEncoder, layers: some Sequence<Int>, isTraining: Bool) {
+  /// - Parameters:
+  ///   - layers: whose h⁽ⁱ⁾ the network reads beside h⁽ᵏ⁾.
+  ///   - first: m; nil: the encoder's.
+  public init(_ encoder: ImageEncoder, layers: some Sequence<Int>, first: Int? = nil, isTraining: Bool) {
+    let first = first ?? encoder.firstLoRABlock
+    precondition(first <= encoder.firstLoRABlock)
+    self.first = first
     self.isTraining = isTraining
     self.encoder = encoder
     let layers = Set(layers).sorted()
-    frozenLayers = layers.filter { $0 < encoder.firstLoRABlock }
-    trainedLayers = layers.filter { $0 >= encoder.firstLoRABlock }
+    frozenLayers = layers.filter { $0 < first }
+    trainedLayers = layers.filter { $0 >= first }
     let tokens = encoder.tokens
     frozenBlock = encoder.blocks[0].places(tokens: tokens, keeping: .nothing)
-    liveBlocks = encoder.blocks.dropFirst(encoder.firstLoRABlock - 1).map {
+    liveBlocks = encoder.blocks.dropFirst(first - 1).map {
       $0.places(tokens: tokens, keeping: isTraining ? ($0.isTrained ? .inputs : .passage) : .nothing)
     }
   }
@@ -57,7 +64,7 @@ public struct EncoderTrace: Sendable {
   private var size: Int { encoder.tokens * encoder.width }
 
   public func places(_ layout: inout Layout) -> Places {
-    let last = encoder.firstLoRABlock - 1
+    let last = first - 1
     var features: [Int: Int] = [:]
     for layer in frozenLayers where layer != last { features[layer] = layout.take(size) }
     let tail = layout.take(size)
@@ -80,7 +87,6 @@ public struct EncoderTrace: Sendable {
 
   /// h⁽ⁱ⁾ [1 + N, D] of h⁽ᵐ⁻¹⁾, a layer that the network reads or one from m on, after `forward`.
   public func hidden(_ layer: Int, _ memory: Floats, _ at: Places) -> Floats {
-    let first = encoder.firstLoRABlock
     if layer >= first { return memory + at.outputs[layer - first] }
     if let offset = at.features[layer] { return memory + offset }
     precondition(layer == first - 1, "h(\(layer)) is not kept")
@@ -100,18 +106,20 @@ public struct EncoderTrace: Sendable {
   ) {
     switch input {
     case .pixels: encode(memory, at, scratch: scratch)
-    case .tail where readsLayers:
-      if let last = at.features.keys.max() {
+    case .tail(let layer):
+      if readsLayers, let last = at.features.keys.filter({ $0 < layer }).max() {
         Profile.of(.frozenBlocks) { forwardFrozen(memory, at, upTo: last, scratch: scratch) }
       }
-    case .tail, .features: break
+      Profile.of(.frozenBlocks) { continueFrozen(memory, at, from: layer, scratch: scratch) }
+    case .features(let layer):
+      Profile.of(.frozenBlocks) { continueFrozen(memory, at, from: layer, scratch: scratch) }
     }
     Profile.of(.trainedBlocks) { forwardLive(memory, at, scratch: scratch) }
   }
 
   /// The frozen blocks below m, from the patches: what the cache saves a run.
   public func encode(_ memory: Floats, _ at: Places, scratch: Floats) {
-    Profile.of(.frozenBlocks) { forwardFrozen(memory, at, upTo: encoder.firstLoRABlock - 1, scratch: scratch) }
+    Profile.of(.frozenBlocks) { forwardFrozen(memory, at, upTo: first - 1, scratch: scratch) }
   }
 
   /// h⁽⁰⁾ … from the patches.
@@ -119,7 +127,7 @@ public struct EncoderTrace: Sendable {
   /// - Parameter upTo: the last layer wanted; m − 1, or less where the tail is already there.
   private func forwardFrozen(_ memory: Floats, _ at: Places, upTo last: Int, scratch: Floats) {
     // While only layers below are wanted the tail's place holds a cached value that must stay.
-    let isWhole = last == encoder.firstLoRABlock - 1
+    let isWhole = last == first - 1
     let h = isWhole ? memory + at.tail : memory + at.gradient
     encoder.embed(h, patches: memory + at.patches)
     for layer in 0...last {
@@ -131,9 +139,17 @@ public struct EncoderTrace: Sendable {
     }
   }
 
+  /// h⁽ᵐ⁻¹⁾, and the layers read on the way, from h⁽ˡ⁾ in the tail's place.
+  private func continueFrozen(_ memory: Floats, _ at: Places, from layer: Int, scratch: Floats) {
+    let h = memory + at.tail
+    for next in layer..<first {
+      if next > layer { encoder.blocks[next - 1].forward(h, h, saved: h, scratch: scratch, frozenBlock) }
+      if let offset = at.features[next] { copy(memory + offset, h, size) }
+    }
+  }
+
   /// h⁽ᵐ⁾ … h⁽ᵏ⁾ from h⁽ᵐ⁻¹⁾.
   private func forwardLive(_ memory: Floats, _ at: Places, scratch: Floats) {
-    let first = encoder.firstLoRABlock
     for (index, places) in liveBlocks.enumerated() {
       encoder.blocks[first - 1 + index].forward(
         memory + at.outputs[index], hidden(first - 1 + index, memory, at), saved: memory + at.saved[index],
@@ -147,7 +163,6 @@ public struct EncoderTrace: Sendable {
   public func backward(
     layer: Int, readsLayers: Bool = true, _ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats
   ) {
-    let first = encoder.firstLoRABlock
     let d = memory + at.gradient
     if readsLayers, let offset = at.featureGradients[layer] { accumulate(d, memory + offset, size) }
     encoder.blocks[layer - 1].backward(

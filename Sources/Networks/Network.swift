@@ -20,6 +20,8 @@ public protocol Network: AnyObject, Sendable {
 
   /// The layers below the first LoRA block whose h⁽ⁱ⁾ it reads, ascending: with h⁽ᵐ⁻¹⁾, what the cache holds for it.
   var frozenLayers: [Int] { get }
+  /// Its parts above the encoder's blocks, from the one that has the last word down: every tensor but LoRA's is of one.
+  var parts: [NetworkPart] { get }
 
   var phases: [Phase] { get }
   /// The phase of an epoch, counted from 1.
@@ -51,10 +53,10 @@ extension Network {
 public enum SampleInput: Sendable {
   /// Its patches alone.
   case pixels
-  /// Patches and h⁽ᵐ⁻¹⁾; layers below are computed where they are needed.
-  case tail
-  /// Patches, h⁽ᵐ⁻¹⁾ and every frozen layer that the network reads.
-  case features
+  /// Patches, and in the tail's place h⁽ˡ⁾ of a layer l ≤ m − 1; layers below are computed where they are needed.
+  case tail(layer: Int)
+  /// Patches, h⁽ˡ⁾ in the tail's place, and every layer up to l that the network reads.
+  case features(tail: Int)
 }
 
 /// A network's forward and backward pass over a rank's share of a global batch.
@@ -122,13 +124,11 @@ public struct LossPart: Equatable, Sendable {
 public protocol NetworkInference: AnyObject {
   /// Where the image's patches [N, 3·p·p] belong.
   var patches: Floats { get }
-  /// h⁽ᵐ⁻¹⁾ [1 + N, D]: written by `encode`, or by who has it cached.
+  /// h⁽ᵐ⁻¹⁾ [1 + N, D], or that of a layer below, from who has it cached.
   var tail: Floats { get }
   /// The patch tokens [N, D] of a frozen layer.
   func feature(_ layer: Int) -> Floats
 
-  /// The frozen part of the encoder, from the patches: what a cache holds.
-  func encode()
   /// The whole network, from what `input` says is there.
   func run(_ input: SampleInput)
   /// p(ŷ) [C], after `run`.

@@ -43,6 +43,10 @@ public struct Configuration: Equatable, Sendable {
     public let std: [Double]?
   }
 
+  public struct Model: Equatable, Sendable {
+    public let kind: String
+  }
+
   public struct LoRA: Equatable, Sendable {
     public let blocks: [Int]
     public let rank: Int
@@ -77,7 +81,9 @@ public struct Configuration: Equatable, Sendable {
     public let aea: Bool
     public let aeaStart: String
     public let lambda: Double
+    public let optimizer: String
     public let lr: Double
+    public let momentum: Double
     public let weightDecay: Double
     /// The power of the poly schedule; nil: constant.
     public let poly: Double?
@@ -92,7 +98,17 @@ public struct Configuration: Equatable, Sendable {
     public let dir: String?
     public let views: Int
     public let dtype: String
-    public let layers: String
+    public let layers: Layers
+
+    /// Beside h⁽ᵐ⁻¹⁾.
+    public enum Layers: Equatable, Sendable {
+      /// All that the network reads.
+      case all
+      case none
+      case some([Int])
+
+      public var isShared: Bool { if case .some = self { true } else { false } }
+    }
   }
 
   public struct Checkpoint: Equatable, Sendable {
@@ -123,6 +139,7 @@ public struct Configuration: Equatable, Sendable {
   public let data: Data
   public let image: Image
   public let encoder: Encoder
+  public let model: Model
   public let lora: LoRA
   public let side: Side
   public let attention: Attention
@@ -204,6 +221,7 @@ public struct Configuration: Equatable, Sendable {
       weights: text("encoder.weights"), depth: optionalInteger("encoder.depth"),
       heads: optionalInteger("encoder.heads"), activation: text("encoder.activation"),
       precision: text("encoder.precision"), mean: numbers("encoder.mean"), std: numbers("encoder.std"))
+    model = Model(kind: text("model.kind"))
     lora = LoRA(
       blocks: integers("lora.blocks"), rank: integer("lora.rank"), scale: number("lora.scale"),
       targets: texts("lora.targets") ?? [])
@@ -221,12 +239,18 @@ public struct Configuration: Equatable, Sendable {
     training = Training(
       epochs: integer("training.epochs"), batch: integer("training.batch"), lanes: integer("training.lanes"),
       aea: boolean("training.aea"), aeaStart: text("training.aea_start"), lambda: number("training.lambda"),
-      lr: number("training.lr"), weightDecay: number("training.weight_decay"), poly: poly,
+      optimizer: text("training.optimizer"), lr: number("training.lr"), momentum: number("training.momentum"),
+      weightDecay: number("training.weight_decay"), poly: poly,
       clip: number("training.clip"), patience: integer("training.patience"), select: text("training.select"),
       maxSkipped: integer("training.max_skipped"), injectNaNAtStep: optionalInteger("training.inject_nan_at_step"))
+    let layers: Cache.Layers =
+      switch values["cache.layers"] {
+      case .integers(let list)?: .some(list)
+      case .text("tail")?: .none
+      default: .all
+      }
     cache = Cache(
-      dir: optionalText("cache.dir"), views: integer("cache.views"), dtype: text("cache.dtype"),
-      layers: text("cache.layers"))
+      dir: optionalText("cache.dir"), views: integer("cache.views"), dtype: text("cache.dtype"), layers: layers)
     checkpoint = Checkpoint(
       everyMinutes: number("checkpoint.every_minutes"), everyEpochs: integer("checkpoint.every_epochs"),
       keep: integer("checkpoint.keep"))

@@ -25,6 +25,8 @@ public enum SettingKind: Equatable, Sendable {
   case optionalTriple
   /// A list of layers, or `san`.
   case fusion
+  /// `all`, `tail`, or a list of layers.
+  case layers
   /// `constant`, or a map {poly: power}.
   case schedule
   /// `none`, or a map {crop, resize, flip}.
@@ -51,6 +53,7 @@ public enum SettingKind: Equatable, Sendable {
     case .choices(let words): "a list out of \(words.joined(separator: ", "))"
     case .optionalTriple: "a list of three numbers, or null"
     case .fusion: "a list of encoder layers from 0, or san"
+    case .layers: "all, tail, or a list of encoder layers from 0"
     case .schedule: "constant, or a map such as {poly: 0.9}"
     case .augmentation: "none, or a map such as {crop: random, resize: 256, flip: 0.5}"
     }

@@ -181,6 +181,9 @@ struct SettingReader {
         ? .null : list(node) { number($0, -1e6...1e6) }.flatMap { $0.count == 3 ? .numbers($0) : nil }
     case .fusion:
       text(node) == "san" ? .integers([0, 3, 6, 9]) : list(node) { integer($0, 0..<1025) }.map(SettingValue.integers)
+    case .layers:
+      ["all", "tail"].contains(text(node))
+        ? text(node).map(SettingValue.text) : list(node) { integer($0, 0..<1025) }.map(SettingValue.integers)
     case .schedule: text(node) == "constant" ? .text("constant") : poly(node)
     case .augmentation: text(node) == "none" ? .text("none") : crop(node)
     }

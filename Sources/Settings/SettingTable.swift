@@ -50,6 +50,11 @@ public enum SettingTable {
     SettingKey("encoder.mean", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
     SettingKey("encoder.std", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
 
+    SettingKey(
+      "model.kind", .choice(["lattice", "abn", "cam"]), .text("lattice"),
+      "the network that is trained: the paper's, or a baseline's on the frozen encoder (docs/model.md); lora and side are "
+        + "the lattice's alone"),
+
     SettingKey("lora.blocks", .integers(1..<1025), .integers([10]), "blocks with LoRA, from 1; [] is ablation (i)"),
     SettingKey("lora.rank", .integer(1..<4097), .integer(16), "r"),
     SettingKey("lora.scale", .number(-1e6...1e6), .number(1), "s"),
@@ -81,7 +86,10 @@ public enum SettingTable {
     SettingKey("training.aea_start", .choice(["alpha", "ones"]), .text("alpha"), "phase of epoch 1"),
     SettingKey(
       "training.lambda", .number(0...1e6), .number(0.06666667), "λ, the weight of the attention branch's loss"),
+    SettingKey(
+      "training.optimizer", .choice(["adamw", "sgd"]), .text("adamw"), "sgd: with Nesterov's momentum, as PyTorch"),
     SettingKey("training.lr", .number(1e-12...1e3), .number(5e-5), "learning rate"),
+    SettingKey("training.momentum", .number(share), .number(0.9), "of optimizer sgd; 0 is off"),
     SettingKey("training.weight_decay", .number(0...1e3), .number(1e-4), "of tensors with two or more dimensions"),
     SettingKey("training.schedule", .schedule, .poly(0.9), "of the learning rate, over global steps"),
     SettingKey("training.clip", .number(0...1e9), .number(0.01), "largest norm of the gradient; 0 is off"),
@@ -89,7 +97,8 @@ public enum SettingTable {
       "training.patience", .integer(0..<Int.max), .integer(10),
       "validations without a better one before stopping; 0 never stops early"),
     SettingKey(
-      "training.select", .choice(["accuracy", "iou"]), .text("accuracy"), "what the best checkpoint is best at"),
+      "training.select", .choice(["accuracy", "iou", "loss"]), .text("accuracy"),
+      "what the best checkpoint is best at, on validation images; loss: the lowest"),
     SettingKey("training.max_skipped", .integer(positive), .integer(10), "refused updates in a row before giving up"),
     SettingKey(
       "training.inject_nan_at_step", .optionalInteger(positive), .null, "makes a step's gradient NaN: a seam for tests"),
@@ -99,7 +108,9 @@ public enum SettingTable {
     SettingKey(
       "cache.dtype", .choice(["float16", "float32"]), .text("float16"), "of cached features", mayDiffer: true),
     SettingKey(
-      "cache.layers", .choice(["all", "tail"]), .text("all"), "tail: h⁽ᵐ⁻¹⁾ alone, and the fused layers are computed",
+      "cache.layers", .layers, .text("all"),
+      "beside h⁽ᵐ⁻¹⁾: all that the network reads; tail: none, they are computed; or a list of layers below m, for several "
+        + "networks that share a cache",
       mayDiffer: true),
 
     SettingKey("checkpoint.every_minutes", .number(0...1e6), .number(10), "0: only by epochs", mayDiffer: true),

@@ -13,17 +13,20 @@ public struct CacheFingerprint: Equatable, Sendable {
   public let viewDefinition: String
   public let datasetSHA256: String
   public let firstLoRABlock: Int
+  /// Whether it is made for networks that read different layers of it.
+  public let isShared: Bool
   public let layout: CacheLayout
 
   public init(
     encoderSHA256: String, encoderSettings: String, viewDefinition: String, datasetSHA256: String,
-    firstLoRABlock: Int, layout: CacheLayout
+    firstLoRABlock: Int, isShared: Bool = false, layout: CacheLayout
   ) {
     self.encoderSHA256 = encoderSHA256
     self.encoderSettings = encoderSettings
     self.viewDefinition = viewDefinition
     self.datasetSHA256 = datasetSHA256
     self.firstLoRABlock = firstLoRABlock
+    self.isShared = isShared
     self.layout = layout
   }
 
@@ -34,7 +37,23 @@ public struct CacheFingerprint: Equatable, Sendable {
       ("encoder_settings", .text(encoderSettings)), ("view_definition", .text(viewDefinition)),
       ("dataset_sha256", .text(datasetSHA256)), ("first_lora_block", .integer(Int64(firstLoRABlock))),
       ("layers", .text("\(layout.layers)")), ("dtype", .text(layout.type.rawValue)),
-    ]
+    ] + (isShared ? [("shared", .integer(1))] : [])
+  }
+
+  /// The same where a file is a shared cache that holds all that is wanted of one: with the file's first LoRA block and
+  /// layers in place of one's own. Layers from its h⁽ᵐ⁻¹⁾ on are computed of that.
+  func adopting(_ found: [String: HDF5Attribute]) -> CacheFingerprint {
+    guard !isShared, found["shared"] == .integer(1), case .integer(let block)? = found["first_lora_block"],
+      case .text(let text)? = found["layers"],
+      let layers = try? JSONDecoder().decode([Int].self, from: Data(text.utf8)),
+      block >= 1, block <= firstLoRABlock, layers.allSatisfy({ (0..<Int(block)).contains($0) }),
+      layers == Set(layers).sorted(), Set(layers).isSuperset(of: layout.layers.filter { $0 < block - 1 })
+    else { return self }
+    return CacheFingerprint(
+      encoderSHA256: encoderSHA256, encoderSettings: encoderSettings, viewDefinition: viewDefinition,
+      datasetSHA256: datasetSHA256, firstLoRABlock: Int(block), isShared: true,
+      layout: CacheLayout(
+        side: layout.side, tokens: layout.tokens, width: layout.width, layers: layers, type: layout.type))
   }
 
   /// The attributes in which a file differs, each with both values.
@@ -65,7 +84,8 @@ public enum CacheState: Equatable, Sendable {
 
 public final class FeatureCache: @unchecked Sendable {
   public let folder: String
-  public let fingerprint: CacheFingerprint
+  /// What is wanted; after `open` of a shared cache, what it is.
+  public private(set) var fingerprint: CacheFingerprint
   private var shards: [CacheShard] = []
   /// Where each durable row is.
   private var places: [CacheRow: (shard: Int, row: Int)] = [:]
@@ -97,7 +117,9 @@ public final class FeatureCache: @unchecked Sendable {
     for name in files {
       let path = "\(folder)/\(name)"
       let file = try HDF5File.open(path)
-      let differences = fingerprint.differences(from: try file.attributes())
+      let found = try file.attributes()
+      fingerprint = fingerprint.adopting(found)
+      let differences = fingerprint.differences(from: found)
       try file.close()
       guard differences.isEmpty else { return .stale("\(path): " + differences.joined(separator: "; ")) }
       let shard = try CacheShard(path: path, layout: fingerprint.layout, isWritable: isWritable)
@@ -124,15 +146,15 @@ public final class FeatureCache: @unchecked Sendable {
   /// Widens the features of a row that has been read to float32. Its pixels [S, S, 3] begin the payload.
   ///
   /// - Parameters:
-  ///   - layers: for each stored layer, [N, D].
+  ///   - layers: for each stored layer, [N, D]; nil where it is not wanted.
   ///   - tail: [1 + N, D].
   public func unpack(
-    _ payload: UnsafeRawPointer, layers: [UnsafeMutablePointer<Float>], tail: UnsafeMutablePointer<Float>
+    _ payload: UnsafeRawPointer, layers: [UnsafeMutablePointer<Float>?], tail: UnsafeMutablePointer<Float>
   ) {
     let layout = fingerprint.layout
     var source = payload + layout.pixelBytes
     for layer in layers {
-      widen(source, to: layer, count: layout.layerCount)
+      if let layer { widen(source, to: layer, count: layout.layerCount) }
       source += layout.layerCount * layout.type.bytes
     }
     widen(source, to: tail, count: layout.tailCount)

@@ -5,10 +5,18 @@ extension ProfiledPart {
   static let update = ProfiledPart("update")
 }
 
-/// AdamW over what a phase trains, with the global norm clipped (docs/model.md, "Update").
+/// How a tensor follows its gradient.
+public enum UpdateRule: Equatable, Sendable {
+  case adamW
+  /// With Nesterov's momentum, which the first moments hold.
+  case sgd(momentum: Double)
+}
+
+/// The update of what a phase trains, with the global norm clipped (docs/model.md, "Update").
 public final class Optimizer: @unchecked Sendable {
   private let store: ParameterStore
   private let team: ThreadTeam
+  private let rule: UpdateRule
   private let weightDecay: Double
   /// 0: off.
   private let clip: Double
@@ -20,9 +28,12 @@ public final class Optimizer: @unchecked Sendable {
   /// The chunks' shares of a norm.
   private let partial: UnsafeMutablePointer<Double>
 
-  public init(_ store: ParameterStore, team: ThreadTeam, weightDecay: Double, clip: Double) {
+  public init(
+    _ store: ParameterStore, team: ThreadTeam, rule: UpdateRule = .adamW, weightDecay: Double, clip: Double
+  ) {
     self.store = store
     self.team = team
+    self.rule = rule
     self.weightDecay = weightDecay
     self.clip = clip
     counts = store.parameters.map(\.count)
@@ -49,16 +60,22 @@ public final class Optimizer: @unchecked Sendable {
     let factor = clip > 0 && norm > clip ? Float(clip / (norm + 1e-6)) : 1
     for (index, parameter) in store.parameters.enumerated() where range.contains(parameter.offset) {
       store.steps[index] += 1
-      let step = AdamWStep(
-        learningRate: learningRate, weightDecay: parameter.isDecayed ? weightDecay : 0, step: store.steps[index],
-        gradientScale: factor)
+      let decay = parameter.isDecayed ? weightDecay : 0
+      let adam = AdamWStep(
+        learningRate: learningRate, weightDecay: decay, step: store.steps[index], gradientScale: factor)
       let count = counts[index]
       team.run((count + Self.chunk - 1) / Self.chunk) { chunk, _ in
         let start = parameter.offset + chunk * Self.chunk
+        let (p, m, g) = (store.values.base + start, store.firstMoments.base + start, store.gradients.base + start)
+        let length = min(Self.chunk, count - chunk * Self.chunk)
         Profile.of(.update) {
-          adamW(
-            store.values.base + start, store.firstMoments.base + start, store.secondMoments.base + start,
-            store.gradients.base + start, min(Self.chunk, count - chunk * Self.chunk), step)
+          switch rule {
+          case .adamW: adamW(p, m, store.secondMoments.base + start, g, length, adam)
+          case .sgd(let momentum):
+            let step = SGDStep(
+              learningRate: learningRate, weightDecay: decay, momentum: momentum, gradientScale: factor)
+            sgd(p, m, g, length, step)
+          }
         }
       }
     }

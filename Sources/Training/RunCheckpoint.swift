@@ -21,7 +21,8 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
   return makeCheckpoint(
     experiment.model.parameters,
     attributes: [
-      "config": .text(experiment.configuration.resolvedYAML), "epoch": .integer(Int64(state.epoch)),
+      "network": .text(experiment.model.kind), "config": .text(experiment.configuration.resolvedYAML),
+      "epoch": .integer(Int64(state.epoch)),
       "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
       "phase": .text(experiment.phase(epoch: state.epoch).name),
       "seed": .integer(Int64(experiment.configuration.run.seed)),

@@ -118,6 +118,7 @@ func begin(
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
+        try checkNetwork(try storedAttributes(file), experiment.configuration, path: file)
         // The same encoder may lie in another file, and a new run may well begin with another encoder.
         let difference = encoderDifference(
           try storedAttributes(file), experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)

@@ -78,6 +78,7 @@ private final class TrainingRun {
     firstStep = state.step
     step = TrainingStep(
       experiment.model, batch: settings.batch, team: experiment.team, cluster: experiment.cluster,
+      rule: settings.optimizer == "sgd" ? .sgd(momentum: settings.momentum) : .adamW,
       weightDecay: settings.weightDecay, clip: settings.clip)
     reader = TrainingReader(experiment, source: source, epoch: state.epoch, batch: state.batchInEpoch)
     validation = try EvaluationPass(experiment, source: source)

@@ -50,9 +50,10 @@ public struct TrainingState: Codable, Equatable, Sendable {
     samples += count
   }
 
-  /// Strictly higher by the chosen figure, ties by lower CE(PB).
+  /// Strictly higher by the chosen figure, ties by a lower loss; or by the loss alone.
   func isBetter(_ candidate: Best, select: String) -> Bool {
     guard let best else { return true }
+    if select == "loss" { return candidate.loss < best.loss }
     let (new, old) = select == "iou" ? (candidate.iou ?? 0, best.iou ?? 0) : (candidate.accuracy, best.accuracy)
     return new > old || (new == old && candidate.loss < best.loss)
   }

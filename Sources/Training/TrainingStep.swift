@@ -30,12 +30,13 @@ public final class TrainingStep {
   ///   - batch: samples of a full global batch.
   ///   - clip: the largest norm of a gradient; 0 is off.
   public init(
-    _ network: any Network, batch: Int, team: ThreadTeam, cluster: Cluster, weightDecay: Double, clip: Double
+    _ network: any Network, batch: Int, team: ThreadTeam, cluster: Cluster, rule: UpdateRule = .adamW,
+    weightDecay: Double, clip: Double
   ) {
     self.network = network
     let plan = LanePlan(batch: batch, lanes: network.lanes, world: cluster.size, rank: cluster.rank)
     pass = network.makePass(plan, team: team, exchange: ClusterExchange(cluster, lanes: network.lanes))
-    optimizer = Optimizer(network.parameters, team: team, weightDecay: weightDecay, clip: clip)
+    optimizer = Optimizer(network.parameters, team: team, rule: rule, weightDecay: weightDecay, clip: clip)
     reducer = GradientReducer(
       cluster, base: network.parameters.gradients.base, largest: pass.lanes.largestSegment)
     pass.lanes.onSummed = { [unowned self] range in

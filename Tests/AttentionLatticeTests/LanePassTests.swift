@@ -29,6 +29,7 @@ private final class PooledClassifier: Network, @unchecked Sendable {
   let classes: Int
   let lanes: Int
   let frozenLayers: [Int] = []
+  let parts = [NetworkPart("classifier", prefix: "classifier.")]
   let phases = [Phase("all", isValidated: true)]
   let linear: Linear
 
@@ -145,7 +146,7 @@ private func makeStep(lanes: Int, threads: Int) throws -> (PooledClassifier, Tra
   #expect(difference(store.fileValues(of: store.parameters[0], in: store.gradients), dWeight) < 1e-5)
   #expect(result.isUpdated && store.steps == [1, 1])
   step.pass.begin(batch: 5)
-  for index in 0..<5 { step.pass.set(index, label: index % 3, input: .features) }
+  for index in 0..<5 { step.pass.set(index, label: index % 3, input: .features(tail: 0)) }
   let again = step.run(network.phase(epoch: 1), at: StepPlace(seed: 0, epoch: 1, step: 2), learningRate: 1e-2)
   #expect(again.outcome.loss < result.outcome.loss, "from the tail that the first step has left")
 }

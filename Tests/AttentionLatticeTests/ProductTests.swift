@@ -21,7 +21,7 @@ private func operations(_ count: ProductCount, times: Int = 1) -> [String: Doubl
     for isLive in [true, false] {
       try setup.load(pass)
       for (index, label) in setup.labels.enumerated() {
-        pass.set(index, label: label, input: isLive ? .pixels : .features)
+        pass.set(index, label: label, input: isLive ? .pixels : .features(tail: setup.model.encoder.firstLoRABlock - 1))
       }
       let made = ProductCount.made { _ = pass.run(phase, at: StepPlace(seed: 0, epoch: 1, step: 1)) }
       let stated = setup.model.trainingProducts(phase, isLive: isLive)

@@ -1,4 +1,5 @@
 import AttentionLattice
+import Branches
 import Encoder
 import Foundation
 import Lanes
@@ -39,11 +40,11 @@ struct Setup {
     options.side.heads = integer("side_heads")
     options.side.layers = integer("side_layers")
     options.side.fusion = s["fusion"] as? [Int] ?? []
-    options.attention.head = ModelOptions.Head(rawValue: text("head")) ?? .abn
+    options.attention.head = AttentionOptions.Head(rawValue: text("head")) ?? .abn
     options.attention.kernel = integer("kernel")
     options.attention.padding = Padding(rawValue: text("padding")) ?? .zeros
     options.perception.channels = s["channels"] as? [Int] ?? []
-    options.perception.inputNorm = ModelOptions.InputNorm(rawValue: text("input_norm")) ?? .none
+    options.perception.inputNorm = PerceptionOptions.InputNorm(rawValue: text("input_norm")) ?? .none
     options.lanes = lanes
     options.alternates = s["aea"] as? Bool ?? true
     options.firstPhase = text("aea_start") == "ones" ? .ones : .alpha

@@ -30,7 +30,7 @@ import Testing
 
 @Test func everyControlOfASummaryIsAMethodOfTheTable() {
   for control in Control.allCases {
-    let name = MethodTable.method(of: control).facts.name
+    let name = MethodTable.method(of: control, network: "lattice").facts.name
     #expect((try? MethodTable.method(name).facts.name) == name)
   }
 }

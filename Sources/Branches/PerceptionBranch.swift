@@ -1,44 +1,57 @@
+import Failures
 import Layers
+import Networks
 import Randomness
 import Tensor
 
 extension ParameterGroup {
-  static let perception = ParameterGroup("perception")
+  package static let perception = ParameterGroup("perception")
 }
 
 extension ProfiledPart {
-  static let perceptionBranch = ProfiledPart("perception branch")
+  package static let perceptionBranch = ProfiledPart("perception branch")
 }
 
 /// The Perception Branch, PB (docs/model.md, "Perception branch"): classifies u = h⁽ᵏ⁾ ⊙ h_AB. Its prediction is the
 /// model's.
 ///
 /// The methods are the pieces between the batch norms, at which lanes and ranks meet.
-public struct PerceptionBranch: Sendable {
-  let options: ModelOptions.Perception
+package struct PerceptionBranch: Sendable {
+  package let options: PerceptionOptions
   /// g.
-  let grid: Int
+  package let grid: Int
   /// D.
-  let width: Int
+  package let width: Int
   /// C.
-  let classes: Int
-  let inputNorm: LayerNorm?
-  let stages: [Stage]
-  let classifier: Linear
-  let segment: Range<Int>
+  package let classes: Int
+  package let inputNorm: LayerNorm?
+  package let stages: [Stage]
+  package let classifier: Linear
+  package let segment: Range<Int>
 
   /// conv3×3, BN, ReLU, max-pool.
-  struct Stage: Sendable {
-    let convolution: Convolution
-    let norm: BatchNorm
+  package struct Stage: Sendable {
+    package let convolution: Convolution
+    package let norm: BatchNorm
     /// Of the stage's input.
-    let grid: Int
-    var channels: Int { convolution.outputs }
-    var pooledGrid: Int { grid / 2 }
+    package let grid: Int
+    package var channels: Int { convolution.outputs }
+    package var pooledGrid: Int { grid / 2 }
   }
 
-  init(
-    _ store: ParameterStore, _ options: ModelOptions.Perception, grid: Int, width D: Int, classes C: Int, lanes: Int
+  /// - Throws: `Failure` 78 for options that do not fit a grid.
+  package static func check(_ options: PerceptionOptions, grid: Int) throws {
+    guard grid >> options.channels.count >= 1 else {
+      throw Failure.badConfiguration(
+        "perception.channels has \(options.channels.count) stages, each of which halves the grid: "
+          + "\(grid) x \(grid) patches are too few (image.size)")
+    }
+  }
+
+  /// - Parameter prefix: of its tensors' names.
+  package init(
+    _ store: ParameterStore, _ options: PerceptionOptions, prefix: String = "", grid: Int, width D: Int,
+    classes C: Int, lanes: Int
   ) {
     let start = store.count
     self.options = options
@@ -50,7 +63,7 @@ public struct PerceptionBranch: Sendable {
     var inputs = D
     var g = grid
     for (index, channels) in options.channels.enumerated() {
-      let stem = "perception.stages.\(index + 1)"
+      let stem = "\(prefix)perception.stages.\(index + 1)"
       stages.append(
         Stage(
           convolution: Convolution(
@@ -63,37 +76,37 @@ public struct PerceptionBranch: Sendable {
     self.stages = stages
     let bound = 1 / Double(inputs).squareRoot()
     classifier = Linear(
-      store, "perception.classifier", inputs: inputs, outputs: C, group: .perception, weight: .uniform(bound),
+      store, "\(prefix)perception.classifier", inputs: inputs, outputs: C, group: .perception, weight: .uniform(bound),
       bias: .uniform(bound))
     segment = start..<store.count
   }
 
   /// Channels of the last stage.
-  var features: Int { classifier.inputs }
+  package var features: Int { classifier.inputs }
 
   /// Where one sample's values lie.
-  struct Places: Sendable {
+  package struct Places: Sendable {
     /// The normed h⁽ᵏ⁾ [N, D] and its statistics, where there is an input norm.
-    let normed: Int
-    let mean: Int
-    let inverse: Int
+    package let normed: Int
+    package let mean: Int
+    package let inverse: Int
     /// By stage: before its norm and after ReLU [g·g, c]; pooled [h·h, c]; the maxima's places, as bytes.
-    let convolved: [Int]
-    let activated: [Int]
-    let pooled: [Int]
-    let winners: [Int]
+    package let convolved: [Int]
+    package let activated: [Int]
+    package let pooled: [Int]
+    package let winners: [Int]
     /// [c] after GAP, what dropout multiplies with, and the classifier's input.
-    let averaged: Int
-    let kept: Int
-    let dropped: Int
+    package let averaged: Int
+    package let kept: Int
+    package let dropped: Int
     /// [C].
-    let logits: Int
-    let dLogits: Int
+    package let logits: Int
+    package let dLogits: Int
     /// Gradients of the stages' outputs [g·g, c].
-    let gradients: [Int]
+    package let gradients: [Int]
   }
 
-  func places(_ layout: inout Layout) -> Places {
+  package func places(_ layout: inout Layout) -> Places {
     let N = grid * grid
     let hasNorm = inputNorm != nil
     return Places(
@@ -108,7 +121,7 @@ public struct PerceptionBranch: Sendable {
       gradients: stages.map { layout.take($0.grid * $0.grid * $0.channels) })
   }
 
-  var scratchCount: Int {
+  package var scratchCount: Int {
     let convolutions = stages.map { $0.convolution.scratchCount(grid: $0.grid) }.max() ?? 0
     let maps = stages.map { $0.grid * $0.grid * $0.convolution.inputs }.max() ?? 0
     return convolutions + maps + width + 2 * features + 96
@@ -121,7 +134,7 @@ public struct PerceptionBranch: Sendable {
   // MARK: Forward
 
   /// What α multiplies: h⁽ᵏ⁾'s patch tokens, normed where asked. [N, D].
-  func prepareInput(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
+  package func prepareInput(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
     guard let inputNorm else { return h }
     inputNorm.forward(
       memory + at.normed, h, mean: memory + at.mean, inverse: memory + at.inverse, rows: grid * grid)
@@ -129,7 +142,7 @@ public struct PerceptionBranch: Sendable {
   }
 
   /// Stage 1's convolution of x ⊙ α, before its norm; α nil stands for 1.
-  func forwardFirst(_ memory: Floats, _ at: Places, input x: ConstFloats, alpha: ConstFloats?, scratch: Floats)
+  package func forwardFirst(_ memory: Floats, _ at: Places, input x: ConstFloats, alpha: ConstFloats?, scratch: Floats)
     -> Floats
   {
     stages[0].convolution.forward(memory + at.convolved[0], x, factors: alpha, grid: grid, scratch: scratch)
@@ -151,7 +164,7 @@ public struct PerceptionBranch: Sendable {
   }
 
   /// The end of stage `index` − 1 and the convolution of stage `index`, before its norm.
-  func forwardStage(_ index: Int, _ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
+  package func forwardStage(_ index: Int, _ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
     finishStage(index - 1, memory, at)
     stages[index].convolution.forward(
       memory + at.convolved[index], memory + at.pooled[index - 1], grid: stages[index].grid, scratch: scratch)
@@ -159,7 +172,7 @@ public struct PerceptionBranch: Sendable {
   }
 
   /// The end of the last stage, GAP, dropout and the logits.
-  func forwardLogits(_ memory: Floats, _ at: Places, draw: RandomStream?) {
+  package func forwardLogits(_ memory: Floats, _ at: Places, draw: RandomStream?) {
     finishStage(stages.count - 1, memory, at)
     classify(memory, at, draw: draw)
   }
@@ -181,7 +194,9 @@ public struct PerceptionBranch: Sendable {
   // MARK: Backward
 
   /// From dLogits to the gradient of the last stage's norm.
-  func backwardLogits(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (dy: Floats, x: Floats) {
+  package func backwardLogits(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (
+    dy: Floats, x: Floats
+  ) {
     let last = stages.count - 1
     let cells = stages[last].pooledGrid * stages[last].pooledGrid
     let dAveraged = scratch
@@ -205,7 +220,7 @@ public struct PerceptionBranch: Sendable {
   }
 
   /// Through the norm and convolution of stage `index` ≥ 1 to the gradient of the norm of the stage before.
-  func backwardStage(
+  package func backwardStage(
     _ index: Int, _ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats
   ) -> (dy: Floats, x: Floats) {
     let stage = stages[index]
@@ -222,7 +237,7 @@ public struct PerceptionBranch: Sendable {
   /// - Parameters:
   ///   - dh: [N, D], or nil where the encoder is not trained.
   ///   - alpha, dAlpha: [N], or nil where h_AB = 1.
-  func backwardFirst(
+  package func backwardFirst(
     _ dh: Floats?, dAlpha: Floats?, _ memory: Floats, _ at: Places, h: ConstFloats, alpha: ConstFloats?,
     slot: GradientSlot, scratch: Floats
   ) {
@@ -249,10 +264,65 @@ public struct PerceptionBranch: Sendable {
     }
   }
 
+  /// Adds the matrix products of a sample.
+  ///
+  /// - Parameter needsInput: whether its input's gradient is made.
+  package func addProducts(_ count: inout ProductCount, isBackward: Bool, needsInput: Bool) {
+    for (index, stage) in stages.enumerated() {
+      count.convolution(
+        stage.convolution, grid: stage.grid, isBackward: isBackward, needsInput: index > 0 || needsInput)
+    }
+    count.linear(classifier, rows: 1, isBackward: isBackward, isTrained: true)
+  }
+
+  // MARK: The regions of a pass
+
+  /// The grid cells of a stage.
+  private func cells(_ stage: Int) -> Int { stages[stage].grid * stages[stage].grid }
+
+  /// Forward to the last norm.
+  ///
+  /// - Parameters:
+  ///   - factors: makes a sample's h⁽ᵏ⁾ and h_AB ready, and says h_AB [N]; nil stands for 1.
+  ///   - h: the sample's h⁽ᵏ⁾ without its class token [N, D].
+  package func forward(
+    _ lanes: LanePass, _ at: Places, h: (Floats) -> ConstFloats,
+    factors: (LaneSample, Floats, Floats) -> ConstFloats?
+  ) {
+    lanes.forward(.perceptionBranch, stages[0].norm, rows: cells(0)) { sample, m, scratch in
+      let alpha = factors(sample, m, scratch)
+      let x = prepareInput(m, at, h: h(m))
+      return forwardFirst(m, at, input: x, alpha: alpha, scratch: scratch)
+    }
+    for index in 1..<max(stages.count, 1) {
+      lanes.forward(.perceptionBranch, stages[index].norm, rows: cells(index)) { _, m, scratch in
+        forwardStage(index, m, at, scratch: scratch)
+      }
+    }
+  }
+
+  /// From the gradient of the logits, in `dLogits`, inside `segment`.
+  ///
+  /// - Parameter first: ends it for a sample, by `backwardFirst`.
+  package func backward(_ lanes: LanePass, _ at: Places, first: (Floats, GradientSlot, Floats) -> Void) {
+    let last = stages.count - 1
+    lanes.segment(segment) {
+      lanes.backward(.perceptionBranch, stages[last].norm, rows: cells(last)) { _, m, slot, scratch in
+        backwardLogits(m, at, slot: slot, scratch: scratch)
+      }
+      for index in stride(from: last, to: 0, by: -1) {
+        lanes.backward(.perceptionBranch, stages[index - 1].norm, rows: cells(index - 1)) { _, m, slot, scratch in
+          backwardStage(index, m, at, slot: slot, scratch: scratch)
+        }
+      }
+      lanes.region(.perceptionBranch) { _, m, slot, scratch in first(m, slot, scratch) }
+    }
+  }
+
   // MARK: Inference
 
   /// The logits [C] of x ⊙ α by the running statistics, in the sample's memory.
-  func infer(_ memory: Floats, _ at: Places, h: ConstFloats, alpha: ConstFloats?, scratch: Floats) {
+  package func infer(_ memory: Floats, _ at: Places, h: ConstFloats, alpha: ConstFloats?, scratch: Floats) {
     let x = prepareInput(memory, at, h: h)
     _ = forwardFirst(memory, at, input: x, alpha: alpha, scratch: scratch)
     for (index, stage) in stages.enumerated() {
@@ -269,13 +339,13 @@ public struct PerceptionBranch: Sendable {
   }
 
   /// What α multiplies [N, D], after `infer`.
-  func input(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
+  package func input(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
     inputNorm == nil ? h : ConstFloats(memory + at.normed)
   }
 
   /// The gradient of a class's logit with respect to what α multiplies [N, D], α being a constant; after `infer`. It
   /// lies in scratch.
-  func inferBackward(
+  package func inferBackward(
     ofLogit label: Int, _ memory: Floats, _ at: Places, alpha: ConstFloats?, scratch: Floats
   ) -> Floats {
     let last = stages.count - 1

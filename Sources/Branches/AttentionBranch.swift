@@ -1,94 +1,102 @@
 import Layers
+import Networks
 import Randomness
 import Tensor
 
 extension ParameterGroup {
-  static let attention = ParameterGroup("attention")
+  package static let attention = ParameterGroup("attention")
 }
 
 extension ProfiledPart {
-  static let attentionBranch = ProfiledPart("attention branch")
+  package static let attentionBranch = ProfiledPart("attention branch")
 }
 
 /// The Attention Branch, AB (docs/model.md, "Attention branch"): class-wise maps F, the attention map α, and its own
 /// logits.
 ///
 /// The methods are the pieces between the batch norms, at which lanes and ranks meet.
-public struct AttentionBranch: Sendable {
-  let options: ModelOptions.Attention
+package struct AttentionBranch: Sendable {
+  package let options: AttentionOptions
   /// g.
-  let grid: Int
+  package let grid: Int
   /// d.
-  let width: Int
+  package let width: Int
   /// C.
-  let classes: Int
-  let stem: Convolution
-  let stemNorm: BatchNorm
-  let maps: Convolution
-  let mapsNorm: BatchNorm
-  let alpha: Convolution
+  package let classes: Int
+  package let stem: Convolution
+  package let stemNorm: BatchNorm
+  package let maps: Convolution
+  package let mapsNorm: BatchNorm
+  package let alpha: Convolution
   /// Of head `abn` only.
-  let alphaNorm: BatchNorm?
-  let classifier: Linear
-  let segment: Range<Int>
+  package let alphaNorm: BatchNorm?
+  package let classifier: Linear
+  package let segment: Range<Int>
 
   private static let smallestRange: Float = 1e-7
 
-  init(_ store: ParameterStore, _ options: ModelOptions.Attention, grid: Int, width d: Int, classes C: Int, lanes: Int)
-  {
+  /// - Parameters:
+  ///   - prefix: of its tensors' names.
+  ///   - width: d, the channels of what it reads.
+  package init(
+    _ store: ParameterStore, _ options: AttentionOptions, prefix: String = "", grid: Int, width d: Int, classes C: Int,
+    lanes: Int
+  ) {
     let start = store.count
     self.options = options
     self.grid = grid
     width = d
     classes = C
     stem = Convolution(
-      store, "attention.stem.conv", inputs: d, outputs: d, kernel: 3, padding: options.padding, group: .attention,
+      store, "\(prefix)attention.stem.conv", inputs: d, outputs: d, kernel: 3, padding: options.padding,
+      group: .attention,
       initialiser: Convolution.kaimingFanOut(outputs: d, kernel: 3))
-    stemNorm = BatchNorm(store, "attention.stem.norm", channels: d, group: .attention, lanes: lanes)
+    stemNorm = BatchNorm(store, "\(prefix)attention.stem.norm", channels: d, group: .attention, lanes: lanes)
     maps = Convolution(
-      store, "attention.maps.conv", inputs: d, outputs: C, kernel: 1, padding: options.padding, group: .attention,
+      store, "\(prefix)attention.maps.conv", inputs: d, outputs: C, kernel: 1, padding: options.padding,
+      group: .attention,
       initialiser: Convolution.kaimingFanOut(outputs: C, kernel: 1))
-    mapsNorm = BatchNorm(store, "attention.maps.norm", channels: C, group: .attention, lanes: lanes)
+    mapsNorm = BatchNorm(store, "\(prefix)attention.maps.norm", channels: C, group: .attention, lanes: lanes)
     let isABN = options.head == .abn
     let kernel = isABN ? options.kernel : 1
     alpha = Convolution(
-      store, "attention.alpha.conv", inputs: C, outputs: 1, kernel: kernel, padding: options.padding,
+      store, "\(prefix)attention.alpha.conv", inputs: C, outputs: 1, kernel: kernel, padding: options.padding,
       group: .attention, initialiser: Convolution.kaimingFanOut(outputs: 1, kernel: kernel),
       bias: isABN ? nil : .uniform(1 / Double(C).squareRoot()))
     alphaNorm =
       isABN
-      ? BatchNorm(store, "attention.alpha.norm", channels: 1, group: .attention, lanes: lanes) : nil
+      ? BatchNorm(store, "\(prefix)attention.alpha.norm", channels: 1, group: .attention, lanes: lanes) : nil
     let bound = 1 / Double(C).squareRoot()
     classifier = Linear(
-      store, "attention.classifier", inputs: C, outputs: C, group: .attention, weight: .uniform(bound),
+      store, "\(prefix)attention.classifier", inputs: C, outputs: C, group: .attention, weight: .uniform(bound),
       bias: .uniform(bound))
     segment = start..<store.count
   }
 
   /// Where one sample's values lie: the outputs of convolutions (before their norm), z, F, and the map.
-  struct Places: Sendable {
+  package struct Places: Sendable {
     /// [N, d] each.
-    let stem: Int
-    let z: Int
+    package let stem: Int
+    package let z: Int
     /// [N, C] each.
-    let maps: Int
-    let F: Int
+    package let maps: Int
+    package let F: Int
     /// [N]: before the norm or min-max, after σ, and α itself (after dropout).
-    let raw: Int
-    let squashed: Int
-    let alpha: Int
+    package let raw: Int
+    package let squashed: Int
+    package let alpha: Int
     /// What dropout multiplies with: 0 or 1/(1 − p).
-    let kept: Int
+    package let kept: Int
     /// [C].
-    let pooled: Int
-    let logits: Int
-    let dLogits: Int
+    package let pooled: Int
+    package let logits: Int
+    package let dLogits: Int
     /// [N, max(d, C)] gradients, and [N] that of α.
-    let gradient: Int
-    let dAlpha: Int
+    package let gradient: Int
+    package let dAlpha: Int
   }
 
-  func places(_ layout: inout Layout) -> Places {
+  package func places(_ layout: inout Layout) -> Places {
     let N = grid * grid
     return Places(
       stem: layout.take(N * width), z: layout.take(N * width), maps: layout.take(N * classes),
@@ -97,7 +105,7 @@ public struct AttentionBranch: Sendable {
       dLogits: layout.take(classes), gradient: layout.take(N * max(width, classes)), dAlpha: layout.take(N))
   }
 
-  var scratchCount: Int {
+  package var scratchCount: Int {
     let N = grid * grid
     return max(stem.scratchCount(grid: grid), alpha.scratchCount(grid: grid)) + N * max(width, classes) + 2 * classes
       + 64
@@ -106,20 +114,20 @@ public struct AttentionBranch: Sendable {
   // MARK: Forward
 
   /// conv3×3(h_SBN), before its norm.
-  func forwardStem(_ memory: Floats, _ at: Places, hSBN: ConstFloats, scratch: Floats) -> Floats {
+  package func forwardStem(_ memory: Floats, _ at: Places, hSBN: ConstFloats, scratch: Floats) -> Floats {
     stem.forward(memory + at.stem, hSBN, grid: grid, scratch: scratch)
     return memory + at.stem
   }
 
   /// z = ReLU(BN(·)), then conv1×1, before its norm.
-  func forwardMaps(_ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
+  package func forwardMaps(_ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
     stemNorm.forward(memory + at.z, memory + at.stem, relu: true, rows: grid * grid)
     maps.forward(memory + at.maps, memory + at.z, grid: grid, scratch: scratch)
     return memory + at.maps
   }
 
   /// F = ReLU(BN(·)), the logits, and the C→1 convolution before its norm.
-  func forwardAlpha(_ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
+  package func forwardAlpha(_ memory: Floats, _ at: Places, scratch: Floats) -> Floats {
     mapsNorm.forward(memory + at.F, memory + at.maps, relu: true, rows: grid * grid)
     return headsOfF(memory, at, scratch: scratch)
   }
@@ -135,7 +143,7 @@ public struct AttentionBranch: Sendable {
   /// α from its convolution's output, with dropout where the phase trains it.
   ///
   /// - Parameter draw: the sample's own random stream of this step; nil where nothing is dropped.
-  func finishAlpha(_ memory: Floats, _ at: Places, draw: RandomStream?) {
+  package func finishAlpha(_ memory: Floats, _ at: Places, draw: RandomStream?) {
     let N = grid * grid
     let (raw, squashed, alpha, kept) = (memory + at.raw, memory + at.squashed, memory + at.alpha, memory + at.kept)
     kept.update(repeating: 1, count: N)
@@ -175,7 +183,7 @@ public struct AttentionBranch: Sendable {
   // MARK: Backward
 
   /// From dα to the gradient of the norm's output (head `abn`) or of the convolution's (head `minmax`), in `dAlpha`.
-  func backwardFinish(_ memory: Floats, _ at: Places) -> (dy: Floats, x: Floats) {
+  package func backwardFinish(_ memory: Floats, _ at: Places) -> (dy: Floats, x: Floats) {
     let N = grid * grid
     let (dAlpha, squashed, alpha) = (memory + at.dAlpha, memory + at.squashed, memory + at.alpha)
     if options.head == .abn {
@@ -201,7 +209,9 @@ public struct AttentionBranch: Sendable {
 
   /// Through the C→1 convolution and the logits, whose gradient [C] stands in `dLogits`, to the gradient of the maps'
   /// norm, in `gradient`.
-  func backwardAlpha(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (dy: Floats, x: Floats) {
+  package func backwardAlpha(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (
+    dy: Floats, x: Floats
+  ) {
     let N = grid * grid
     let dF = memory + at.gradient
     let dRaw = memory + at.dAlpha
@@ -216,7 +226,9 @@ public struct AttentionBranch: Sendable {
   }
 
   /// Through the 1×1 convolution to the gradient of the stem's norm, in `gradient`.
-  func backwardMaps(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (dy: Floats, x: Floats) {
+  package func backwardMaps(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (
+    dy: Floats, x: Floats
+  ) {
     let N = grid * grid
     let d = memory + at.gradient
     mapsNorm.backward(scratch, d, memory + at.maps, rows: N)
@@ -226,19 +238,61 @@ public struct AttentionBranch: Sendable {
     return (d, memory + at.stem)
   }
 
-  /// Through the stem to dh_SBN [N, d].
-  func backwardStem(
-    _ dSBN: Floats, _ memory: Floats, _ at: Places, hSBN: ConstFloats, slot: GradientSlot, scratch: Floats
+  /// Through the stem to dh_SBN [N, d]; nil where nothing below is trained.
+  package func backwardStem(
+    _ dSBN: Floats?, _ memory: Floats, _ at: Places, hSBN: ConstFloats, slot: GradientSlot, scratch: Floats
   ) {
     let d = memory + at.gradient
     stemNorm.backward(d, d, memory + at.stem, rows: grid * grid)
     stem.backward(dSBN, d, hSBN, grid: grid, slot: slot, scratch: scratch)
   }
 
+  /// Adds the matrix products of a sample.
+  ///
+  /// - Parameter needsInput: whether its input's gradient is made.
+  package func addProducts(_ count: inout ProductCount, isBackward: Bool, needsInput: Bool) {
+    count.convolution(stem, grid: grid, isBackward: isBackward, needsInput: needsInput)
+    count.convolution(maps, grid: grid, isBackward: isBackward)
+    count.convolution(alpha, grid: grid, isBackward: isBackward)
+    count.linear(classifier, rows: 1, isBackward: isBackward, isTrained: true)
+  }
+
+  // MARK: The regions of a pass
+
+  /// Forward up to the last norm, after which α is finished.
+  ///
+  /// - Parameter input: makes a sample's h_SBN [N, d], or what stands for it.
+  package func forward(_ lanes: LanePass, _ at: Places, input: (LaneSample, Floats, Floats) -> ConstFloats) {
+    let N = grid * grid
+    lanes.forward(.attentionBranch, stemNorm, rows: N) { sample, m, scratch in
+      let hSBN = input(sample, m, scratch)
+      return forwardStem(m, at, hSBN: hSBN, scratch: scratch)
+    }
+    lanes.forward(.attentionBranch, mapsNorm, rows: N) { _, m, scratch in forwardMaps(m, at, scratch: scratch) }
+    lanes.forward(.attentionBranch, alphaNorm, rows: N) { _, m, scratch in forwardAlpha(m, at, scratch: scratch) }
+  }
+
+  /// From dα and the branch's own logits, inside `segment`.
+  ///
+  /// - Parameter stem: ends it for a sample, by `backwardStem`.
+  package func backward(_ lanes: LanePass, _ at: Places, stem: (Floats, GradientSlot, Floats) -> Void) {
+    let N = grid * grid
+    lanes.segment(segment) {
+      lanes.backward(.attentionBranch, alphaNorm, rows: N) { _, m, _, _ in backwardFinish(m, at) }
+      lanes.backward(.attentionBranch, mapsNorm, rows: N) { _, m, slot, scratch in
+        backwardAlpha(m, at, slot: slot, scratch: scratch)
+      }
+      lanes.backward(.attentionBranch, stemNorm, rows: N) { _, m, slot, scratch in
+        backwardMaps(m, at, slot: slot, scratch: scratch)
+      }
+      lanes.region(.attentionBranch) { _, m, slot, scratch in stem(m, slot, scratch) }
+    }
+  }
+
   // MARK: Inference
 
   /// α [N] and this branch's logits [C] of h_SBN by the running statistics, in the sample's memory.
-  func infer(_ memory: Floats, _ at: Places, hSBN: ConstFloats, scratch: Floats) {
+  package func infer(_ memory: Floats, _ at: Places, hSBN: ConstFloats, scratch: Floats) {
     let N = grid * grid
     stem.forward(memory + at.stem, hSBN, grid: grid, scratch: scratch)
     stemNorm.infer(memory + at.z, memory + at.stem, relu: true, rows: N, scratch: scratch)

@@ -1,0 +1,96 @@
+import AttentionBranchNetwork
+import AttentionLattice
+import Branches
+import ClassActivation
+import Encoder
+import Failures
+import Layers
+import Networks
+import Settings
+import Tensor
+
+/// The networks that `model.kind` names.
+public enum NetworkKind: String, CaseIterable, Sendable {
+  /// The paper's: LoRA, side branch, attention and perception branch.
+  case lattice
+  /// Attention branch network on the frozen encoder.
+  case abn
+  /// The classifier of class activation maps.
+  case cam
+}
+
+/// The encoder that settings describe; only the lattice has LoRA.
+public func encoderOptions(_ configuration: Configuration) -> EncoderOptions {
+  let encoder = configuration.encoder
+  let isLattice = configuration.model.kind == NetworkKind.lattice.rawValue
+  return EncoderOptions(
+    weights: encoder.weights, imageSide: configuration.image.size, depth: encoder.depth, heads: encoder.heads,
+    activation: Activation(rawValue: encoder.activation), mean: encoder.mean?.map { Float($0) },
+    standardDeviation: encoder.std?.map { Float($0) }, loraBlocks: isLattice ? configuration.lora.blocks : [],
+    loraRank: configuration.lora.rank, loraScale: Float(configuration.lora.scale),
+    loraTargets: configuration.lora.targets, precision: Precision(setting: encoder.precision))
+}
+
+/// The network that settings describe, whose trained tensors have no values yet.
+///
+/// - Parameters:
+///   - file: loaded with `encoderOptions`.
+///   - training: whether gradients and moments are needed.
+/// - Throws: `Failure` 78 for settings that do not fit the encoder or each other.
+public func makeNetwork(
+  _ configuration: Configuration, classes: Int, on file: EncoderFile, training: Bool
+) throws -> any Network {
+  guard classes >= 1 else { throw Failure.badConfiguration("the data set has no classes") }
+  switch NetworkKind(setting: configuration.model.kind) {
+  case .lattice: return try LatticeModel(latticeOptions(configuration, classes: classes), on: file, training: training)
+  case .abn:
+    var options = AttentionBranchOptions(classes: classes)
+    options.attention = attentionOptions(configuration)
+    options.perception = perceptionOptions(configuration)
+    options.lambda = configuration.training.lambda
+    options.lanes = configuration.training.lanes
+    return try AttentionBranchModel(options, encoderOptions(configuration), on: file, training: training)
+  case .cam:
+    return try ClassActivationModel(
+      classes: classes, lanes: configuration.training.lanes, encoderOptions(configuration), on: file,
+      training: training)
+  }
+}
+
+/// All that shapes a network's inference, as text.
+public func settingsOfNetwork(_ configuration: Configuration) -> String {
+  "\((configuration.model, configuration.image.size, configuration.encoder, configuration.lora, configuration.side))"
+    + "\((configuration.attention, configuration.perception))"
+}
+
+private func latticeOptions(_ configuration: Configuration, classes: Int) -> ModelOptions {
+  var options = ModelOptions(encoder: encoderOptions(configuration), classes: classes)
+  options.side.width = configuration.side.width
+  options.side.heads = configuration.side.heads
+  options.side.layers = configuration.side.layers
+  options.side.fusion = configuration.side.fusion
+  options.attention = attentionOptions(configuration)
+  options.perception = perceptionOptions(configuration)
+  options.lambda = configuration.training.lambda
+  options.lanes = configuration.training.lanes
+  options.alternates = configuration.training.aea
+  options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
+  return options
+}
+
+private func attentionOptions(_ configuration: Configuration) -> AttentionOptions {
+  var options = AttentionOptions()
+  options.head = AttentionOptions.Head(setting: configuration.attention.head)
+  options.kernel = configuration.attention.kernel
+  options.dropout = configuration.attention.dropout
+  options.padding = Padding(setting: configuration.attention.padding)
+  return options
+}
+
+private func perceptionOptions(_ configuration: Configuration) -> PerceptionOptions {
+  var options = PerceptionOptions()
+  options.channels = configuration.perception.channels
+  options.dropout = configuration.perception.dropout
+  options.inputNorm = PerceptionOptions.InputNorm(setting: configuration.perception.inputNorm)
+  return options
+}
