@@ -15,7 +15,17 @@ extension EvaluationSummary {
       if let value = self[figure.key] { lines.append(Self.line(figure.title, value)) }
       if figure.key == IoURule.key(IoURule.valid.rawValue) { lines += controlLines }
     }
-    return lines
+    return lines + cascadeLines
+  }
+
+  private var cascadeLines: [String] {
+    guard let cascade else { return [] }
+    return [
+      "Spearman's \u{3C1} of maps with the trained model's, by the part that loses its training (\(cascade.subset))"
+    ]
+      + cascade.stages.map { stage in
+        stage.spearman.map { Self.line("  \(stage.name)", $0) } ?? "  \(stage.name): no image has one"
+      }
   }
 
   private var controlLines: [String] {
