@@ -57,7 +57,7 @@ public final class LatticeModel: Network, @unchecked Sendable {
       store, options.attention, grid: g, width: options.side.width, classes: C, lanes: options.lanes)
     store.allocate(training: training)
     trainedRanges = Dictionary(
-      uniqueKeysWithValues: phases.map { ($0, store.range(of: $0.trainedGroups)) })
+      uniqueKeysWithValues: phases.map { ($0, store.range(of: $0.trainedGroups(lora: options.loraPhases))) })
     let firstTrained = encoder.firstLoRABlock
     frozenLayers = Set(options.side.fusion).filter { $0 < firstTrained }.sorted()
   }
@@ -85,6 +85,11 @@ public final class LatticeModel: Network, @unchecked Sendable {
 
   public func phase(epoch: Int) -> Phase {
     Phase.of(epoch: epoch, alternating: options.alternates, start: options.firstPhase)
+  }
+
+  /// Whether gradients flow down to the blocks with LoRA.
+  func trainsEncoder(_ phase: Phase) -> Bool {
+    encoder.firstLoRABlock <= encoder.depth && options.loraPhases.contains(phase)
   }
 
   public func trainedRange(_ phase: Phase) -> Range<Int> { trainedRanges[phase] ?? 0..<0 }

@@ -53,7 +53,7 @@ public final class LatticePass: NetworkPass {
       backwardAttention()
       backwardSide()
     }
-    backwardEncoder(phase)
+    if model.trainsEncoder(phase) { backwardEncoder(phase) }
     lanes.endStep(trained: model.trainedRange(phase))
     return outcome(phase)
   }
@@ -120,7 +120,7 @@ public final class LatticePass: NetworkPass {
   private func backwardPerception(_ phase: Phase) {
     let perception = model.perception
     let (N, D) = (model.encoder.patchCount, model.encoder.width)
-    let (trainsEncoder, usesAttention) = (trainsEncoder, phase.usesAttention)
+    let (trainsEncoder, usesAttention) = (model.trainsEncoder(phase), phase.usesAttention)
     perception.backward(lanes, at.perception) { m, slot, scratch in
       let dh = m + at.encoder.gradient
       if trainsEncoder { clear(dh, (N + 1) * D) }
@@ -161,8 +161,6 @@ public final class LatticePass: NetworkPass {
       }
     }
   }
-
-  private var trainsEncoder: Bool { model.encoder.firstLoRABlock <= model.encoder.depth }
 
   /// Down the blocks from k to the first with LoRA, each a segment.
   private func backwardEncoder(_ phase: Phase) {

@@ -25,6 +25,7 @@ extension LatticeModel {
     let live = encoder.blocks.dropFirst(encoder.firstLoRABlock - 1)
     for (index, block) in live.enumerated() {
       count.block(block, tokens: encoder.tokens, isBackward: false, isTrained: false)
+      guard trainsEncoder(phase) else { continue }
       count.block(block, tokens: encoder.tokens, isBackward: true, needsInput: index > 0, isTrained: false)
     }
     branches(&count, phase, isBackward: false)
@@ -35,7 +36,7 @@ extension LatticeModel {
   private func branches(_ count: inout ProductCount, _ phase: Phase, isBackward: Bool) {
     perception.addProducts(
       &count, isBackward: isBackward,
-      needsInput: phase.usesAttention || encoder.firstLoRABlock <= encoder.depth)
+      needsInput: phase.usesAttention || trainsEncoder(phase))
     guard phase.usesAttention else { return }
     let N = encoder.patchCount
     count.linear(side.patch, rows: N, isBackward: isBackward, needsInput: false, isTrained: true)

@@ -29,6 +29,8 @@ public struct ModelOptions: Equatable, Sendable {
   public var alternates = true
   /// The phase of epoch 1, where they do.
   public var firstPhase = Phase.alpha
+  /// The phases that train LoRA; in others it stays as it is.
+  public var loraPhases: Set<Phase> = [.alpha, .ones]
 
   public init(encoder: EncoderOptions, classes: Int) {
     self.encoder = encoder

@@ -25,7 +25,10 @@ extension Phase {
   var usesAttention: Bool { self == .alpha }
 
   /// What is trained: gradients of these groups, and of nothing else, are made, summed and stepped.
-  var trainedGroups: Set<ParameterGroup> {
-    usesAttention ? [.lora, .perception, .side, .attention] : [.lora, .perception]
+  ///
+  /// - Parameter lora: the phases that train LoRA.
+  func trainedGroups(lora: Set<Phase>) -> Set<ParameterGroup> {
+    let branches: Set<ParameterGroup> = usesAttention ? [.perception, .side, .attention] : [.perception]
+    return lora.contains(self) ? branches.union([.lora]) : branches
   }
 }

@@ -24,7 +24,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
     throw cluster.agreed(.badConfiguration("cache.dir is null; ala cache needs a folder to write to"))
   }
   let wanted = experiment.cacheRows
-  let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint)
+  let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint(isReading: false))
   var lock: RunLock?
   try cluster.onRoot {
     let shards = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
@@ -125,6 +125,7 @@ private func encode(
       }
     }
     let failure = failures.failure ?? writer.failure
+    cluster.note(.caching)
     let call = cluster.round(
       failure: failure, signal: signals.pending, flag: !isAtEnd.load(ordering: .relaxed))
     if call == .flag { continue }
@@ -146,7 +147,7 @@ public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
   guard let folder = experiment.configuration.cache.dir else {
     throw cluster.agreed(.badConfiguration("cache.dir is null; there is no cache to verify"))
   }
-  let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint)
+  let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint(isReading: false))
   let wanted = experiment.cacheRows
   try cluster.agree {
     switch try cache.open(wanting: wanted) {

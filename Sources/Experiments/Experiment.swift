@@ -150,7 +150,9 @@ public final class Experiment: @unchecked Sendable {
 
   // MARK: Cache
 
-  public var cacheFingerprint: CacheFingerprint {
+  /// - Parameter isReading: asks for what this network reads, which a shared cache may hold among other layers; else
+  ///   for what `cache.layers` says.
+  public func cacheFingerprint(isReading: Bool) -> CacheFingerprint {
     let encoder = model.encoder
     func list(_ values: [Float]) -> String { values.map { "\($0)" }.joined(separator: ",") }
     // Caches from before there was a choice say nothing, and are float32.
@@ -160,10 +162,10 @@ public final class Experiment: @unchecked Sendable {
       encoderSettings:
         "\(encoder.file.choices.dropLast()),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
       viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
-      firstLoRABlock: encoder.firstLoRABlock, isShared: configuration.cache.layers.isShared,
+      firstLoRABlock: encoder.firstLoRABlock, isShared: configuration.cache.layers.isShared && !isReading,
       layout: CacheLayout(
         side: configuration.image.size, tokens: encoder.patchCount, width: encoder.width,
-        layers: cachedLayers,
+        layers: isReading && configuration.cache.layers.isShared ? model.frozenLayers : cachedLayers,
         type: HDF5Type(setting: configuration.cache.dtype)))
   }
 

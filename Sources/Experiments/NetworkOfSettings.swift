@@ -73,6 +73,7 @@ private func latticeOptions(_ configuration: Configuration, classes: Int) -> Mod
   options.perception = perceptionOptions(configuration)
   options.lambda = configuration.training.lambda
   options.lanes = configuration.training.lanes
+  options.loraPhases = Set([Phase.alpha, .ones].filter { configuration.lora.phases.contains($0.name) })
   options.alternates = configuration.training.aea
   options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
   return options

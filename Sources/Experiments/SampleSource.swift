@@ -139,7 +139,7 @@ public final class SampleSource: @unchecked Sendable {
 public func openCache(_ experiment: Experiment, log: RunLog) throws -> FeatureCache? {
   guard let folder = experiment.configuration.cache.dir else { return nil }
   let cluster = experiment.cluster
-  let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint)
+  let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint(isReading: true))
   var reason: String?
   do {
     switch try cache.open(wanting: experiment.cacheRows) {

@@ -7,6 +7,7 @@ public struct Configuration: Equatable, Sendable {
     public let dir: String
     public let seed: UInt64
     public let threads: Int?
+    public let patienceSeconds: Double
   }
 
   public struct Data: Equatable, Sendable {
@@ -52,6 +53,7 @@ public struct Configuration: Equatable, Sendable {
     public let rank: Int
     public let scale: Double
     public let targets: [String]
+    public let phases: [String]
   }
 
   public struct Side: Equatable, Sendable {
@@ -209,7 +211,9 @@ public struct Configuration: Equatable, Sendable {
     func numbers(_ path: String) -> [Double]? { if case .numbers(let value)? = values[path] { value } else { nil } }
     func texts(_ path: String) -> [String]? { if case .texts(let value)? = values[path] { value } else { nil } }
 
-    run = Run(dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"))
+    run = Run(
+      dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"),
+      patienceSeconds: number("run.patience_seconds"))
     data = Data(
       root: text("data.root"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),
       segmentations: text("data.segmentations"), maskThreshold: integer("data.mask_threshold"),
@@ -224,7 +228,7 @@ public struct Configuration: Equatable, Sendable {
     model = Model(kind: text("model.kind"))
     lora = LoRA(
       blocks: integers("lora.blocks"), rank: integer("lora.rank"), scale: number("lora.scale"),
-      targets: texts("lora.targets") ?? [])
+      targets: texts("lora.targets") ?? [], phases: texts("lora.phases") ?? [])
     side = Side(
       width: integer("side.width"), heads: integer("side.heads"), layers: integer("side.layers"),
       fusion: integers("side.fusion"))
@@ -279,6 +283,13 @@ public struct Configuration: Equatable, Sendable {
     }
     if Set(lora.blocks).count != lora.blocks.count { try refuse("lora.blocks", "each block once") }
     if Set(lora.targets).count != lora.targets.count { try refuse("lora.targets", "each map once") }
+    if Set(lora.phases).count != lora.phases.count { try refuse("lora.phases", "each phase once") }
+    if !lora.blocks.isEmpty && lora.phases.isEmpty {
+      try refuse("lora.phases", "at least one phase, or no lora.blocks")
+    }
+    if !training.aea && !lora.blocks.isEmpty && !lora.phases.contains("alpha") {
+      try refuse("lora.phases", "alpha among them, for without training.aea every epoch is one")
+    }
     if !lora.blocks.isEmpty && lora.targets.isEmpty {
       try refuse("lora.targets", "at least one map, or no lora.blocks")
     }

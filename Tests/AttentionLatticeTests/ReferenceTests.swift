@@ -25,7 +25,7 @@ struct Setup {
   let labels: [Int]
   let lanes: Int
 
-  init(_ variant: String, lanes: Int = 4) throws {
+  init(_ variant: String, lanes: Int = 4, loraPhases: Set<Phase> = [.alpha, .ones]) throws {
     fixture = try Fixture("\(variant).safetensors", testFile: #filePath)
     let s = try fixture.json("settings")
     settings = s
@@ -46,6 +46,7 @@ struct Setup {
     options.perception.channels = s["channels"] as? [Int] ?? []
     options.perception.inputNorm = PerceptionOptions.InputNorm(rawValue: text("input_norm")) ?? .none
     options.lanes = lanes
+    options.loraPhases = loraPhases
     options.alternates = s["aea"] as? Bool ?? true
     options.firstPhase = text("aea_start") == "ones" ? .ones : .alpha
     self.lanes = lanes
@@ -227,6 +228,25 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
       "running statistics after four epochs", of: statistic.name,
       difference(values(statistic.values, statistic.count), expected),
       below: 1e-4)
+  }
+}
+
+@Test(arguments: [Phase.alpha, .ones])
+func aPhaseThatDoesNotTrainLoRALeavesItAloneAndMakesTheOtherGradientsAsBefore(resting: Phase) throws {
+  let setup = try Setup("fusion-above-lora", loraPhases: Set([.alpha, .ones]).subtracting([resting]))
+  let (pass, model) = (setup.makePass(), setup.model)
+  let store = model.parameters
+  for phase in model.phases {
+    try setup.load(pass)
+    let made = ProductCount.made { _ = pass.run(phase, at: StepPlace(seed: 0, epoch: 1, step: 1)) }
+    pass.lanes.discardStatistics()
+    #expect(made.flop == model.trainingProducts(phase, isLive: true).flop * Double(setup.labels.count))
+    let trained = store.parameters.filter { model.trainedRange(phase).contains($0.offset) }
+    #expect(trained.contains { $0.group.name == "lora" } == (phase != resting))
+    for parameter in trained where parameter.group.name == "perception" {
+      let expected = try setup.fixture.doubles("\(phase.name)/grad/\(parameter.name)")
+      #expect(difference(store.fileValues(of: parameter, in: store.gradients), expected) < 1e-4, "\(parameter.name)")
+    }
   }
 }
 

@@ -50,6 +50,9 @@ private let networks = [
     // A pass of the row's own settings finds the cache whole, and leaves it as it is.
     #expect(try bench.ala("cache", run: "\(row.name)-cached", row.own).code == 0)
   }
+  // Also where the list stands in a row's settings.
+  let listed = try bench.ala("train", run: "listed", ["--set", "lora.blocks=[]", "--set", "cache.layers=[0, 1, 2]"])
+  #expect(listed.code == 0 && listed.errors.contains("from the cache"), "\(listed.errors)")
   for own in [["--set", "lora.blocks=[2]"], ["--set", "cache.dtype=float16"]] {
     let stale = try bench.ala("train", run: "stale", own + ["--resume", "never", "--stop-after-steps", "1"])
     #expect(stale.code == 0 && stale.errors.contains("the cache is not used"), "\(stale.errors)")
