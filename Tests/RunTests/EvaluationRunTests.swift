@@ -76,13 +76,14 @@ private struct Trained: Sendable {
 func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: String) throws {
   let trained = try Trained.shared.get()
   let arguments = [
-    "--method", method, "--limit", "8", "--cascade", "3", "--set", "evaluation.steps=0", "--set", "rise.masks=24",
+    "--method", method, "--limit", "6", "--cascade", "2", "--set", "evaluation.steps=0", "--set", "rise.masks=12",
+    "--set", "data.segmentations=none",
   ]
   for ranks in [1, 2, 3, 4] {
     let own = ranks == 2 ? ["--threads", "2"] : []
     let result = try trained.evaluate(to: "\(method)\(ranks)", ranks: ranks, arguments + own)
     #expect(
-      result.code == 0 && result.output.contains("of how many images (3 of 8 images; seed 0)"), "\(result.errors)")
+      result.code == 0 && result.output.contains("of how many images (2 of 6 images; seed 0)"), "\(result.errors)")
   }
   let expected = trained.results("\(method)1") + [trained.file("\(method)1/cascade.csv")]
   #expect(expected.allSatisfy { !$0.isEmpty })
@@ -106,7 +107,7 @@ func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: 
 @Test func anInterruptedCascadeGoesOnAndEndsInTheSameFiles() throws {
   let trained = try Trained.shared.get()
   let arguments = [
-    "--method", "rise", "--cascade", "4", "--limit", "6", "--set", "evaluation.steps=0", "--set", "rise.masks=200",
+    "--method", "rise", "--cascade", "4", "--limit", "6", "--set", "evaluation.steps=0", "--set", "rise.masks=100",
   ]
   #expect(try trained.evaluate(to: "cascade-whole", ranks: 2, arguments).code == 0)
   let folder = "\(trained.root)/cascade-parts"
