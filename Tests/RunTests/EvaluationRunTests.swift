@@ -116,6 +116,15 @@ func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: 
     kill(process, SIGUSR1)
   }
   #expect(interrupted.code == 75, "\(interrupted.errors)")
+  // Without the cascade nothing of it is left; asked for again it begins anew.
+  let other = "\(trained.root)/cascade-left"
+  try FileManager.default.copyItem(atPath: folder, toPath: other)
+  let plain = Array(arguments.prefix(2) + arguments.dropFirst(4))
+  #expect(try trained.evaluate(to: "cascade-left", plain).code == 0)
+  let rest = try FileManager.default.contentsOfDirectory(atPath: other)
+  #expect(
+    rest.contains("summary.json") && !rest.contains { $0.contains("unfinished") || $0.contains("cascade") }, "\(rest)")
+
   let last = try trained.evaluate(to: "cascade-parts", ranks: 3, arguments)
   #expect(last.code == 0 && last.errors.contains("are done already"), "\(last.errors)")
   let names = ["summary.json", "per_image.csv", "explanations.h5", "cascade.csv"]
