@@ -124,7 +124,7 @@ let package = Package(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "Cluster", "Safetensors", "Storage", "Machine", "Experiments", "Training",
+        "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
       ]),
     module(
       "Diagnosis",

@@ -24,10 +24,12 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
   case liveOnes = "live-ones"
   /// The whole model's inference, as insertion and deletion use it.
   case perturb
+  /// RISE's map of one image, to be held against `perturb`.
+  case rise
 
   var phase: Phase? {
     switch self {
-    case .encode, .perturb: nil
+    case .encode, .perturb, .rise: nil
     case .trainAlpha, .liveAlpha: .alpha
     case .trainOnes, .liveOnes: .ones
     }
@@ -35,6 +37,11 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
 
   /// Whether it starts behind what the cache holds.
   public var startsFromCache: Bool { self == .trainAlpha || self == .trainOnes }
+
+  /// Samples of a step where nothing else is asked for; masks come in parts that a thread makes by itself.
+  ///
+  /// - Parameter threads: of all ranks.
+  public func usualBatch(threads: Int) -> Int { self == .rise ? 20 * threads : 8 }
 
   var isLive: Bool { self == .liveAlpha || self == .liveOnes }
 
@@ -117,7 +124,10 @@ public func benchmark(
     step = trainingStep(model, phase, isLive: work.isLive, batch: batch, team: team, cluster: cluster, costs: costs)
   } else {
     products = work == .encode ? model.encoderProducts(whole: true) : model.inferenceProducts()
-    step = inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
+    step =
+      work == .rise
+      ? try riseStep(model, masks: batch, team: team, cluster: cluster)
+      : inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
   }
   step()
   var best = Double.infinity
