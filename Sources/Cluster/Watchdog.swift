@@ -139,7 +139,7 @@ final class Watchdog: @unchecked Sendable {
   }
 
   /// Whether this process was stopped itself, or its machine slept: silence then means nothing.
-  private func wasAsleep(since lastLook: Double, _ interval: Double) -> Bool { now() - lastLook > 5 * interval + 2 }
+  private func wasAsleep(since lastLook: Double, _ interval: Double) -> Bool { now() - lastLook > 3 * interval + 0.4 }
 
   private func now() -> Double {
     var time = timespec()

@@ -32,7 +32,7 @@ private let endless = [
   #expect(Date().timeIntervalSince(since) < 30)
   let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error: ") }
   #expect(lines.count == 1 && lines[0].contains("rank \(stopped) on "), "\(lines)")
-  #expect(lines.first?.contains("has not answered") == true && lines.first?.contains("training") == true, "\(lines)")
+  #expect(lines.first?.contains("has not answered") == true, "\(lines)")
 }
 
 @Test func aJobThatIsSuspendedWhollyGoesOnWhenItIsContinued() throws {
@@ -56,13 +56,14 @@ private let endless = [
   let result = try run(
     "\(repositoryRoot)/launch/local", ["train", "\(folder)/c.yaml", "2"] + long, environment: ["ALA": bench.program]
   ) { script in
-    let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
-    guard let mpirun = found.flatMap({ Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }) else {
-      return
+    var mpirun: Int32?
+    for _ in 0..<600 where mpirun == nil {
+      usleep(50_000)
+      let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
+      mpirun = found.flatMap { Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
     }
-    let ranks = ranks(of: mpirun, when: "\(folder)/deaf/metrics.jsonl")
-    guard ranks.count == 2 else { return }
-    kill(ranks[1], SIGSTOP)
+    let found = mpirun.map { ranks(of: $0, when: "\(folder)/deaf/metrics.jsonl") } ?? []
+    if found.count == 2 { kill(found[1], SIGSTOP) }
     kill(script, SIGTERM)
     usleep(3_200_000)
     kill(script, SIGTERM)
