@@ -65,7 +65,7 @@ let package = Package(
       settings: kernels),
     module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
     module("Safetensors", ["Failures", "Files", "Digests"]),
-    module("Encoder", ["Failures", "Files", "Safetensors", "Tensor", "Layers"]),
+    module("Encoder", ["Failures", "Files", "Randomness", "Safetensors", "Tensor", "Layers"]),
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
     module("Branches", ["Failures", "Tensor", "Layers", "Networks", "Randomness"]),
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
@@ -127,7 +127,7 @@ let package = Package(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "FCAM", "Cluster", "Safetensors", "Storage", "Machine", "Experiments", "Training",
+        "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
       ]),
     module(
       "Diagnosis",
@@ -155,9 +155,8 @@ let package = Package(
     tests(
       "AttentionLatticeTests",
       [
-        "AllocationCounter", "AttentionLattice", "Branches", "Cluster", "Encoder", "Lanes", "Layers", "Networks",
-        "Tensor",
-        "Training",
+        "AllocationCounter", "AttentionLattice", "Branches", "Cluster", "Encoder", "Explaining", "Lanes", "Layers",
+        "Networks", "Settings", "Tensor", "Training",
       ],
       hasFixtures: true
     ),
@@ -180,8 +179,8 @@ let package = Package(
     tests(
       "ExplainingTests",
       [
-        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Experiments", "Failures", "Metrics", "Networks",
-        "Settings", "Tensor",
+        "Explaining", "AttentionLattice", "Cluster", "Dataset", "Encoder", "Experiments", "Failures", "Metrics",
+        "Networks", "Settings", "Tensor",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
     tests("DiagnosisTests", ["Diagnosis", "Machine"]),

@@ -35,6 +35,10 @@ public final class AttentionBranchModel: Network, @unchecked Sendable {
   let perception: PerceptionBranch
   public let frozenLayers: [Int] = []
   public let phases = [Phase.joint]
+  public let parts = [
+    NetworkPart("classifier", prefix: "abn.perception.classifier."),
+    NetworkPart("perception", prefix: "abn.perception."), NetworkPart("attention", prefix: "abn.attention."),
+  ]
 
   /// Makes the arenas; tensors are not yet initialised.
   ///

@@ -111,3 +111,13 @@ final class AttentionBranchInference: NetworkInference, @unchecked Sendable {
   /// CE(PB) of a label.
   func loss(label: Int, imageID: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
 }
+
+extension AttentionBranchInference: DifferentiableInference {
+  var activations: ConstFloats { model.perception.input(memory.base, at.perception, h: at.h(memory.base)) }
+
+  func gradient(ofLogit label: Int) -> ConstFloats {
+    ConstFloats(
+      model.perception.inferBackward(
+        ofLogit: label, memory.base, at.perception, alpha: at.factors(memory.base), scratch: scratch.base))
+  }
+}

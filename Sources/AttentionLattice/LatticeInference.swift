@@ -77,3 +77,15 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
   /// CE(PB) of a label.
   public func loss(label: Int, imageID: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
 }
+
+extension LatticeInference: DifferentiableInference {
+  public var activations: ConstFloats {
+    model.perception.input(memory.base, at.perception, h: at.h(memory.base))
+  }
+
+  public func gradient(ofLogit label: Int) -> ConstFloats {
+    ConstFloats(
+      model.perception.inferBackward(
+        ofLogit: label, memory.base, at.perception, alpha: alpha, scratch: scratch.base))
+  }
+}

@@ -20,6 +20,10 @@ public final class LatticeModel: Network, @unchecked Sendable {
   /// The fused layers below the first LoRA block. Ascending, each once.
   public let frozenLayers: [Int]
   public let phases = [Phase.alpha, .ones]
+  public let parts = [
+    NetworkPart("classifier", prefix: "perception.classifier."), NetworkPart("perception", prefix: "perception."),
+    NetworkPart("attention", prefix: "attention."), NetworkPart("side", prefix: "side."),
+  ]
   private let trainedRanges: [Phase: Range<Int>]
 
   /// Loads the encoder's file and makes a model on it.

@@ -27,10 +27,12 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
   case perturb
   /// A step of F-CAM's decoder from cached features, update included.
   case fcam
+  /// RISE's map of one image, to be held against `perturb`.
+  case rise
 
   var phase: Phase? {
     switch self {
-    case .encode, .perturb: nil
+    case .encode, .perturb, .rise: nil
     case .trainAlpha, .liveAlpha: .alpha
     case .trainOnes, .liveOnes: .ones
     case .fcam: .decoder
@@ -39,6 +41,11 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
 
   /// Whether it starts behind what the cache holds.
   public var startsFromCache: Bool { self == .trainAlpha || self == .trainOnes || self == .fcam }
+
+  /// Samples of a step where nothing else is asked for; masks come in parts that a thread makes by itself.
+  ///
+  /// - Parameter threads: of all ranks.
+  public func usualBatch(threads: Int) -> Int { self == .rise ? 20 * threads : 8 }
 
   var isLive: Bool { self == .liveAlpha || self == .liveOnes }
 
@@ -119,7 +126,10 @@ public func benchmark(
     step = trainingStep(model, phase, isLive: work.isLive, batch: batch, team: team, cluster: cluster, costs: costs)
   } else if let model = model as? LatticeModel {
     products = work == .encode ? model.encoderProducts(whole: true) : model.inferenceProducts()
-    step = inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
+    step =
+      work == .rise
+      ? try riseStep(model, masks: batch, team: team, cluster: cluster)
+      : inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
   } else {
     preconditionFailure("\(work) is a work of the lattice")
   }

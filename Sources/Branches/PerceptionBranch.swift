@@ -337,4 +337,30 @@ package struct PerceptionBranch: Sendable {
     }
     classify(memory, at, draw: nil)
   }
+
+  /// What α multiplies [N, D], after `infer`.
+  package func input(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
+    inputNorm == nil ? h : ConstFloats(memory + at.normed)
+  }
+
+  /// The gradient of a class's logit with respect to what α multiplies [N, D], α being a constant; after `infer`. It
+  /// lies in scratch.
+  package func inferBackward(
+    ofLogit label: Int, _ memory: Floats, _ at: Places, alpha: ConstFloats?, scratch: Floats
+  ) -> Floats {
+    let last = stages.count - 1
+    var dInput = scratch
+    globalAveragePoolBackward(
+      dInput, classifier.weight.values + label * features, rows: stages[last].pooledGrid * stages[last].pooledGrid,
+      channels: features)
+    for index in stride(from: last, through: 0, by: -1) {
+      let stage = stages[index]
+      let d = backwardPool(index, memory, at, dPooled: dInput).dy
+      stage.norm.inferBackward(d, d, rows: stage.grid * stage.grid)
+      dInput = scratch + stage.convolution.scratchCount(grid: stage.grid)
+      stage.convolution.backwardInput(dInput, d, grid: stage.grid, scratch: scratch)
+    }
+    if let alpha { scaleRows(dInput, dInput, alpha, rows: grid * grid, columns: width) }
+    return dInput
+  }
 }

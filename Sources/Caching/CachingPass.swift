@@ -125,6 +125,7 @@ private func encode(
       }
     }
     let failure = failures.failure ?? writer.failure
+    cluster.note(.caching)
     let call = cluster.round(
       failure: failure, signal: signals.pending, flag: !isAtEnd.load(ordering: .relaxed))
     if call == .flag { continue }

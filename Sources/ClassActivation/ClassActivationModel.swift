@@ -31,6 +31,7 @@ public final class ClassActivationModel: Network, @unchecked Sendable {
   let classifier: Linear
   public let frozenLayers: [Int] = []
   public let phases = [Phase.classifier]
+  public let parts = [NetworkPart("classifier", prefix: "cam.classifier.")]
 
   /// Makes the arenas; tensors are not yet initialised.
   ///
@@ -186,5 +187,16 @@ public final class ClassActivationInference: NetworkInference, @unchecked Sendab
       guard let base = target.baseAddress else { return }
       multiplyTransposed(base, at.h(memory.base), model.classifier.weight.values + label * D, m: N, n: 1, k: D)
     }
+  }
+}
+
+extension ClassActivationInference: DifferentiableInference {
+  public var activations: ConstFloats { at.h(memory.base) }
+
+  public func gradient(ofLogit label: Int) -> ConstFloats {
+    globalAveragePoolBackward(
+      scratch.base, model.classifier.weight.values + label * model.encoder.width, rows: model.encoder.patchCount,
+      channels: model.encoder.width)
+    return ConstFloats(scratch.base)
   }
 }

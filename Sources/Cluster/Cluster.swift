@@ -29,6 +29,14 @@ public final class Cluster: @unchecked Sendable {
   private let node: MPI_Comm?
   private var duplicate: MPI_Comm?
 
+  let progress = Progress()
+  /// Under a launcher.
+  private let watchdog: Watchdog?
+
+  /// Seconds that a rank may be silent before settings say so, and the variable that holds for commands without them.
+  private static let usualPatience = 300.0
+  private static let patienceVariable = "ALA_RUN__PATIENCE_SECONDS"
+
   /// What launchers set in the environment of the processes they start.
   private static let launcherMarks = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"]
 
@@ -44,10 +52,18 @@ public final class Cluster: @unchecked Sendable {
       (rank, size, localRank, localSize) = (0, 1, 0, 1)
       (world, node) = (nil, nil)
       allowsThreads = false
+      watchdog = nil
       return
     }
+    let given = getenv(Self.patienceVariable).flatMap { Double(String(cString: $0)) }
+    let watchdog = Watchdog(
+      progress, host: host, patience: given.flatMap { $0 > 0 && $0.isFinite ? $0 : nil } ?? Self.usualPatience)
+    self.watchdog = watchdog
     var provided: Int32 = 0
-    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided) == 0 else {
+    let status = progress.waiting(.startOfMPI) {
+      MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided)
+    }
+    guard status == 0 else {
       throw Failure.unavailable("MPI cannot start on \(host)")
     }
     usesMPI = true
@@ -57,13 +73,39 @@ public final class Cluster: @unchecked Sendable {
     var values: (Int32, Int32, Int32, Int32) = (0, 1, 0, 1)
     MPI_Comm_rank(world, &values.0)
     MPI_Comm_size(world, &values.1)
-    MPI_Comm_split_type(world, ala_mpi_comm_type_shared(), values.0, ala_mpi_info_null(), &node)
+    progress.waiting(.startOfMPI) {
+      _ = MPI_Comm_split_type(world, ala_mpi_comm_type_shared(), values.0, ala_mpi_info_null(), &node)
+    }
     MPI_Comm_rank(node, &values.2)
     MPI_Comm_size(node, &values.3)
     self.world = world
     self.node = node
     (rank, size, localRank, localSize) = (Int(values.0), Int(values.1), Int(values.2), Int(values.3))
+    meetRanks(watchdog)
   }
+
+  /// Tells every rank where the others' heartbeats can be sent to.
+  private func meetRanks(_ watchdog: Watchdog) {
+    guard size > 1 else { return }
+    let socket = watchdog.open()
+    let own = socket?.endpoint(host: host) ?? Endpoint(host: host, addresses: [], port: 0)
+    let endpoints = allGather(Array((try? JSONEncoder().encode(own)) ?? Data())).map {
+      (try? JSONDecoder().decode(Endpoint.self, from: Data($0))) ?? Endpoint(host: "unknown", addresses: [], port: 0)
+    }
+    var token = withUnsafeBytes(of: UInt64.random(in: 0 ... .max)) { Array($0) }
+    broadcast(&token)
+    watchdog.meet(
+      rank: rank, token: token.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }, socket: socket,
+      endpoints: endpoints)
+  }
+
+  /// How long a rank may be silent, or all may stand still, before the job ends with 69 (`run.patience_seconds`).
+  public func setPatience(_ seconds: Double) { watchdog?.setPatience(seconds) }
+
+  /// Says what this rank is busy with; every call of it is progress.
+  ///
+  /// - Parameter number: the step, from 1.
+  public func note(_ activity: Activity, _ number: Int = 0) { progress.note(activity, number) }
 
   public var isRoot: Bool { rank == 0 }
 
@@ -73,7 +115,9 @@ public final class Cluster: @unchecked Sendable {
   /// Leaves MPI behind a barrier, so that every rank's files are done before `mpirun` ends.
   public func finish() {
     guard usesMPI else { return }
-    MPI_Barrier(world)
+    note(.ending)
+    barrier()
+    watchdog?.end()
     MPI_Finalize()
   }
 
@@ -86,7 +130,7 @@ public final class Cluster: @unchecked Sendable {
   /// first call, which all ranks make together; it lasts as long as MPI.
   func reducersCommunicator() -> MPI_Comm? {
     guard size > 1 else { return nil }
-    if duplicate == nil { MPI_Comm_dup(world, &duplicate) }
+    if duplicate == nil { progress.waiting(.barrier) { _ = MPI_Comm_dup(world, &duplicate) } }
     return duplicate
   }
 
@@ -96,30 +140,34 @@ public final class Cluster: @unchecked Sendable {
   // MARK: Collectives
 
   public func barrier() {
-    if size > 1 { MPI_Barrier(world) }
+    if size > 1 { progress.waiting(.barrier) { _ = MPI_Barrier(world) } }
   }
 
   /// Overwrites `bytes` on every rank with the machine's local rank 0's.
   func machineBroadcast(_ bytes: inout [UInt8]) {
     guard localSize > 1 else { return }
-    var count = Int64(bytes.count)
-    MPI_Bcast(&count, 1, ala_mpi_int64(), 0, node)
-    if localRank != 0 { bytes = [UInt8](repeating: 0, count: Int(count)) }
-    MPI_Bcast(&bytes, Int32(count), ala_mpi_byte(), 0, node)
+    progress.waiting(.broadcast) {
+      var count = Int64(bytes.count)
+      MPI_Bcast(&count, 1, ala_mpi_int64(), 0, node)
+      if localRank != 0 { bytes = [UInt8](repeating: 0, count: Int(count)) }
+      MPI_Bcast(&bytes, Int32(count), ala_mpi_byte(), 0, node)
+    }
   }
 
   /// Overwrites `bytes` on every rank with rank `root`'s.
   public func broadcast(_ bytes: inout [UInt8], root: Int = 0) {
     guard size > 1 else { return }
-    var count = Int64(bytes.count)
-    MPI_Bcast(&count, 1, ala_mpi_int64(), Int32(root), world)
-    if rank != root { bytes = [UInt8](repeating: 0, count: Int(count)) }
-    bytes.withUnsafeMutableBytes { buffer in
-      var offset = 0
-      while offset < buffer.count {
-        let step = min(1 << 30, buffer.count - offset)
-        MPI_Bcast(buffer.baseAddress.map { $0 + offset }, Int32(step), ala_mpi_byte(), Int32(root), world)
-        offset += step
+    progress.waiting(.broadcast) {
+      var count = Int64(bytes.count)
+      MPI_Bcast(&count, 1, ala_mpi_int64(), Int32(root), world)
+      if rank != root { bytes = [UInt8](repeating: 0, count: Int(count)) }
+      bytes.withUnsafeMutableBytes { buffer in
+        var offset = 0
+        while offset < buffer.count {
+          let step = min(1 << 30, buffer.count - offset)
+          MPI_Bcast(buffer.baseAddress.map { $0 + offset }, Int32(step), ala_mpi_byte(), Int32(root), world)
+          offset += step
+        }
       }
     }
     if rank == root { otherBytesSent += bytes.count }
@@ -142,7 +190,9 @@ public final class Cluster: @unchecked Sendable {
     guard size > 1 else { return value }
     var sent = Int64(value)
     var received: Int64 = 0
-    MPI_Allreduce(&sent, &received, 1, ala_mpi_int64(), ala_mpi_max(), world)
+    progress.waiting(.maximum) {
+      _ = MPI_Allreduce(&sent, &received, 1, ala_mpi_int64(), ala_mpi_max(), world)
+    }
     otherBytesSent += 8
     return Int(received)
   }
@@ -152,7 +202,9 @@ public final class Cluster: @unchecked Sendable {
     guard size > 1 else { return value }
     var sent = Int64(value)
     var received: Int64 = 0
-    MPI_Allreduce(&sent, &received, 1, ala_mpi_int64(), ala_mpi_sum(), world)
+    progress.waiting(.sum) {
+      _ = MPI_Allreduce(&sent, &received, 1, ala_mpi_int64(), ala_mpi_sum(), world)
+    }
     otherBytesSent += 8
     return Int(received)
   }
@@ -165,8 +217,10 @@ public final class Cluster: @unchecked Sendable {
     _ table: UnsafeMutablePointer<Double>, counts: [Int32], displacements: [Int32]
   ) {
     guard size > 1 else { return }
-    MPI_Allgatherv(
-      ala_mpi_in_place(), 0, ala_mpi_double(), table, counts, displacements, ala_mpi_double(), world)
+    progress.waiting(.gathering) {
+      _ = MPI_Allgatherv(
+        ala_mpi_in_place(), 0, ala_mpi_double(), table, counts, displacements, ala_mpi_double(), world)
+    }
     otherBytesSent += Int(counts[rank]) * 8
   }
 

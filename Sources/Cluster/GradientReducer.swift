@@ -10,6 +10,7 @@ public final class GradientReducer: @unchecked Sendable {
   private let base: UnsafeMutablePointer<Float>
   private let tree: TreeSum
   private let isAlone: Bool
+  private let progress: Progress
   private var thread: pthread_t?
 
   // Guarded by `mutex`.
@@ -37,6 +38,7 @@ public final class GradientReducer: @unchecked Sendable {
   public init(_ cluster: Cluster, base: UnsafeMutablePointer<Float>, largest: Int) {
     self.base = base
     isAlone = cluster.size == 1
+    progress = cluster.progress
     tree = TreeSum(
       rank: cluster.rank, size: cluster.size, communicator: cluster.reducersCommunicator(),
       capacity: isAlone ? 0 : largest)
@@ -84,6 +86,10 @@ public final class GradientReducer: @unchecked Sendable {
   /// Waits until every range that has been started is summed.
   public func finish() -> Cost {
     guard !isAlone else { return Cost(milliseconds: 0, waitMilliseconds: 0) }
+    return progress.waiting(.gradients) { finishQueue() }
+  }
+
+  private func finishQueue() -> Cost {
     let start = DispatchTime.now().uptimeNanoseconds
     if thread == nil {
       for range in queue { sum(range) }

@@ -35,6 +35,12 @@ struct EvaluateCommand: ClusterCommand {
   @Option(help: "The seed of --limit.")
   var seed: UInt64 = 0
 
+  @Option(
+    help: ArgumentHelp(
+      "The cascade of parameter randomisation of so many images: how like the trained model's maps stay while its parts lose their training, from the top.",
+      valueName: "images"))
+  var cascade: Int?
+
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
@@ -44,6 +50,12 @@ struct EvaluateCommand: ClusterCommand {
       throw ValidationError("--split \(split): expected train, valid or test")
     }
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit); expected a number from 1") }
+    guard let cascade else { return }
+    if cascade < 1 { throw ValidationError("--cascade is \(cascade); expected a number of images from 1") }
+    if let method, let own = try? MethodTable.method(method), !own.facts.readsModel {
+      throw ValidationError(
+        "--cascade: method \(method) does not read the trained model, which the cascade takes apart")
+    }
   }
 
   func run(on cluster: Cluster) throws {
@@ -56,7 +68,7 @@ struct EvaluateCommand: ClusterCommand {
     let request = EvaluationRequest(
       split: split,
       method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),
-      limit: limit, limitSeed: seed, out: out,
+      limit: limit, limitSeed: seed, cascade: cascade, out: out,
       isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
     guard cluster.isRoot else { return }

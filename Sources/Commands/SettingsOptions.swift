@@ -30,6 +30,7 @@ struct SettingsOptions: ParsableArguments {
         file: config, stored: stored, flags: flags, sets: set, environment: ProcessInfo.processInfo.environment)
     }
     try cluster.requireAlike(configuration.sharedByRanks)
+    cluster.setPatience(configuration.run.patienceSeconds)
     return configuration
   }
   /// What `--dry-run` is for.

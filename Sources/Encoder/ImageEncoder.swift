@@ -1,3 +1,4 @@
+import Files
 import Layers
 import Tensor
 
@@ -6,7 +7,9 @@ public final class ImageEncoder: @unchecked Sendable {
   /// What is frozen; other encoders may stand on it, too.
   public let file: EncoderFile
   /// Blocks 1…k, at indices 0…k−1.
-  public let blocks: [TransformerBlock]
+  public internal(set) var blocks: [TransformerBlock]
+  /// What frozen tensors of blocks point into that are not the file's.
+  var randomBlocks: [MappedMemory] = []
   /// m, the first block with LoRA; k + 1 where there is none.
   public let firstLoRABlock: Int
 

@@ -76,6 +76,7 @@ public struct EvaluationPass {
           rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),
           unit: work.viewsPerImage == 1 ? "images" : "perturbed views")
       }
+      cluster.note(.evaluating)
       let call = cluster.round(failure: work.failure, signal: signals?.pending, flag: !work.isFinished)
       if call == .failure { try cluster.share(work.failure) }
       if call == .signal {

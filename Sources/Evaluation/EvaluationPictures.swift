@@ -44,6 +44,10 @@ private func drawCurves(_ summary: EvaluationSummary, title: String, to out: Str
     let chart = EvaluationCharts.iou([(title, curve)], caption: caption)
     try writeAtomically(try encodePNG(try chart.canvas().pixels()), to: "\(out)/iou_curve.png")
   }
+  if let cascade = summary.cascade {
+    let chart = EvaluationCharts.cascade([(title, cascade)], caption: cascade.subset)
+    try writeAtomically(try encodePNG(try chart.canvas().pixels()), to: "\(out)/cascade.png")
+  }
   if let insertion = summary.insertionCurve, let deletion = summary.deletionCurve {
     let chart = EvaluationCharts.perturbation([(title, insertion, deletion)], caption: caption)
     try writeAtomically(try encodePNG(try chart.canvas().pixels()), to: "\(out)/insertion_deletion.png")

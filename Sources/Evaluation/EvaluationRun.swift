@@ -19,6 +19,8 @@ public struct EvaluationRequest: Sendable {
   /// A fixed random subset of so many images.
   public var limit: Int?
   public var limitSeed: UInt64
+  /// The cascade of parameter randomisation over a fixed random subset of so many of them; nil leaves it out.
+  public var cascade: Int?
   /// The folder to write to.
   public var out: String
   /// `--overwrite`.
@@ -27,13 +29,14 @@ public struct EvaluationRequest: Sendable {
   public var inputs: [String]
 
   public init(
-    split: String, method: any ExplanationMethod, limit: Int?, limitSeed: UInt64, out: String,
+    split: String, method: any ExplanationMethod, limit: Int?, limitSeed: UInt64, cascade: Int? = nil, out: String,
     isOverwriting: Bool, inputs: [String]
   ) {
     self.split = split
     self.method = method
     self.limit = limit
     self.limitSeed = limitSeed
+    self.cascade = cascade
     self.out = out
     self.isOverwriting = isOverwriting
     self.inputs = inputs
@@ -41,10 +44,14 @@ public struct EvaluationRequest: Sendable {
 
   /// The chosen ids, in their own order, and what to say of them; "" for all.
   func choose(_ ids: [Int]) -> (ids: [Int], subset: String) {
-    guard let limit, limit < ids.count else { return (ids, "") }
-    var stream = RandomStream(seed: limitSeed, name: "evaluation.limit")
+    Self.choose(ids, limit: limit ?? ids.count, seed: limitSeed)
+  }
+
+  static func choose(_ ids: [Int], limit: Int, seed: UInt64) -> (ids: [Int], subset: String) {
+    guard limit < ids.count else { return (ids, "") }
+    var stream = RandomStream(seed: seed, name: "evaluation.limit")
     let chosen = stream.permutation(ids.count).prefix(limit).sorted().map { ids[$0] }
-    return (chosen, "\(limit) of \(ids.count) images; seed \(limitSeed)")
+    return (chosen, "\(limit) of \(ids.count) images; seed \(seed)")
   }
 }
 
@@ -53,6 +60,9 @@ private let outputs = [
   "summary.json", "per_image.csv", "explanations.h5", "cost.json", "overlays.png", "iou_curve.png",
   "insertion_deletion.png",
 ]
+
+/// What a cascade adds.
+private let cascadeOutputs = ["cascade.csv", "cascade.png"]
 
 /// `ala evaluate`: evaluates a split and writes figures, per-image values, maps and pictures; goes on where an
 /// interrupted call was.
@@ -72,7 +82,9 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   var lock: RunLock?
   var folder = OutputFolder(out, of: "evaluate", isOverwriting: request.isOverwriting)
   try cluster.onRoot {
-    try folder.claim(outputs + pictured(ids).map { "overlays/\($0).png" }, inputs: request.inputs)
+    try folder.claim(
+      outputs + (request.cascade == nil ? [] : cascadeOutputs) + pictured(ids).map { "overlays/\($0).png" },
+      inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }
   }
   defer { withExtendedLifetime(lock) {} }
@@ -89,14 +101,23 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   let threshold = try validThreshold(
     experiment, pass, own: outcomes, isWholeValid: isWholeValid, log: log, signals: signals)
   context.controls = controls(outcomes)
+  let cascade = try request.cascade.map {
+    try CascadeRun(
+      experiment, request, count: $0, trained: outcomes, identity: identity(experiment, context), log: log,
+      signals: signals)
+  }
+  context.cascade = cascade?.summary
   let records = outcomes.map(\.record)
   let summary = EvaluationSummary(records, validThreshold: threshold, context)
   warn(records, summary, experiment, log)
   try cluster.onRoot {
     try write(summary, outcomes, threshold, experiment, request, subset: subset)
+    try cascade?.write(to: out)
     try draw(outcomes, summary, experiment, title: request.method.facts.title, to: out)
   }
   try journal.finish()
+  try cascade?.finish()
+  try cluster.onRoot { CascadeRun.removeJournals(in: out) }
   try writeCost(experiment, seconds: Date().timeIntervalSince(start), images: ids.count, to: "\(out)/cost.json")
   try cluster.onRoot { try folder.finish(removesOthers: true) }
   return summary
@@ -170,7 +191,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
 private func identity(_ experiment: Experiment, _ context: EvaluationContext) -> String {
   let settings = context.settings.filter { !["split", "subset", "run_dir", "data_root", "iou_rule"].contains($0.key) }
   return [
-    "2", "\(experiment.configuration.run.seed)", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256,
+    "3", "\(experiment.configuration.run.seed)", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256,
     experiment.encoderSHA256,
     experiment.dataset.digest, "\(settingsOfNetwork(experiment.configuration))", "\(experiment.productKernels)",
   ].joined(separator: "\n")

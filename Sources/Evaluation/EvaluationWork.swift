@@ -220,6 +220,7 @@ final class EvaluationWork: @unchecked Sendable {
       image.outcome.controls[control.rawValue] = measure(control: own, image, side: side)
     }
     guard image.outcome.record.isFinite else { return finish(image) }
+    image.outcome.record.measure(raw: map.values)
     let enlarged = enlarged(map.values, side: worker.main.side, to: side)
     image.outcome.record.measure(
       enlarged, side: side, mask: image.truth.mask, box: image.truth.box, by: measures.rules)

@@ -5,7 +5,8 @@ import Metrics
 /// Every explanation method of `ala`, in the order in which they are listed.
 public enum MethodTable {
   public static let methods: [any ExplanationMethod] = [
-    AttentionMap.ala, RISE(), ClassActivationMap(), DecodedMap(), AttentionMap.abn, CentredGaussian(), RandomMap(),
+    AttentionMap.ala, RISE(), GradCAM(), AttentionRollout(), ClassActivationMap(), DecodedMap(), AttentionMap.abn,
+    CentredGaussian(), RandomMap(),
   ]
 
   /// What `--method` takes, for people.
@@ -60,6 +61,7 @@ public enum MethodTable {
       "What `--method` of `ala evaluate` and `ala explain` takes, from the table in `Sources/Explaining/MethodTable.swift`.",
       "`randomised:NAME` is any of them with the model's trained tensors as they were before training: a map that does",
       "not change then does not explain the model (Adebayo et al., \"Sanity checks for saliency maps\", NeurIPS 2018).",
+      "`--cascade N` of `ala evaluate` takes the training out of one part of the model after another, from the top.",
       "",
       "| `--method` | title | from | reads the model | needs gradients | depends on `run.seed` |",
       "|---|---|---|---|---|---|",

@@ -148,16 +148,3 @@ public struct RISE: ExplanationMethod {
     }
   }
 }
-
-/// Pearson's r of two maps; 0 where one of them is constant.
-func pearson(_ one: [Double], _ other: [Double]) -> Double {
-  let n = Double(one.count)
-  let (a, b) = (one.reduce(0, +) / n, other.reduce(0, +) / n)
-  var (ab, aa, bb) = (0.0, 0.0, 0.0)
-  for (x, y) in zip(one, other) {
-    ab += (x - a) * (y - b)
-    aa += (x - a) * (x - a)
-    bb += (y - b) * (y - b)
-  }
-  return aa > 0 && bb > 0 ? ab / (aa * bb).squareRoot() : 0
-}

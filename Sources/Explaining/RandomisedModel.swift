@@ -22,6 +22,28 @@ public struct RandomisedModel: ExplanationMethod {
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
     let network = try subject.makeAnother()
     network.parameters.initialise(seed: subject.configuration.run.seed)
+    return try MethodOfAnother(method, network).prepare(subject)
+  }
+}
+
+/// A method's maps of another network than the one that predicts; the class that is explained stays the latter's.
+struct MethodOfAnother: ExplanationMethod {
+  private let method: any ExplanationMethod
+  private let network: any Network
+
+  init(_ method: any ExplanationMethod, _ network: any Network) {
+    self.method = method
+    self.network = network
+  }
+
+  var facts: MethodFacts { method.facts }
+
+  func passes(_ configuration: Configuration) -> Int { 1 + method.passes(configuration) }
+
+  func settings(_ configuration: Configuration) -> [String: String] { method.settings(configuration) }
+
+  func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
+    let network = network
     let makeWorker = try method.prepare(
       ExplainedModel(network, subject.configuration, makeAnother: subject.makeAnother))
     return { _ in
@@ -48,7 +70,7 @@ public struct RandomisedModel: ExplanationMethod {
 
     func map(_ view: ExplainedView, target: Int) -> ExplanationMap { worker.map(seen(view), target: target) }
 
-    /// The view with what the untrained model makes of it.
+    /// The view with what the other network makes of it.
     func seen(_ view: ExplainedView) -> ExplainedView {
       inference.run(pixels: view.pixels, network.encoder)
       return ExplainedView(

@@ -136,9 +136,7 @@ public final class BatchNorm: @unchecked Sendable {
 
   /// inverse [channels] = 1/√(running variance + eps).
   public func writeRunningInverse(_ inverse: Floats) {
-    for c in 0..<channels {
-      inverse[c] = Float(1 / (Double(runningVariance.values[c]) + Self.eps).squareRoot())
-    }
+    for c in 0..<channels { inverse[c] = runningInverse(c) }
   }
 
   /// The same of rows at a time.
@@ -148,5 +146,18 @@ public final class BatchNorm: @unchecked Sendable {
     batchNormApply(
       y, x, mean: runningMean.values, inverse: inverse, weight: weight.values, bias: bias.values, relu: relu,
       rows: rows, channels: channels)
+  }
+
+  /// The gradient of `infer` without its ReLU, the running statistics being constants; dx [rows, channels] may be dy.
+  public func inferBackward(_ dx: Floats, _ dy: ConstFloats, rows: Int) {
+    for c in 0..<channels {
+      let factor = weight.values[c] * runningInverse(c)
+      for r in 0..<rows { dx[r * channels + c] = dy[r * channels + c] * factor }
+    }
+  }
+
+  /// 1/√(var + eps) of a channel's running variance.
+  private func runningInverse(_ channel: Int) -> Float {
+    Float(1 / (Double(runningVariance.values[channel]) + Self.eps).squareRoot())
   }
 }

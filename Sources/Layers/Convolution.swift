@@ -66,4 +66,14 @@ public struct Convolution: Sendable {
       if let dx { multiply(dx, dy, weight.values, m: g * g, n: outputs, k: inputs) }
     }
   }
+
+  /// The gradient of `forward` with respect to what is convolved, and to no weight: dx [g·g, inputs] is overwritten.
+  public func backwardInput(_ dx: Floats, _ dy: ConstFloats, grid g: Int, scratch: Floats) {
+    if kernel == 3 {
+      convolveInputBackward(scratch, dy, weight: weight.values, grid: g, inputs: inputs, outputs: outputs)
+      gatherTriplesBackward(dx, scratch, grid: g, channels: inputs, padding: padding)
+    } else {
+      multiply(dx, dy, weight.values, m: g * g, n: outputs, k: inputs)
+    }
+  }
 }

@@ -117,9 +117,13 @@ public final class ParameterStore: @unchecked Sendable {
 
   /// Gives every tensor its start. Each draws from its own stream, `init/<name>`, in the file's element order, so
   /// that one tensor's start depends on no other.
-  public func initialise(seed: UInt64) {
-    for parameter in parameters {
-      var stream = RandomStream(seed: seed, name: "init/\(parameter.name)")
+  ///
+  /// - Parameters:
+  ///   - stream: what the streams' names begin with; another than `init` gives another start.
+  ///   - isChosen: of which tensors and statistics, by name; the others stay as they are.
+  public func initialise(seed: UInt64, stream name: String = "init", _ isChosen: (String) -> Bool = { _ in true }) {
+    for parameter in parameters where isChosen(parameter.name) {
+      var stream = RandomStream(seed: seed, name: "\(name)/\(parameter.name)")
       let draws: [Float] = (0..<parameter.count).map { _ in
         switch parameter.initialiser {
         case .zeros: 0
@@ -131,9 +135,16 @@ public final class ParameterStore: @unchecked Sendable {
       }
       set(parameter, fromFile: draws)
     }
-    for statistic in statistics {
+    for statistic in statistics where isChosen(statistic.name) {
       statistic.values.update(repeating: statistic.startsAtOne ? 1 : 0, count: statistic.count)
     }
+  }
+
+  /// Takes over the tensors and statistics of a store with the same ones.
+  public func copyValues(of other: ParameterStore) {
+    precondition(parameters.map(\.name) == other.parameters.map(\.name) && count == other.count)
+    values.base.update(from: other.values.base, count: count)
+    statisticValues.base.update(from: other.statisticValues.base, count: statisticCount)
   }
 
   /// The range of the arenas that a set of groups covers; the groups must be neighbours in memory.

@@ -163,6 +163,20 @@ public struct TransformerBlock: Sendable {
     fc2.forward(y, activated, residual: middle, low: low + at.low[5], rows: T)
   }
 
+  /// The attention probabilities [T, T] that `forward` makes of x [T, D], as a mean over the heads: row i holds what
+  /// token i takes from each.
+  ///
+  /// - Parameter at: of a pass that keeps nothing.
+  public func meanAttention(_ mean: Floats, _ x: ConstFloats, scratch: Floats, _ at: Places) {
+    precondition(at.keeping == .nothing)
+    let (T, D) = (at.tokens, width)
+    let (normed, qkv) = (scratch + at.normed, scratch + at.qkv)
+    norm1.forward(normed, x, mean: nil, inverse: nil, rows: T)
+    q.forward(qkv, normed, low: scratch + at.low[0], rows: T, strideY: 3 * D)
+    k.forward(qkv + D, normed, low: scratch + at.low[1], rows: T, strideY: 3 * D)
+    Tensor.meanAttention(mean, qkv, scratch: scratch + at.square, tokens: T, width: D, heads: heads)
+  }
+
   /// The gradient of `forward`: d [T, D] is the gradient of y on entry and of x on return (unchanged in meaning
   /// where `needsInput` is false: then only the weights' gradients are made). Uses `saved` up.
   public func backward(

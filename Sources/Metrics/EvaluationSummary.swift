@@ -10,6 +10,7 @@ public struct EvaluationContext: Sendable {
   public var side = 0
   /// By name, mean IoU by rule of maps that say nothing of the trained model, on the same images.
   public var controls: [String: [String: Double]] = [:]
+  public var cascade: CascadeSummary?
   /// Places of the curves' points in [0, 1]; nil where insertion and deletion are not measured.
   public var fractions: [Double]?
 
@@ -91,6 +92,8 @@ public struct EvaluationSummary: Equatable, Sendable {
   /// Which metrics are left out, of which images, and why.
   public let leftOut: [String]
   public let controls: [String: [String: Double]]
+  /// nil where none was asked for.
+  public let cascade: CascadeSummary?
   public let settings: [String: String]
   public let modelSHA256: String
   public let classes: [ClassName]
@@ -113,6 +116,7 @@ public struct EvaluationSummary: Equatable, Sendable {
       counts, withoutBox: records.count { $0.isFinite && $0.boxCurve == nil }, hasThreshold: validThreshold != nil,
       perturbs: context.fractions != nil)
     controls = context.controls
+    cascade = context.cascade
     settings = context.settings
     modelSHA256 = context.modelSHA256
     classes = context.classes
@@ -123,6 +127,7 @@ public struct EvaluationSummary: Equatable, Sendable {
   init(
     figures: [String: Double], spreads: [String: Double], iouCurve: [Double]?, insertionCurve: Curve?,
     deletionCurve: Curve?, counts: Counts, leftOut: [String], controls: [String: [String: Double]],
+    cascade: CascadeSummary?,
     settings: [String: String], modelSHA256: String, classes: [ClassName], grid: Int, side: Int
   ) {
     self.figures = figures
@@ -133,6 +138,7 @@ public struct EvaluationSummary: Equatable, Sendable {
     self.counts = counts
     self.leftOut = leftOut
     self.controls = controls
+    self.cascade = cascade
     self.settings = settings
     self.modelSHA256 = modelSHA256
     self.classes = classes

@@ -34,6 +34,11 @@ public enum FigureTable {
       needs: .masksOrBoxes, style: .flag, column: "pointing",
       "share of images whose map has its maximum in the mask, or else in the box"),
     Figure(
+      meanOf: { record, _ in record.mapArea }, "map_area", "map area", .neither, needs: .nothing, column: "map_area",
+      hasSpread: true,
+      "mean over images of the share of the map that is above 1/2, neither enlarged nor normalised: of α, how much of the image is seen"
+    ),
+    Figure(
       meanOf: { record, _ in record.insertion }, "insertion", "insertion", .higher, needs: .perturbation,
       column: "insertion", hasSpread: true, "area under the target's probability while the map's pixels are revealed"),
     Figure(

@@ -29,6 +29,8 @@ public struct ImageRecord: Codable, Equatable, Sendable {
   public var darkMaskLevels: [Int]?
   /// Whether the map and the probabilities hold finite values alone; nothing is measured on a map that does not.
   public var isFinite = true
+  /// The share of the map's values, as the method has made them, that are above 1/2.
+  public var mapArea: Double?
   public var iouHalf: Double?
   public var iouMeanStd: Double?
   /// At each curve threshold of the normalised map.
@@ -90,6 +92,11 @@ public struct ImageRecord: Codable, Equatable, Sendable {
         isPointing = x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1
       }
     }
+  }
+
+  /// Measures a map as its method has made it.
+  public mutating func measure(raw map: [Float]) {
+    mapArea = map.isEmpty ? nil : Double(map.count { $0 > 0.5 }) / Double(map.count)
   }
 
   /// Takes over the curves of insertion and deletion; areas only where every value is finite.

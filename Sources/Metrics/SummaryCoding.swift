@@ -17,6 +17,7 @@ extension EvaluationSummary: Codable {
     static let counts = Key(stringValue: "counts")
     static let leftOut = Key(stringValue: "left_out")
     static let controls = Key(stringValue: "controls")
+    static let cascade = Key(stringValue: "cascade")
     static let settings = Key(stringValue: "settings")
     static let modelSHA256 = Key(stringValue: "model_sha256")
     static let classes = Key(stringValue: "classes")
@@ -52,6 +53,7 @@ extension EvaluationSummary: Codable {
     try container.encode(counts, forKey: .counts)
     try container.encode(leftOut, forKey: .leftOut)
     try container.encode(controls, forKey: .controls)
+    try container.encodeIfPresent(cascade, forKey: .cascade)
     try container.encode(settings, forKey: .settings)
     try container.encode(modelSHA256, forKey: .modelSHA256)
     try container.encode(classes, forKey: .classes)
@@ -80,6 +82,7 @@ extension EvaluationSummary: Codable {
       counts: try container.decode(Counts.self, forKey: .counts),
       leftOut: try container.decode([String].self, forKey: .leftOut),
       controls: try container.decode([String: [String: Double]].self, forKey: .controls),
+      cascade: try container.decodeIfPresent(CascadeSummary.self, forKey: .cascade),
       settings: try container.decode([String: String].self, forKey: .settings),
       modelSHA256: try container.decode(String.self, forKey: .modelSHA256),
       classes: try container.decode([ClassName].self, forKey: .classes),

@@ -22,6 +22,8 @@ public protocol Network: AnyObject, Sendable {
 
   /// The layers below the first LoRA block whose h⁽ⁱ⁾ it reads, ascending: with h⁽ᵐ⁻¹⁾, what the cache holds for it.
   var frozenLayers: [Int] { get }
+  /// Its parts above the encoder's blocks, from the one that has the last word down: every tensor but LoRA's is of one.
+  var parts: [NetworkPart] { get }
 
   var phases: [Phase] { get }
   /// The phase of an epoch, counted from 1.

@@ -38,10 +38,12 @@ public struct Chart: Sendable {
   /// Fixed limits; nil fits the data.
   public var yRange: ClosedRange<Double>?
   public var caption = ""
+  /// What stands at 0, 1, 2, … of the x-axis instead of numbers; none leaves the numbers.
+  public var xNames: [String] = []
 
   public init(
     title: String, xLabel: String, yLabel: String, series: [Series], yRange: ClosedRange<Double>? = nil,
-    caption: String = ""
+    caption: String = "", xNames: [String] = []
   ) {
     self.title = title
     self.xLabel = xLabel
@@ -49,6 +51,7 @@ public struct Chart: Sendable {
     self.series = series
     self.yRange = yRange
     self.caption = caption
+    self.xNames = xNames
   }
 
   private static let width = 560.0
@@ -56,13 +59,16 @@ public struct Chart: Sendable {
   private static let left = 62.0
   private static let right = 16.0
   private static let legendRow = 16.0
+  /// Room for a name below the x-axis, which reads upward.
+  private static let nameLength = 70.0
 
   /// Draws the chart.
   public func canvas() throws -> Canvas {
     let rows = legendRows()
     let top = 30.0 + Double(rows.count) * Self.legendRow + 6
     let bottom = top + Self.plotHeight
-    let canvas = try Canvas(width: Self.width, height: bottom + 46 + (caption.isEmpty ? 0 : 16))
+    let foot = bottom + (xNames.isEmpty ? 0 : Self.nameLength - 12)
+    let canvas = try Canvas(width: Self.width, height: foot + 46 + (caption.isEmpty ? 0 : 16))
     canvas.text(title, at: Point(Self.left, 20), size: 13, isBold: true)
     drawLegend(rows, canvas)
     let (xs, ys) = (range(\.x), yRange ?? range(\.y, padded: true))
@@ -75,15 +81,19 @@ public struct Chart: Sendable {
       canvas.polyline([place(xs.lowerBound, tick), place(xs.upperBound, tick)], .lightGrey, width: 0.8)
       canvas.text(Self.label(tick), at: Point(Self.left - 6, place(0, tick).y + 4), size: 10, .grey, anchor: .end)
     }
-    for tick in Self.ticks(xs) {
-      let foot = place(tick, ys.lowerBound)
-      canvas.polyline([foot, Point(foot.x, foot.y + 4)], .grey, width: 0.8)
-      canvas.text(Self.label(tick), at: Point(foot.x, bottom + 16), size: 10, .grey, anchor: .middle)
+    for tick in xNames.isEmpty ? Self.ticks(xs) : xNames.indices.map({ Double($0) }) {
+      let (x, y) = (place(tick, 0).x, bottom)
+      canvas.polyline([Point(x, y), Point(x, y + 4)], .grey, width: 0.8)
+      if xNames.isEmpty {
+        canvas.text(Self.label(tick), at: Point(x, y + 16), size: 10, .grey, anchor: .middle)
+      } else {
+        canvas.text(xNames[Int(tick)], at: Point(x + 3, y + 7), size: 10, .grey, anchor: .end, isUpward: true)
+      }
     }
     canvas.polyline([place(xs.lowerBound, ys.lowerBound), place(xs.upperBound, ys.lowerBound)], .grey, width: 1)
-    canvas.text(xLabel, at: Point((Self.left + Self.width - Self.right) / 2, bottom + 34), .grey, anchor: .middle)
+    canvas.text(xLabel, at: Point((Self.left + Self.width - Self.right) / 2, foot + 34), .grey, anchor: .middle)
     canvas.text(yLabel, at: Point(16, (top + bottom) / 2), .grey, anchor: .middle, isUpward: true)
-    if !caption.isEmpty { canvas.text(caption, at: Point(Self.left, bottom + 54), size: 9.5, .grey) }
+    if !caption.isEmpty { canvas.text(caption, at: Point(Self.left, foot + 54), size: 9.5, .grey) }
     for one in series { draw(one, canvas, ys, place) }
     return canvas
   }

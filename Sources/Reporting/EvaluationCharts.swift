@@ -13,6 +13,24 @@ public enum EvaluationCharts {
       }, yRange: 0...1, caption: caption)
   }
 
+  /// Spearman's ρ with the trained model's maps at each stage of the cascade, a mean over images; the bands are one
+  /// standard deviation either way. Methods of networks with other parts have other stages.
+  public static func cascade(_ methods: [(name: String, cascade: CascadeSummary)], caption: String) -> Chart {
+    var names: [String] = []
+    for stage in methods.flatMap(\.cascade.stages) where !names.contains(stage.name) { names.append(stage.name) }
+    let series = methods.enumerated().map { index, method in
+      let stages = method.cascade.stages
+      return Chart.Series(
+        method.name, x: [0] + stages.map { Double((names.firstIndex(of: $0.name) ?? 0) + 1) },
+        y: [1] + stages.map { $0.spearman ?? .nan }, spread: [0] + stages.map { $0.spearmanSD ?? 0 },
+        Chart.palette[index % Chart.palette.count])
+    }
+    return Chart(
+      title: "Cascade of parameter randomisation",
+      xLabel: "trained, then without the training of this part and those before",
+      yLabel: "Spearman's \u{3C1}", series: series, yRange: -1...1, caption: caption, xNames: ["trained"] + names)
+  }
+
   /// Insertion (solid) and deletion (dashed): means over images; the bands are one standard deviation either way.
   public static func perturbation(
     _ methods: [(name: String, insertion: EvaluationSummary.Curve, deletion: EvaluationSummary.Curve)], caption: String

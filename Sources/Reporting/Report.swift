@@ -39,7 +39,8 @@ public func renderReport(_ paths: [String]) throws -> String {
     "curves": try charts(evaluationCharts(methods)).map { ["charts": $0] },
     "training": try ReportTable.training(runs).map { table in
       [
-        "charts": try charts(runs.flatMap { trainingCharts($0.name, $0.run) }) ?? [], "heads": table.heads,
+        "charts": try charts(runs.flatMap { trainingCharts($0.name, $0.run) } + mapAreaCharts(runs)) ?? [],
+        "heads": table.heads,
         "rows": table.rows,
       ] as [String: Any]
     },
@@ -100,6 +101,11 @@ private func evaluationCharts(_ methods: [(name: String, folder: EvaluationFolde
   var result: [Chart] = []
   let curves = methods.compactMap { name, folder in folder.summary.iouCurve.map { (name: name, curve: $0) } }
   if !curves.isEmpty { result.append(EvaluationCharts.iou(curves, caption: caption)) }
+  let cascades = methods.compactMap { name, folder in folder.summary.cascade.map { (name: name, cascade: $0) } }
+  if !cascades.isEmpty {
+    let subsets = Set(cascades.map(\.cascade.subset)).sorted().joined(separator: " | ")
+    result.append(EvaluationCharts.cascade(cascades, caption: subsets))
+  }
   let perturbed = methods.compactMap { name, folder in
     folder.summary.insertionCurve.flatMap { insertion in
       folder.summary.deletionCurve.map { (name: name, insertion: insertion, deletion: $0) }
@@ -159,6 +165,24 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
       Chart(title: "Accuracy and IoU: \(name)", xLabel: "epoch", yLabel: "share", series: validation, yRange: 0...1))
   }
   return charts
+}
+
+/// How much of the image the maps of several runs see, epoch by epoch: whether alternation widens them.
+private func mapAreaCharts(_ runs: [(name: String, run: RunFolder)]) -> [Chart] {
+  let series = runs.enumerated().compactMap { index, run -> Chart.Series? in
+    let lines = run.run.epochs.filter { $0.split == "valid" && $0.map_area != nil }
+    guard !lines.isEmpty else { return nil }
+    return Chart.Series(
+      run.name, x: lines.map { Double($0.epoch) }, y: lines.map { $0.map_area ?? .nan },
+      Chart.palette[index % Chart.palette.count])
+  }
+  guard !series.isEmpty else { return [] }
+  return [
+    Chart(
+      title: "Map area on validation images", xLabel: "epoch", yLabel: "mean share of the map above 1/2",
+      series: series,
+      yRange: 0...1)
+  ]
 }
 
 /// The mean of each epoch's steps.

@@ -16,6 +16,7 @@ public struct RunFolder {
     public let loss_ab: Double?
     public let accuracy: Double?
     public let iou: Double?
+    public let map_area: Double?
     public let samples_per_s: Double?
     public let model_sha256: String?
   }

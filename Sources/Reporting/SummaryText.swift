@@ -15,7 +15,16 @@ extension EvaluationSummary {
       if let value = self[figure.key] { lines.append(Self.line(figure.title, value)) }
       if figure.key == IoURule.key(IoURule.valid.rawValue) { lines += controlLines }
     }
-    return lines
+    return lines + cascadeLines
+  }
+
+  private var cascadeLines: [String] {
+    guard let cascade else { return [] }
+    return ["cascade: Spearman's \u{3C1} with the trained model's maps, and of how many images (\(cascade.subset))"]
+      + cascade.stages.map { stage in
+        stage.spearman.map { Self.line("  without \(stage.name)", $0) + "  \(stage.images)" }
+          ?? "  without \(stage.name): no image has one"
+      }
   }
 
   private var controlLines: [String] {

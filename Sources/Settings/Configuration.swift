@@ -7,6 +7,7 @@ public struct Configuration: Equatable, Sendable {
     public let dir: String
     public let seed: UInt64
     public let threads: Int?
+    public let patienceSeconds: Double
   }
 
   public struct Data: Equatable, Sendable {
@@ -233,7 +234,9 @@ public struct Configuration: Equatable, Sendable {
     func numbers(_ path: String) -> [Double]? { if case .numbers(let value)? = values[path] { value } else { nil } }
     func texts(_ path: String) -> [String]? { if case .texts(let value)? = values[path] { value } else { nil } }
 
-    run = Run(dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"))
+    run = Run(
+      dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"),
+      patienceSeconds: number("run.patience_seconds"))
     data = Data(
       root: text("data.root"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),
       segmentations: text("data.segmentations"), maskThreshold: integer("data.mask_threshold"),

@@ -11,6 +11,12 @@ public enum SettingTable {
       "run.threads", .optionalInteger(1..<1025), .null,
       "threads of a process; null: the processors it may use, shared with the ranks of its machine", mayDiffer: true),
 
+    SettingKey(
+      "run.patience_seconds", .number(1...1e7), .number(300),
+      "a rank that is silent for so long, or ranks that do not get on, end the job with 69; at the start four times as "
+        + "long, and always at least ten steps",
+      mayDiffer: true),
+
     SettingKey("data.root", .path, .text("data/CUB_200_2011"), "folder in CUB-200-2011's layout", mayDiffer: true),
     SettingKey("data.classes", .allOrList, .text("all"), "the classes to use"),
     SettingKey("data.split_seed", .integer(seeds), .integer(0), "seed of the split into training and validation"),

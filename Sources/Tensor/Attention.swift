@@ -31,6 +31,28 @@ public func attention(
   }
 }
 
+/// mean [T, T] = the mean over the heads of softmax(q kᵀ/√(D/heads)): what `attention` weighs v with. Of qkv, v is not
+/// read.
+///
+/// - Parameter scratch: `attentionScratchCount`.
+public func meanAttention(
+  _ mean: Floats, _ qkv: ConstFloats, scratch: Floats, tokens T: Int, width D: Int, heads: Int
+) {
+  let headWidth = D / heads
+  let scale = 1 / Float(headWidth).squareRoot()
+  let stride = squareStride(tokens: T)
+  clear(mean, T * T)
+  for head in 0..<heads {
+    let q = qkv + head * headWidth
+    multiplyTransposed(
+      scratch, q, q + D, m: T, n: T, k: headWidth, strideY: stride, strideX: 3 * D, strideW: 3 * D, scale: scale)
+    softmaxRows(scratch, logSums: nil, rows: T, columns: T, stride: stride)
+    for row in 0..<T { accumulate(mean + row * T, scratch + row * stride, T) }
+  }
+  let factor = Vector(repeating: 1 / Float(heads))
+  map(mean, mean, T * T) { $0 * factor }
+}
+
 /// The gradient of `attention`: dqkv [T, 3D] is overwritten.
 ///
 /// - Parameter scratch: twice `attentionScratchCount`.

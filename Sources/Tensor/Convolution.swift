@@ -71,6 +71,17 @@ public func convolve(_ y: Floats, _ triples: ConstFloats, weight: ConstFloats, g
   }
 }
 
+/// The gradient of `convolve` with respect to its triples: dTriples [(g+2)·g, 3·in] is overwritten.
+public func convolveInputBackward(
+  _ dTriples: Floats, _ dy: ConstFloats, weight: ConstFloats, grid g: Int, inputs: Int, outputs: Int
+) {
+  let k = 3 * inputs
+  clear(dTriples, tripleRows(grid: g) * k)
+  for row in 0..<3 {
+    multiply(dTriples + row * g * k, dy, weight + row * k, m: g * g, n: outputs, k: k, strideW: 3 * k, beta: 1)
+  }
+}
+
 /// The gradients of `convolve`: dWeight [out, 3, 3, in] is added to; dTriples [(g+2)·g, 3·in] is overwritten where
 /// given.
 public func convolveBackward(
@@ -78,11 +89,9 @@ public func convolveBackward(
   inputs: Int, outputs: Int
 ) {
   let k = 3 * inputs
-  if let dTriples { clear(dTriples, tripleRows(grid: g) * k) }
   for row in 0..<3 {
     multiplyOuter(dWeight + row * k, dy, triples + row * g * k, m: g * g, n: outputs, k: k, strideDW: 3 * k)
-    if let dTriples {
-      multiply(dTriples + row * g * k, dy, weight + row * k, m: g * g, n: outputs, k: k, strideW: 3 * k, beta: 1)
-    }
   }
+  guard let dTriples else { return }
+  convolveInputBackward(dTriples, dy, weight: weight, grid: g, inputs: inputs, outputs: outputs)
 }

@@ -114,6 +114,7 @@ private final class TrainingRun {
       while state.batchInEpoch < stepsPerEpoch {
         // Load, and agree with the other ranks whether to go on.
         report.beginStep()
+        cluster.note(.training, state.step + 1)
         let first = state.batchInEpoch * settings.batch
         let ids = Array(order[first..<min(first + settings.batch, order.count)])
         step.pass.begin(batch: ids.count)

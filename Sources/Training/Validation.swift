@@ -15,6 +15,7 @@ func validate(
     experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
   let n = Double(outcomes.count)
   let ious = outcomes.compactMap(\.record.iouMeanStd)
+  let areas = experiment.model.mapSide != nil ? outcomes.compactMap(\.record.mapArea) : []
   let loss = outcomes.reduce(0) { $0 + $1.loss } / n
   let result = TrainingState.Best(
     epoch: state.epoch, step: state.step,
@@ -37,6 +38,7 @@ func validate(
       ("event", .text("epoch")), ("epoch", .integer(state.epoch)),
       ("phase", .text(experiment.phase(epoch: state.epoch).name)), ("split", .text("valid")),
       ("accuracy", .number(result.accuracy)), ("loss", .number(result.loss)), ("iou", .number(result.iou)),
+      ("map_area", .number(areas.isEmpty ? nil : areas.reduce(0, +) / Double(areas.count))),
     ])
     log.info(
       String(format: "epoch %d: validation accuracy %.4f, loss %.4f", state.epoch, result.accuracy, result.loss)

@@ -29,6 +29,7 @@ private final class PooledClassifier: Network, @unchecked Sendable {
   let classes: Int
   let lanes: Int
   let frozenLayers: [Int] = []
+  let parts = [NetworkPart("classifier", prefix: "classifier.")]
   let phases = [Phase("all", isValidated: true)]
   let linear: Linear
 

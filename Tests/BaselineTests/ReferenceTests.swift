@@ -184,3 +184,19 @@ private struct Setup {
     #expect(flop(made) == flop(stated) * Double(setup.labels.count), "live \(isLive)")
   }
 }
+
+@Test(arguments: variants) func gradientsOfABaselinesLogitsByThePatchesFeaturesAgreeWithPyTorch(variant: String) throws
+{
+  let setup = try Setup(variant)
+  let network = setup.network
+  let inference = try #require(network.makeInference() as? any DifferentiableInference)
+  let count = network.encoder.patchCount * network.encoder.width
+  var gradients: [Float] = []
+  for (sample, label) in setup.labels.enumerated() {
+    try setup.patchify(sample, inference.patches)
+    inference.run(.pixels)
+    gradients += Array(UnsafeBufferPointer(start: inference.gradient(ofLogit: label), count: count))
+  }
+  let expected = try Fixture("explanations.safetensors", testFile: #filePath).doubles("\(variant)/gradient")
+  #expect(difference(gradients, expected) < 1e-4)
+}

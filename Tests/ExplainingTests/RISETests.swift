@@ -39,7 +39,7 @@ import Testing
 }
 
 /// A small model on a synthetic image, with settings of RISE.
-private struct Subject {
+struct Subject {
   let folder: TemporaryFolder
   let experiment: Experiment
   let view: ExplainedView
@@ -65,9 +65,12 @@ private struct Subject {
       imageID: image.id, pixels: pixels, prediction: Prediction(inference, mapSide: experiment.model.mapSide))
   }
 
+  var explained: ExplainedModel {
+    ExplainedModel(experiment.model, experiment.configuration) { [experiment] in try experiment.makeModel() }
+  }
+
   func worker() throws -> any PartwiseWorker {
-    let subject = ExplainedModel(experiment.model, experiment.configuration) { try experiment.makeModel() }
-    return try #require(try RISE().prepare(subject)(experiment.model.makeInference()) as? any PartwiseWorker)
+    try #require(RISE().prepare(explained)(experiment.model.makeInference()) as? any PartwiseWorker)
   }
 
   /// Σ p·m/(N·keep), pixel by pixel of the normalised image.

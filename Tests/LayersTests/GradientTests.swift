@@ -118,13 +118,15 @@ func attentionGradientsAgreeWithFiniteDifferences(
   store.set(layer.weight, fromFile: w)
   if let bias = layer.bias { store.set(bias, fromFile: b) }
   let room = [Float](repeating: 0, count: layer.scratchCount(grid: g) + g * g * 16)
-  let (y, dx) = with([x, dy, room, room, room]) { p -> ([Float], [Float]) in
+  let (y, dx, alone) = with([x, dy, room, room, room, room]) { p -> ([Float], [Float], [Float]) in
     layer.forward(p[2], p[0], grid: g, scratch: p[3])
     let y = array(p[2], g * g * outputs)
     layer.backward(
       p[4], p[1], p[0], grid: g, slot: GradientSlot(base: store.gradients.base, origin: 0), scratch: p[3])
-    return (y, array(p[4], g * g * inputs))
+    layer.backwardInput(p[5], p[1], grid: g, scratch: p[3])
+    return (y, array(p[4], g * g * inputs), array(p[5], g * g * inputs))
   }
+  #expect(alone == dx, "the gradient of the input alone")
   func f(_ x: [Double], _ w: [Double], _ b: [Double]) -> [Double] {
     let reach = kernel / 2
     return (0..<(g * g)).flatMap { n in
@@ -290,6 +292,33 @@ func attentionGradientsAgreeWithFiniteDifferences(
   #expect(
     difference(store.fileValues(of: norm.bias, in: store.gradients), finiteDifferences(B, DY) { f(X, W, $0) })
       < tolerance)
+}
+
+@Test func theGradientByTheRunningStatisticsAgreesWithFiniteDifferences() {
+  let (rows, C) = (7, 5)
+  let store = ParameterStore()
+  let norm = BatchNorm(store, "n", channels: C, group: group, lanes: 1)
+  store.allocate(training: false)
+  let (w, b, mean) = (values(C, seed: 28), values(C, seed: 29), values(C, seed: 30))
+  let variance = values(C, seed: 31).map { 1.2 + $0 }
+  store.set(norm.weight, fromFile: w)
+  store.set(norm.bias, fromFile: b)
+  norm.runningMean.values.update(from: mean, count: C)
+  norm.runningVariance.values.update(from: variance, count: C)
+  let (x, dy) = (values(rows * C, seed: 32), values(rows * C, seed: 33))
+  let (y, dx) = with([x, dy, [Float](repeating: 0, count: C)]) { p -> ([Float], [Float]) in
+    norm.infer(p[0], p[0], relu: false, rows: rows, scratch: p[2])
+    norm.inferBackward(p[1], p[1], rows: rows)
+    return (array(p[0], rows * C), array(p[1], rows * C))
+  }
+  func f(_ x: [Double]) -> [Double] {
+    x.indices.map { index in
+      let c = index % C
+      return (x[index] - Double(mean[c])) / (Double(variance[c]) + 1e-5).squareRoot() * Double(w[c]) + Double(b[c])
+    }
+  }
+  #expect(difference(y, f(doubles(x))) < tolerance)
+  #expect(difference(dx, finiteDifferences(doubles(x), doubles(dy), f)) < tolerance)
 }
 
 /// Statistics change with the update, not before it.

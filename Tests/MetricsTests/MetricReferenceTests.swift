@@ -86,3 +86,14 @@ private func caseNames(_ f: Fixture) -> [String] {
   noteDifference("blurred substrate", reference: "NumPy", error, limit: 1e-6)
   #expect(error < 1e-6)
 }
+
+@Test func spearmansCorrelationAgreesWithSciPyWithTiesAndWithout() throws {
+  let f = try Fixture("correlation.safetensors")
+  let pairs = Set(f.names.map { String($0.prefix { $0 != "/" }) }).sorted()
+  #expect(pairs.count >= 6)
+  for pair in pairs {
+    let found = spearman(try f.floats("\(pair)/one"), try f.floats("\(pair)/other"))
+    expect("Spearman's correlation", pair, [found ?? .infinity], [try number("\(pair)/spearman", f)])
+  }
+  #expect(spearman([1, 1, 1], [1, 2, 3]) == nil && spearman([1, 2, 3], [0, 0, 0]) == nil)
+}

@@ -143,7 +143,7 @@ import Testing
   let lost = EvaluationSummary([broken], validThreshold: nil, EvaluationContext())
   #expect(!lost.leftOut.contains { $0.contains("box in") })
   let csv = EvaluationSummary.csv([broken], validThreshold: nil, subset: "1 of 4 images; seed 0")
-  #expect(csv.hasSuffix("\n4,1,,,,,,,,,,,absent,1 of 4 images; seed 0\n"))
+  #expect(csv.hasSuffix("\n4,1,,,,,,,,,,,,absent,1 of 4 images; seed 0\n"))
   let json = String(decoding: try JSONEncoder().encode(summary), as: UTF8.self)
   #expect(json.contains("\"insertion\":null") && json.contains("\"max_box_acc\":null"))
 }
@@ -202,4 +202,16 @@ import Testing
   let columns = figures.filter { $0.need != .method }.compactMap(\.column)
   let head = EvaluationSummary.csv([], validThreshold: nil, subset: "").split(separator: "\n")[0]
   #expect(head == "image_id,label,predicted,probability,\(columns.joined(separator: ",")),mask,subset")
+}
+
+@Test func mapAreaIsTheShareStrictlyAboveOneHalfOfTheMapAsItWasMade() {
+  var record = ImageRecord(imageID: 1, label: 1, predicted: 1, probability: 1)
+  record.measure(raw: [0.5, 0.6, 0.4, 12])
+  #expect(record.mapArea == 0.5)
+  // Enlarging and normalising the map, which the other figures do, leaves it as it is.
+  record.measure([0, 1, 2, 3], side: 2, mask: [true, false, true, false], box: nil)
+  #expect(record.mapArea == 0.5)
+  let other = ImageRecord(imageID: 2, label: 1, predicted: 1, probability: 1)
+  let summary = EvaluationSummary([record, other], validThreshold: nil, EvaluationContext())
+  #expect(summary["map_area"] == 0.5)
 }
