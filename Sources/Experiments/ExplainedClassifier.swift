@@ -24,7 +24,8 @@ func explainedClassifier(
   let place = "fcam.classifier \(path)"
   let stored = try storedAttributes(path)
   if case .text(let kind)? = stored["network"], kind != NetworkKind.cam.rawValue {
-    throw Failure.badConfiguration("\(place): holds a network of kind \(kind); F-CAM's decoder explains one of kind cam")
+    throw Failure.badConfiguration(
+      "\(place): holds a network of kind \(kind); F-CAM's decoder explains one of kind cam")
   }
   try checkEncoder(stored, encoder, path: place)
   if case .text(let text)? = stored["config"] {

@@ -55,6 +55,12 @@ public final class FCAMModel: Network, @unchecked Sendable {
 
   public var mapSide: Int? { decoder.side }
   public var classes: Int { classifier.classes }
+  public var parts: [NetworkPart] {
+    [NetworkPart("decoder_head", prefix: "fcam.decoder.head.")]
+      + decoder.stages.indices.reversed().map {
+        NetworkPart("decoder_stage_\($0 + 1)", prefix: "fcam.decoder.stages.\($0 + 1).")
+      }
+  }
   public var lanes: Int { options.lanes }
   public var explains: String? { classifier.sha256 }
 

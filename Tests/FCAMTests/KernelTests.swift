@@ -75,7 +75,8 @@ private func enlargeBackward(_ dy: [Double], grid g: Int, factor: Int, channels 
   let scratch = Buffer(bandedConvolutionScratch(grid: side, inputs: inputs, outputs: outputs, isTraining: true))
   var asked: [Int] = []
   let y = with([Float](repeating: 9, count: side * side * outputs)) { y in
-    convolveBands(y, weight: weight, grid: side, inputs: inputs, outputs: outputs, scratch: scratch.base) { row, index in
+    convolveBands(y, weight: weight, grid: side, inputs: inputs, outputs: outputs, scratch: scratch.base) {
+      row, index in
       asked.append(index)
       row.update(from: Array(x[(index * side * inputs)..<((index + 1) * side * inputs)]), count: side * inputs)
     }

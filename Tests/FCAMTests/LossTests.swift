@@ -24,7 +24,8 @@ import Testing
 
 private func colours(_ side: Int) -> [Float] {
   (0..<(side * side * 3)).map { index in
-    Float(128 + 90 * sin(Double(index / 3 % side) / 3 + Double(index % 3)) + 25 * cos(Double(index / 3 / side))).rounded()
+    Float(128 + 90 * sin(Double(index / 3 % side) / 3 + Double(index % 3)) + 25 * cos(Double(index / 3 / side)))
+      .rounded()
   }
 }
 
@@ -54,7 +55,8 @@ func theGradientIsThatOfTheComputedLoss(weights: (seed: Double, size: Double, cr
         let values = loss.run(
           s, gradient: gradient, colours: c, seeds: seeded, t: 1.5, seedScale: 0.2, imageScale: 0.25,
           scratch: scratch.base)
-        total = options.seedWeight * 0.2 * values.seeds + 0.25 * (options.sizeWeight * values.size)
+        total =
+          options.seedWeight * 0.2 * values.seeds + 0.25 * (options.sizeWeight * values.size)
           + 0.25 * (options.crfWeight * values.crf)
       }
     }
