@@ -70,6 +70,9 @@ let package = Package(
     module("Branches", ["Failures", "Tensor", "Layers", "Networks", "Randomness"]),
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
     module("AttentionBranchNetwork", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
+    module(
+      "FCAM",
+      ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches", "Randomness"], settings: kernels),
     module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
     module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
@@ -86,7 +89,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches",
         "AttentionLattice",
-        "AttentionBranchNetwork", "ClassActivation", "Cluster", "Safetensors", "Storage", "Images", "Dataset",
+        "AttentionBranchNetwork", "ClassActivation", "FCAM", "Cluster", "Safetensors", "Storage", "Images", "Dataset",
         "Settings",
         "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
@@ -124,7 +127,7 @@ let package = Package(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
+        "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
       ]),
     module(
       "Diagnosis",
@@ -163,6 +166,9 @@ let package = Package(
         "AttentionBranchNetwork", "Branches", "ClassActivation", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
         "Training",
       ],
+      hasFixtures: true),
+    tests(
+      "FCAMTests", ["FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor", "Training"],
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
