@@ -129,5 +129,6 @@ private struct DecoderBench {
   let method = try bench.ala(
     "evaluate", run: "cam",
     ["--set", "model.kind=cam", "--checkpoint", "\(root)/cam", "--out", "\(root)/m", "--method", "fcam"])
-  #expect(method.code == 78 && method.errors.contains("--method fcam explains a network of kind fcam"), "\(method.errors)")
+  #expect(
+    method.code == 78 && method.errors.contains("--method fcam explains a network of kind fcam"), "\(method.errors)")
 }
