@@ -191,7 +191,7 @@ let package = Package(
     tests("ClusterTests", ["ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training"]),
-    tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
+    tests("RunTests", ["Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
       [
