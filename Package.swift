@@ -57,6 +57,7 @@ let package = Package(
     module("Failures", []),
     module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
+    module("Statistics", ["Randomness"]),
     module("Machine", []),
     module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
@@ -143,6 +144,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
+    tests("StatisticsTests", ["Statistics"], hasFixtures: true),
     tests("LayersTests", ["Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
     tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
     tests(
