@@ -116,6 +116,14 @@ let package = Package(
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
+      "Comparison",
+      [
+        "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers", "Networks",
+        "Cluster",
+        "Storage", "Images", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining", "Evaluation",
+        "Training", .product(name: "Mustache", package: "swift-mustache"),
+      ]),
+    module(
       "Reporting",
       [
         "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
@@ -135,7 +143,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
         "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
-        "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
+        "Evaluation", "Training", "Comparison", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
@@ -187,6 +195,7 @@ let package = Package(
     tests("ClusterTests", ["ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training"]),
+    tests("ComparisonTests", ["Comparison", "Settings"]),
     tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
