@@ -71,6 +71,9 @@ let package = Package(
     module("Branches", ["Failures", "Tensor", "Layers", "Networks", "Randomness"]),
     module("AttentionLattice", ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
     module("AttentionBranchNetwork", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
+    module(
+      "FCAM",
+      ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches", "Randomness"], settings: kernels),
     module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
     module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
@@ -87,7 +90,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches",
         "AttentionLattice",
-        "AttentionBranchNetwork", "ClassActivation", "Cluster", "Safetensors", "Storage", "Images", "Dataset",
+        "AttentionBranchNetwork", "ClassActivation", "FCAM", "Cluster", "Safetensors", "Storage", "Images", "Dataset",
         "Settings",
         "TensorBoard", "Machine",
         .product(name: "Logging", package: "swift-log"),
@@ -133,7 +136,7 @@ let package = Package(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "Cluster", "Safetensors", "Storage", "Machine", "Experiments", "Training",
+        "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
       ]),
     module(
       "Diagnosis",
@@ -173,6 +176,9 @@ let package = Package(
         "AttentionBranchNetwork", "Branches", "ClassActivation", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
         "Training",
       ],
+      hasFixtures: true),
+    tests(
+      "FCAMTests", ["FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor", "Training"],
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),

@@ -37,12 +37,35 @@ run_ala() {
   if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
   setsid mpirun "$@" &
   child=$!
-  trap 'kill -USR1 "$child" 2>/dev/null || true' TERM INT HUP USR1
+  asked=
+  ended=
+  for signal in TERM INT HUP USR1; do
+    # A signal that was ignored when this began (nohup) stays so.
+    # shellcheck disable=SC2064
+    trap "stop $signal" "$signal"
+  done
   # wait returns early when a trap runs; go on until mpirun has ended.
   code=0
   while :; do
     wait "$child" && code=0 || code=$?
     kill -0 "$child" 2>/dev/null || break
   done
+  [ -z "$ended" ] || code=$((128 + ended))
   exit "$code"
+}
+
+# stop SIGNAL: the first one asks for a checkpoint; one that comes two seconds later or more ends the job, which then
+# has not heard it.
+stop() {
+  now=$(date +%s)
+  if [ -z "$asked" ]; then
+    asked=$now
+    kill -USR1 "$child" 2>/dev/null || true
+  elif [ "$1" != USR1 ] && [ $((now - asked)) -ge 2 ] && [ -z "$ended" ]; then
+    case $1 in HUP) ended=1 ;; INT) ended=2 ;; *) ended=15 ;; esac
+    echo "$0: a second signal: the job is ended; its files are as the last checkpoint left them" >&2
+    kill -TERM "$child" 2>/dev/null || true
+    # A stopped or deaf process hears nothing but this.
+    (sleep 5; kill -KILL -- "-$child" 2>/dev/null) >/dev/null 2>&1 &
+  fi
 }

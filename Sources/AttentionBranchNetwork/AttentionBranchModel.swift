@@ -28,7 +28,6 @@ public struct AttentionBranchOptions: Equatable, Sendable {
 /// docs/model.md, "ABN"): the attention branch reads h⁽ᵏ⁾ alone, and the perception branch classifies (1 + α) ⊙ h⁽ᵏ⁾.
 public final class AttentionBranchModel: Network, @unchecked Sendable {
   public let kind = "abn"
-  public let makesMap = true
   public let options: AttentionBranchOptions
   public let parameters: ParameterStore
   public let encoder: ImageEncoder
@@ -64,6 +63,7 @@ public final class AttentionBranchModel: Network, @unchecked Sendable {
     store.allocate(training: training)
   }
 
+  public var mapSide: Int? { encoder.grid }
   public var classes: Int { options.classes }
   public var lanes: Int { options.lanes }
 

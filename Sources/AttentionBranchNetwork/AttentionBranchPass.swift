@@ -109,7 +109,7 @@ final class AttentionBranchInference: NetworkInference, @unchecked Sendable {
   }
 
   /// CE(PB) of a label.
-  func loss(label: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
+  func loss(label: Int, imageID: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
 }
 
 extension AttentionBranchInference: DifferentiableInference {

@@ -75,7 +75,7 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
   }
 
   /// CE(PB) of a label.
-  public func loss(label: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
+  public func loss(label: Int, imageID: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
 }
 
 extension LatticeInference: DifferentiableInference {

@@ -10,7 +10,6 @@ import Tensor
 /// its trained tensors.
 public final class LatticeModel: Network, @unchecked Sendable {
   public let kind = "lattice"
-  public let makesMap = true
   public let options: ModelOptions
   public let parameters: ParameterStore
   public let encoder: ImageEncoder
@@ -80,6 +79,7 @@ public final class LatticeModel: Network, @unchecked Sendable {
     guard options.classes >= 1 else { throw Failure.badConfiguration("the data set has no classes") }
   }
 
+  public var mapSide: Int? { encoder.grid }
   public var classes: Int { options.classes }
   public var lanes: Int { options.lanes }
 

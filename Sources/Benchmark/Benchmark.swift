@@ -2,6 +2,7 @@ import Experiments
 import AttentionLattice
 import Cluster
 import Encoder
+import FCAM
 import Failures
 import Foundation
 import Layers
@@ -24,17 +25,27 @@ public enum BenchmarkWork: String, CaseIterable, Sendable {
   case liveOnes = "live-ones"
   /// The whole model's inference, as insertion and deletion use it.
   case perturb
+  /// A step of F-CAM's decoder from cached features, update included.
+  case fcam
+  /// RISE's map of one image, to be held against `perturb`.
+  case rise
 
   var phase: Phase? {
     switch self {
-    case .encode, .perturb: nil
+    case .encode, .perturb, .rise: nil
     case .trainAlpha, .liveAlpha: .alpha
     case .trainOnes, .liveOnes: .ones
+    case .fcam: .decoder
     }
   }
 
   /// Whether it starts behind what the cache holds.
-  public var startsFromCache: Bool { self == .trainAlpha || self == .trainOnes }
+  public var startsFromCache: Bool { self == .trainAlpha || self == .trainOnes || self == .fcam }
+
+  /// Samples of a step where nothing else is asked for; masks come in parts that a thread makes by itself.
+  ///
+  /// - Parameter threads: of all ranks.
+  public func usualBatch(threads: Int) -> Int { self == .rise ? 20 * threads : 8 }
 
   var isLive: Bool { self == .liveAlpha || self == .liveOnes }
 
@@ -99,13 +110,11 @@ public func benchmark(
   if precision == .bfloat16 { libraries += ", \(try cluster.agree { try BFloat16Support.current() }.description)" }
   let team = ThreadTeam(threads: threads)
   let model = try RandomEncoder.with(cluster) { path in
-    let options = ModelOptions(
-      encoder: EncoderOptions(weights: path, imageSide: 224, precision: precision), classes: 200)
     let share: EncoderFile.Share = {
       try cluster.sharedMemory($0, fill: $1)
     }
     return try cluster.agree {
-      try LatticeModel(options, training: work.phase != nil, share: cluster.size > 1 ? share : nil)
+      try work.makeNetwork(encoder: path, precision: precision, share: cluster.size > 1 ? share : nil)
     }
   }
   model.parameters.initialise(seed: 0)
@@ -115,9 +124,14 @@ public func benchmark(
   if let phase = work.phase {
     products = model.trainingProducts(phase, isLive: work.isLive)
     step = trainingStep(model, phase, isLive: work.isLive, batch: batch, team: team, cluster: cluster, costs: costs)
-  } else {
+  } else if let model = model as? LatticeModel {
     products = work == .encode ? model.encoderProducts(whole: true) : model.inferenceProducts()
-    step = inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
+    step =
+      work == .rise
+      ? try riseStep(model, masks: batch, team: team, cluster: cluster)
+      : inferenceStep(model, work, batch: batch, team: team, cluster: cluster)
+  } else {
+    preconditionFailure("\(work) is a work of the lattice")
   }
   step()
   var best = Double.infinity
@@ -158,13 +172,34 @@ private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
   for index in 0..<count { values[index] = Float(stream.bits()) / Float(UInt32.max) * 3 - 1.5 }
 }
 
+extension BenchmarkWork {
+  /// The network that the work is of: ViT-B/16, 224 pixels, 200 classes.
+  fileprivate func makeNetwork(
+    encoder path: String, precision: Precision, share: EncoderFile.Share?
+  ) throws -> any Network {
+    var encoder = EncoderOptions(weights: path, imageSide: 224, precision: precision)
+    guard self == .fcam else {
+      return try LatticeModel(ModelOptions(encoder: encoder, classes: 200), training: phase != nil, share: share)
+    }
+    encoder.loraBlocks = []
+    let file = try EncoderFile(encoder, share: share)
+    var weight = [Float](repeating: 0, count: 200 * file.width)
+    weight.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fill(base, $0.count, seed: 0) } }
+    let classifier = FrozenClassifier(weight: weight, bias: [Float](repeating: 0, count: 200), sha256: "")
+    var options = FCAMOptions()
+    options.skips = [3, 2, 1, 0]
+    return try FCAMModel(options, classifier: classifier, encoder, on: file, training: true)
+  }
+}
+
 private func trainingStep(
-  _ model: LatticeModel, _ phase: Phase, isLive: Bool, batch: Int, team: ThreadTeam, cluster: Cluster,
+  _ model: any Network, _ phase: Phase, isLive: Bool, batch: Int, team: ThreadTeam, cluster: Cluster,
   costs: GradientCosts
 ) -> () -> Void {
   let encoder = model.encoder
   let step = TrainingStep(
-    model, batch: batch, team: team, cluster: cluster, weightDecay: 1e-4, clip: 0.01)
+    model, batch: batch, team: team, cluster: cluster, rule: phase == .decoder ? .sgd(momentum: 0.9) : .adamW,
+    weightDecay: 1e-4, clip: phase == .decoder ? 0 : 0.01)
   let pass = step.pass
   pass.begin(batch: batch)
   for index in 0..<pass.ownPositions.count {

@@ -23,7 +23,7 @@ extension Phase {
 /// F-CAM's decoder is trained on it, too.
 public final class ClassActivationModel: Network, @unchecked Sendable {
   public let kind = "cam"
-  public let makesMap = false
+  public let mapSide: Int? = nil
   public let parameters: ParameterStore
   public let encoder: ImageEncoder
   public let classes: Int
@@ -177,7 +177,7 @@ public final class ClassActivationInference: NetworkInference, @unchecked Sendab
 
   public func probabilities() -> [Float] { Branches.probabilities(logits, classes: model.classes) }
   public func summedLogits() -> [Float] { (0..<model.classes).map { logits[$0] } }
-  public func loss(label: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
+  public func loss(label: Int, imageID: Int) -> Double { crossEntropy(logits, label: label, classes: model.classes) }
 
   /// Σ_d W[class, d]·h⁽ᵏ⁾[n, d], without the bias: [N], after `run`.
   public func classActivationMap(of label: Int) -> [Float] {

@@ -30,6 +30,8 @@ final class Watchdog: @unchecked Sendable {
   private static let patienceAtStart = 4
   /// A step may take so many times as long as the longest until now.
   private static let stepsOfPatience = 10
+  /// Ranks that a sentence has room for.
+  private static let mostNamed = 4
   /// Seconds that a launcher's end may take; it kills the ranks by then.
   private static let parentSeconds = 5.0
 
@@ -86,8 +88,7 @@ final class Watchdog: @unchecked Sendable {
       let start = now()
       own.look(at: start)
 
-      // This process was stopped itself, or its machine slept: silence then means nothing.
-      if start - lastLook > 5 * interval + 2 {
+      if wasAsleep(since: lastLook, interval) {
         for rank in known.indices { (known[rank].lastHeard, known[rank].lastMoved) = (start, start) }
         own.forgive(at: start)
       }
@@ -112,7 +113,7 @@ final class Watchdog: @unchecked Sendable {
       }
       guard let others, let socket = others.socket, others.endpoints.allSatisfy({ $0.port != 0 }) else {
         judgeAlone(own, limit: limit, at: start)
-        usleep(UInt32(interval * 1e6))
+        usleep(UInt32((others == nil ? interval / 20 : interval) * 1e6))
         continue
       }
       if known.isEmpty {
@@ -122,7 +123,11 @@ final class Watchdog: @unchecked Sendable {
       if known[others.rank].moves != own.moves { known[others.rank].lastMoved = start }
       (known[others.rank].moves, known[others.rank].state) = (own.moves, own.state)
       if others.rank != 0 { tellRoot(others, socket, known[0], own) }
-      listen(others, socket, &known, own, until: start + interval)
+      // The first heartbeats are soon.
+      let isKnown =
+        others.rank == 0 ? known.indices.allSatisfy { $0 == 0 || known[$0].address != nil } : known[0].address != nil
+      listen(others, socket, &known, own, until: start + (isKnown ? interval : interval / 10))
+      if wasAsleep(since: lastLook, interval) { continue }
       if others.rank == 0 {
         judge(others, socket, known, limit: limit, at: now())
       } else if known[0].address == nil {
@@ -132,6 +137,9 @@ final class Watchdog: @unchecked Sendable {
       }
     }
   }
+
+  /// Whether this process was stopped itself, or its machine slept: silence then means nothing.
+  private func wasAsleep(since lastLook: Double, _ interval: Double) -> Bool { now() - lastLook > 3 * interval + 0.4 }
 
   private func now() -> Double {
     var time = timespec()
@@ -170,23 +178,25 @@ final class Watchdog: @unchecked Sendable {
 
   /// Rank 0's, on all ranks.
   private func judge(
-    _ others: Acquaintance, _ socket: HeartbeatSocket, _ known: [Known], limit: Double, at time: Double
+    _ ranks: Acquaintance, _ socket: HeartbeatSocket, _ known: [Known], limit: Double, at time: Double
   ) {
-    func name(_ rank: Int) -> String { "rank \(rank) on \(others.endpoints[rank].host)" }
+    func name(_ rank: Int) -> String { "rank \(rank) on \(ranks.endpoints[rank].host)" }
     let silent = known.indices.filter { known[$0].address != nil && time - known[$0].lastHeard > limit }
     if let first = silent.first {
       let more = silent.count > 1 ? " (and \(silent.count - 1) more ranks)" : ""
       end(
         "\(name(first))\(more) has not answered for \(Int(time - known[first].lastHeard)) s; it was last heard of in: "
-          + known[first].state.description, others, socket)
+          + known[first].state.description, ranks, socket)
     }
     let reached = known.indices.filter { $0 == 0 || known[$0].address != nil }
     guard known.count > 1, reached.allSatisfy({ time - known[$0].lastMoved > limit }) else { return }
     let since = Int(time - (reached.map { known[$0].lastMoved }.max() ?? time))
     // Who waits for others has nothing to answer for, if somebody does not.
     let busy = reached.filter { !known[$0].state.isWaiting }
-    let named = (busy.isEmpty ? reached : busy).prefix(4).map { "\(name($0)) in: \(known[$0].state.description)" }
-    end("no rank has got on for \(since) s; \(named.joined(separator: "; "))", others, socket)
+    let unheard = known.indices.filter { !reached.contains($0) }.map { "\(name($0)) has never been heard of" }
+    let others = (busy.isEmpty ? reached : busy).map { "\(name($0)) in: \(known[$0].state.description)" }
+    let named = (unheard + others).prefix(Self.mostNamed)
+    end("no rank has got on for \(since) s; \(named.joined(separator: "; "))", ranks, socket)
   }
 
   /// Another rank's, on rank 0; one after the other, so that the first speaks for all.

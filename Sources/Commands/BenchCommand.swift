@@ -12,14 +12,14 @@ struct BenchCommand: ClusterCommand {
     abstract: "Times a part of the work at ViT-B/16 size on random weights, against what the machine allows.",
     discussion: "Example: ala bench encode --threads 2 --batch 8 --json")
 
-  @Argument(help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, cache-read or checkpoint.")
+  @Argument(help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint.")
   var work: Work
 
   @Option(help: "Threads of each process; by default its share of the processors.")
   var threads: Int?
 
-  @Option(help: "Samples of a step, over all ranks.")
-  var batch = 8
+  @Option(help: "Samples of a step, over all ranks: 8; of rise the masks of a map, 20 for each thread.")
+  var batch: Int?
 
   @Option(help: "float32 or bfloat16, of the products of the blocks below the first with LoRA (encoder.precision).")
   var dtype = Precision.float32
@@ -43,11 +43,11 @@ struct BenchCommand: ClusterCommand {
     if dtype != .float32 {
       guard case .model(let work) = work, !work.startsFromCache else {
         throw ValidationError(
-          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-alpha, live-ones, perturb)"
+          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-alpha, live-ones, perturb, rise)"
         )
       }
     }
-    for (name, value) in [("threads", threads ?? 1), ("batch", batch), ("steps", steps), ("repeats", repeats)]
+    for (name, value) in [("threads", threads ?? 1), ("batch", batch ?? 1), ("steps", steps), ("repeats", repeats)]
     where value < 1 {
       throw ValidationError("--\(name) is \(value); expected a number from 1")
     }
@@ -58,7 +58,8 @@ struct BenchCommand: ClusterCommand {
     case .model(let work):
       let threads = threads ?? max(1, Processor.available() / cluster.localSize)
       let result = try benchmark(
-        work, threads: threads, batch: batch, steps: steps, repeats: repeats, precision: dtype, isProfiled: profile,
+        work, threads: threads, batch: batch ?? work.usualBatch(threads: threads * cluster.size), steps: steps,
+        repeats: repeats, precision: dtype, isProfiled: profile,
         isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
       try show(
         result, on: cluster,

@@ -14,7 +14,7 @@ package enum Program {
   static let version = "0.1.0"
 
   /// This program's file, for the child that examines foreign HDF5 files.
-  static let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "ala"
+  static let path = ChildProcess.ownProgram
 
   /// Runs the command that the arguments name, or a part of one that the program has started a child for.
   /// - Returns: The exit code, the same on every rank.

@@ -83,7 +83,7 @@ struct RowResolution {
     }
     let found: Int
     if let row = own[classifier] { found = try network(of: row) } else { found = try network(ofRow: classifier) }
-    guard networks[found].classifier == nil else {
+    guard networks[found].kind != "fcam" else {
       throw Failure.badConfiguration(
         "table.classifier is \(classifier), whose network explains another one's predictions; expected one that classifies"
       )
@@ -97,7 +97,9 @@ struct RowResolution {
     try checkBase(name)
     let configuration = try base.overlaid(settings(ofRow: name), place: "row \(name)")
     if own[name] != nil, let same = networks.firstIndex(where: { $0.configuration == configuration }) { return same }
-    let classifier = configuration.model.kind == "fcam" ? try network(ofRow: "cam") : nil
+    // A row of the user's own may name another classifier.
+    let namesClassifier = own[name]?.settings?.contains { $0.path == StandIn.setting } == true
+    let classifier = configuration.model.kind == "fcam" && !namesClassifier ? try network(ofRow: "cam") : nil
     networks.append(ComparedNetwork(name: name, configuration: configuration, classifier: classifier))
     return networks.count - 1
   }

@@ -1,4 +1,5 @@
 import Digests
+import Experiments
 import Explaining
 import Failures
 import Foundation
@@ -50,6 +51,8 @@ extension TablePlan {
     if let classifier = networks[network].classifier {
       guard let digest = trainedDigest(classifier, seed: seed) else { return nil }
       lines.append("explains \(digest)")
+    } else if let file = configuration.fcam.classifier, networks[network].kind == "fcam" {
+      lines.append("explains \(try SHA256.ofFile(checkpointPath(file)))")
     }
     return Self.digest(lines)
   }

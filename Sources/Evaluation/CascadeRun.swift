@@ -3,6 +3,7 @@ import Experiments
 import Explaining
 import Failures
 import Files
+import Foundation
 import Metrics
 
 /// The cascade of parameter randomisation over some of the images that are evaluated.
@@ -13,6 +14,8 @@ struct CascadeRun {
   let values: [[Double?]]
   let summary: CascadeSummary
   private let journals: [EvaluationJournal]
+  /// What journals' names begin with.
+  private static let journalMark = ".unfinished-"
 
   /// Runs stage by stage; goes on where an interrupted call was. Call on every rank.
   ///
@@ -38,7 +41,8 @@ struct CascadeRun {
         try cascade.advance(share: cluster.size > 1 ? { try cluster.sharedMemory($0, fill: $1) } : nil)
       }
       let journal = try EvaluationJournal(
-        folder: "\(request.out)/.unfinished-\(stage)", identity: "\(identity)\n\(stage)", cluster: cluster, log: log)
+        folder: "\(request.out)/\(Self.journalMark)\(stage)", identity: "\(identity)\n\(stage)", cluster: cluster,
+        log: log)
       journals.append(journal)
       let pass = try EvaluationPass(experiment, source: SampleSource(experiment, cache: nil), method: method)
       let outcomes = try pass.run(
@@ -67,5 +71,13 @@ struct CascadeRun {
   /// Removes the journals: what they were for is written. Call on every rank.
   func finish() throws {
     for journal in journals { try journal.finish() }
+  }
+
+  /// Removes those that a cascade has left which was interrupted and is no longer asked for. Call on one rank.
+  static func removeJournals(in folder: String) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    for name in names where name.hasPrefix(journalMark) {
+      try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+    }
   }
 }

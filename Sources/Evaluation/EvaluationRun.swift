@@ -58,8 +58,11 @@ public struct EvaluationRequest: Sendable {
 /// What an evaluation writes beside the overlays.
 private let outputs = [
   "summary.json", "per_image.csv", "explanations.h5", "cost.json", "overlays.png", "iou_curve.png",
-  "insertion_deletion.png", "cascade.csv", "cascade.png",
+  "insertion_deletion.png",
 ]
+
+/// What a cascade adds.
+private let cascadeOutputs = ["cascade.csv", "cascade.png"]
 
 /// `ala evaluate`: evaluates a split and writes figures, per-image values, maps and pictures; goes on where an
 /// interrupted call was.
@@ -79,7 +82,9 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   var lock: RunLock?
   var folder = OutputFolder(out, of: "evaluate", isOverwriting: request.isOverwriting)
   try cluster.onRoot {
-    try folder.claim(outputs + pictured(ids).map { "overlays/\($0).png" }, inputs: request.inputs)
+    try folder.claim(
+      outputs + (request.cascade == nil ? [] : cascadeOutputs) + pictured(ids).map { "overlays/\($0).png" },
+      inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }
   }
   defer { withExtendedLifetime(lock) {} }
@@ -112,6 +117,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   }
   try journal.finish()
   try cascade?.finish()
+  try cluster.onRoot { CascadeRun.removeJournals(in: out) }
   try writeCost(experiment, seconds: Date().timeIntervalSince(start), images: ids.count, to: "\(out)/cost.json")
   try cluster.onRoot { try folder.finish(removesOthers: true) }
   return summary

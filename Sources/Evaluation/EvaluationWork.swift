@@ -168,7 +168,7 @@ final class EvaluationWork: @unchecked Sendable {
     let input = source.deliver(
       row, patches: inference.patches, tail: inference.tail, feature: { inference.feature($0) })
     inference.run(input)
-    let prediction = Prediction(inference, grid: experiment.model.encoder.grid)
+    let prediction = Prediction(inference, mapSide: experiment.model.mapSide)
     let predicted = measures.rules.sumsLogits ? inference.summedLogits().indexOfLargest : prediction.likeliest
     let classes = experiment.dataset.classes
     var record = ImageRecord(
@@ -186,7 +186,7 @@ final class EvaluationWork: @unchecked Sendable {
       number: row.number, view, truth, target: measures.followsPrediction ? prediction.likeliest : image.label,
       views: viewsPerImage,
       ImageOutcome(
-        record: record, loss: inference.loss(label: image.label), map: PackedFloats([]), side: 0,
+        record: record, loss: inference.loss(label: image.label, imageID: image.id), map: PackedFloats([]), side: 0,
         probabilities: PackedFloats(prediction.probabilities)))
   }
 

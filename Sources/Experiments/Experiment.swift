@@ -72,7 +72,16 @@ public final class Experiment: @unchecked Sendable {
     try cluster.requireAlike([("what describes encoder.weights beside them", encoder.choices)])
     let classes = dataset.classes.count
     model = try cluster.agree { try makeNetwork(configuration, classes: classes, on: encoder, training: training) }
+    try cluster.requireAlike([("model_sha256 of fcam.classifier", model.explains ?? "")])
     try checkCachedLayers()
+    try cluster.agree { try checkExplainedClasses() }
+  }
+
+  /// Refuses a classifier of other classes than the data's, which its decoder would explain.
+  private func checkExplainedClasses() throws {
+    guard model.explains != nil, let given = configuration.fcam.classifier else { return }
+    let path = checkpointPath(given)
+    try checkClasses(try storedAttributes(path)["classes"], self, path: "fcam.classifier \(path)")
   }
 
   /// Another model of the same settings on the same frozen encoder, whose trained tensors have no values yet.

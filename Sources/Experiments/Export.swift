@@ -20,10 +20,11 @@ public func isExport(_ path: String) -> Bool {
 
 /// Writes the trained tensors under their names, or the encoder with W⁽⁰⁾ + s·B·A in place of each updated W⁽⁰⁾.
 public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: String) throws {
-  let metadata = [
+  var metadata = [
     "format": "pt", "encoder_sha256": experiment.encoderSHA256, "network": experiment.model.kind,
     "encoder_settings": experiment.model.encoder.file.choices,
   ]
+  if let explains = experiment.model.explains { metadata["explains_sha256"] = explains }
   guard mergeLoRA else {
     let tensors = modelTensors(experiment.model.parameters).map { (name: $0.name, shape: $0.shape, values: $0.values) }
     try writeSafetensors(

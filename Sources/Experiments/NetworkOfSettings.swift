@@ -3,6 +3,7 @@ import AttentionLattice
 import Branches
 import ClassActivation
 import Encoder
+import FCAM
 import Failures
 import Layers
 import Networks
@@ -17,6 +18,8 @@ public enum NetworkKind: String, CaseIterable, Sendable {
   case abn
   /// The classifier of class activation maps.
   case cam
+  /// F-CAM's decoder, on a trained classifier of class activation maps.
+  case fcam
 }
 
 /// The encoder that settings describe; only the lattice has LoRA.
@@ -54,13 +57,17 @@ public func makeNetwork(
     return try ClassActivationModel(
       classes: classes, lanes: configuration.training.lanes, encoderOptions(configuration), on: file,
       training: training)
+  case .fcam:
+    return try FCAMModel(
+      fcamOptions(configuration), classifier: try explainedClassifier(configuration, classes: classes, on: file),
+      encoderOptions(configuration), on: file, training: training)
   }
 }
 
 /// All that shapes a network's inference, as text.
 public func settingsOfNetwork(_ configuration: Configuration) -> String {
   "\((configuration.model, configuration.image.size, configuration.encoder, configuration.lora, configuration.side))"
-    + "\((configuration.attention, configuration.perception))"
+    + "\((configuration.attention, configuration.perception, configuration.fcam))"
 }
 
 private func latticeOptions(_ configuration: Configuration, classes: Int) -> ModelOptions {
@@ -76,6 +83,23 @@ private func latticeOptions(_ configuration: Configuration, classes: Int) -> Mod
   options.loraPhases = Set([Phase.alpha, .ones].filter { configuration.lora.phases.contains($0.name) })
   options.alternates = configuration.training.aea
   options.firstPhase = configuration.training.aeaStart == Phase.ones.name ? .ones : .alpha
+  return options
+}
+
+private func fcamOptions(_ configuration: Configuration) -> FCAMOptions {
+  let fcam = configuration.fcam
+  var options = FCAMOptions()
+  options.skips = fcam.skips ?? Set(configuration.side.fusion).sorted(by: >)
+  options.widths = fcam.widths
+  (options.erosion, options.dilation, options.backgroundShare) = (fcam.erosion, fcam.dilation, fcam.background)
+  (options.seedWeight, options.sizeWeight, options.crfWeight) = (fcam.seedWeight, fcam.sizeWeight, fcam.crfWeight)
+  (options.sigmaXY, options.sigmaRGB) = (fcam.sigmaXY, fcam.sigmaRGB)
+  (options.barrier.start, options.barrier.growth, options.barrier.most) = (
+    fcam.barrierStart, fcam.barrierGrowth, fcam.barrierMost
+  )
+  options.seed = configuration.run.seed
+  options.epochs = configuration.training.epochs
+  options.lanes = configuration.training.lanes
   return options
 }
 

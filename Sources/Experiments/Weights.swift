@@ -82,6 +82,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
     let path = checkpointPath(given)
     let stored = try storedAttributes(path)
     try checkNetwork(stored, experiment.configuration, path: path)
+    try checkExplained(stored, experiment.model.explains, path: path)
     try checkEncoder(stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
     try checkClasses(stored["classes"], experiment, path: path)
     try setModel(store, try readModelTensors(path, program: program), path: path)

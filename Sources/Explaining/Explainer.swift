@@ -34,6 +34,7 @@ public final class Explainer {
     classNames = Self.names(attributes["classes"], configuration, count: classes)
     let encoder = try EncoderFile(encoderOptions(configuration))
     model = try makeNetwork(configuration, classes: classes, on: encoder, training: false)
+    try checkExplained(attributes, model.explains, path: path)
     try checkEncoder(attributes, model.encoder.file, path: path)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
@@ -73,7 +74,7 @@ public final class Explainer {
       width: image.width, height: image.height, seed: 0, imageID: 0, view: ViewDefinition.evaluationView)
     let pixels = geometry.render(image)
     inference.run(pixels: pixels, model.encoder)
-    let prediction = Prediction(inference, grid: model.encoder.grid)
+    let prediction = Prediction(inference, mapSide: model.mapSide)
     let view = ExplainedView(imageID: number, pixels: pixels, prediction: prediction)
     let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : ExplanationMap([])
     guard prediction.isFinite, map.isFinite else {

@@ -154,7 +154,7 @@ public struct ExplainedView: Sendable {
 public struct Prediction: Sendable {
   /// p(ŷ) [C].
   public let probabilities: [Float]
-  /// The map [g·g] that the network itself makes; nil where it makes none.
+  /// The map that the network itself makes, of `Network.mapSide`; nil where it makes none.
   public let map: [Float]?
 
   public init(probabilities: [Float], map: [Float]?) {
@@ -164,10 +164,12 @@ public struct Prediction: Sendable {
 
   /// What the inference's last pass has left.
   ///
-  /// - Parameter grid: g.
-  public init(_ inference: any NetworkInference, grid g: Int) {
+  /// - Parameter side: the network's `mapSide`.
+  public init(_ inference: any NetworkInference, mapSide side: Int?) {
     probabilities = inference.probabilities()
-    map = inference.map.map { Array(UnsafeBufferPointer(start: $0, count: g * g)) }
+    map = side.flatMap { side in
+      inference.map.map { Array(UnsafeBufferPointer(start: $0, count: side * side)) }
+    }
   }
 
   /// The likeliest class, the first among equals.

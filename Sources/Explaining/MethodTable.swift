@@ -5,8 +5,8 @@ import Metrics
 /// Every explanation method of `ala`, in the order in which they are listed.
 public enum MethodTable {
   public static let methods: [any ExplanationMethod] = [
-    AttentionMap.ala, RISE(), GradCAM(), AttentionRollout(), ClassActivationMap(), AttentionMap.abn, CentredGaussian(),
-    RandomMap(),
+    AttentionMap.ala, RISE(), GradCAM(), AttentionRollout(), ClassActivationMap(), DecodedMap(), AttentionMap.abn,
+    CentredGaussian(), RandomMap(),
   ]
 
   /// What `--method` takes, for people.
@@ -48,6 +48,7 @@ public enum MethodTable {
     case .lattice: AttentionMap.ala
     case .abn: AttentionMap.abn
     case .cam: ClassActivationMap()
+    case .fcam: DecodedMap()
     }
   }
 

@@ -1,4 +1,3 @@
-import Encoder
 import Networks
 import Settings
 
@@ -51,19 +50,19 @@ struct MethodOfAnother: ExplanationMethod {
       let inference = network.makeInference()
       // One serves both: a prediction is taken out of it before the worker begins.
       let worker = makeWorker(inference)
-      if let partwise = worker as? any PartwiseWorker { return Parts(inference, network.encoder, partwise) }
-      return Whole(inference, network.encoder, worker)
+      if let partwise = worker as? any PartwiseWorker { return Parts(inference, network, partwise) }
+      return Whole(inference, network, worker)
     }
   }
 
   private class Whole: MapWorker {
     private let inference: any NetworkInference
-    private let encoder: ImageEncoder
+    private let network: any Network
     private let worker: any MapWorker
 
-    init(_ inference: any NetworkInference, _ encoder: ImageEncoder, _ worker: any MapWorker) {
+    init(_ inference: any NetworkInference, _ network: any Network, _ worker: any MapWorker) {
       self.inference = inference
-      self.encoder = encoder
+      self.network = network
       self.worker = worker
     }
 
@@ -73,18 +72,18 @@ struct MethodOfAnother: ExplanationMethod {
 
     /// The view with what the other network makes of it.
     func seen(_ view: ExplainedView) -> ExplainedView {
-      inference.run(pixels: view.pixels, encoder)
+      inference.run(pixels: view.pixels, network.encoder)
       return ExplainedView(
-        imageID: view.imageID, pixels: view.pixels, prediction: Prediction(inference, grid: encoder.grid))
+        imageID: view.imageID, pixels: view.pixels, prediction: Prediction(inference, mapSide: network.mapSide))
     }
   }
 
   private final class Parts: Whole, PartwiseWorker {
     private let partwise: any PartwiseWorker
 
-    init(_ inference: any NetworkInference, _ encoder: ImageEncoder, _ partwise: any PartwiseWorker) {
+    init(_ inference: any NetworkInference, _ network: any Network, _ partwise: any PartwiseWorker) {
       self.partwise = partwise
-      super.init(inference, encoder, partwise)
+      super.init(inference, network, partwise)
     }
 
     var mostParts: Int { partwise.mostParts }

@@ -67,6 +67,13 @@ public final class BatchNorm: @unchecked Sendable {
       rows: rows, channels: channels)
   }
 
+  /// The gradient of `forward`'s ReLU, which is made again of x: dx = dy where it is positive, else 0; dx may be dy.
+  public func reluBackward(_ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, rows: Int) {
+    batchNormReLUBackward(
+      dx, dy, x, mean: mean.base, inverse: inverse.base, weight: weight.values, bias: bias.values, rows: rows,
+      channels: channels)
+  }
+
   /// Adds one sample's share of Σ dy and Σ dy·x̂ to its lane's sums.
   public func addBackwardSums(lane: Int, _ dy: ConstFloats, _ x: ConstFloats, rows: Int) {
     batchNormBackwardSums(
@@ -123,9 +130,21 @@ public final class BatchNorm: @unchecked Sendable {
   ///
   /// - Parameter scratch: [channels].
   public func infer(_ y: Floats, _ x: ConstFloats, relu: Bool, rows: Int, scratch: Floats) {
-    for c in 0..<channels { scratch[c] = runningInverse(c) }
+    writeRunningInverse(scratch)
+    infer(y, x, relu: relu, rows: rows, inverse: scratch)
+  }
+
+  /// inverse [channels] = 1/√(running variance + eps).
+  public func writeRunningInverse(_ inverse: Floats) {
+    for c in 0..<channels { inverse[c] = runningInverse(c) }
+  }
+
+  /// The same of rows at a time.
+  ///
+  /// - Parameter inverse: of `writeRunningInverse`.
+  public func infer(_ y: Floats, _ x: ConstFloats, relu: Bool, rows: Int, inverse: ConstFloats) {
     batchNormApply(
-      y, x, mean: runningMean.values, inverse: scratch, weight: weight.values, bias: bias.values, relu: relu,
+      y, x, mean: runningMean.values, inverse: inverse, weight: weight.values, bias: bias.values, relu: relu,
       rows: rows, channels: channels)
   }
 

@@ -2,6 +2,10 @@ import Foundation
 
 /// This program, started again for something that may not end, or may take the process with it.
 public enum ChildProcess {
+  /// This program's own file, for children that do a part of its work.
+  public static let ownProgram =
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "ala"
+
   public enum Outcome: Sendable {
     /// By itself: its exit code and what it wrote to standard output.
     case ended(code: Int32, output: String)

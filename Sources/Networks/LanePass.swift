@@ -164,11 +164,14 @@ public final class LanePass: @unchecked Sendable {
   /// Counts a sample that is classified rightly.
   public func addCorrect(_ sample: LaneSample) { losses.row(sample.lane)[losses.width - 1] += 1 }
 
-  /// Completes the losses over lanes and ranks. Call after the region that adds them.
+  /// Completes the losses over lanes and ranks. Call after a region that adds them, and again after another.
   public func finishLosses() { gather(losses) }
 
   /// A part of the loss, the mean over the global batch.
   public func loss(_ part: Int) -> Double { losses.total(part) / Double(plan.batch) }
+
+  /// A part of the loss summed over the global batch.
+  public func sum(_ part: Int) -> Double { losses.total(part) }
 
   /// Samples of the global batch that are classified rightly.
   public var correct: Int { Int(losses.total(losses.width - 1)) }

@@ -13,8 +13,10 @@ public protocol Network: AnyObject, Sendable {
   var parameters: ParameterStore { get }
   /// C.
   var classes: Int { get }
-  /// Whether its inference makes a map of its own.
-  var makesMap: Bool { get }
+  /// The side of the map that its inference makes, g or more; nil where it makes none of its own.
+  var mapSide: Int? { get }
+  /// The digest (`model_sha256`) of the trained network whose predictions it explains; nil: it predicts itself.
+  var explains: String? { get }
   /// How many lanes a global batch is cut into.
   var lanes: Int { get }
 
@@ -45,6 +47,8 @@ public protocol Network: AnyObject, Sendable {
 }
 
 extension Network {
+  public var explains: String? { nil }
+
   /// The number of values that a phase trains.
   public func trainedCount(_ phase: Phase) -> Int { trainedRange(phase).count }
 }
@@ -136,7 +140,9 @@ public protocol NetworkInference: AnyObject {
   /// The logits of all of its classifiers added up [C], after `run`: what the authors' earlier protocol predicts by.
   func summedLogits() -> [Float]
   /// The loss of a label that validation compares, after `run`.
-  func loss(label: Int) -> Double
-  /// The map [g, g] that the network itself makes, after `run`; nil where it makes none (`Network.makesMap`).
+  ///
+  /// - Parameter imageID: what the loss draws is of this image.
+  func loss(label: Int, imageID: Int) -> Double
+  /// The map [`Network.mapSide`, `Network.mapSide`] that the network itself makes, after `run`; nil where it makes none.
   var map: ConstFloats? { get }
 }

@@ -20,11 +20,10 @@ extension EvaluationSummary {
 
   private var cascadeLines: [String] {
     guard let cascade else { return [] }
-    return [
-      "Spearman's \u{3C1} of maps with the trained model's, by the part that loses its training (\(cascade.subset))"
-    ]
+    return ["cascade: Spearman's \u{3C1} with the trained model's maps, and of how many images (\(cascade.subset))"]
       + cascade.stages.map { stage in
-        stage.spearman.map { Self.line("  \(stage.name)", $0) } ?? "  \(stage.name): no image has one"
+        stage.spearman.map { Self.line("  without \(stage.name)", $0) + "  \(stage.images)" }
+          ?? "  without \(stage.name): no image has one"
       }
   }
 

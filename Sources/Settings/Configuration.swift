@@ -76,6 +76,25 @@ public struct Configuration: Equatable, Sendable {
     public let inputNorm: String
   }
 
+  /// The decoder of F-CAM and its loss.
+  public struct FCAM: Equatable, Sendable {
+    public let classifier: String?
+    /// nil: those of `side.fusion`.
+    public let skips: [Int]?
+    public let widths: [Int]
+    public let erosion: Int
+    public let dilation: Int
+    public let background: Double
+    public let seedWeight: Double
+    public let sizeWeight: Double
+    public let barrierStart: Double
+    public let barrierGrowth: Double
+    public let barrierMost: Double
+    public let crfWeight: Double
+    public let sigmaXY: Double
+    public let sigmaRGB: Double
+  }
+
   public struct Training: Equatable, Sendable {
     public let epochs: Int
     public let batch: Int
@@ -154,6 +173,7 @@ public struct Configuration: Equatable, Sendable {
   public let side: Side
   public let attention: Attention
   public let perception: Perception
+  public let fcam: FCAM
   public let training: Training
   public let cache: Cache
   public let checkpoint: Checkpoint
@@ -217,6 +237,9 @@ public struct Configuration: Equatable, Sendable {
     func text(_ path: String) -> String { if case .text(let value)? = values[path] { value } else { "" } }
     func optionalText(_ path: String) -> String? { if case .text(let value)? = values[path] { value } else { nil } }
     func integers(_ path: String) -> [Int] { if case .integers(let value)? = values[path] { value } else { [] } }
+    func optionalIntegers(_ path: String) -> [Int]? {
+      if case .integers(let value)? = values[path] { value } else { nil }
+    }
     func numbers(_ path: String) -> [Double]? { if case .numbers(let value)? = values[path] { value } else { nil } }
     func texts(_ path: String) -> [String]? { if case .texts(let value)? = values[path] { value } else { nil } }
 
@@ -247,6 +270,13 @@ public struct Configuration: Equatable, Sendable {
     perception = Perception(
       channels: integers("perception.channels"), dropout: number("perception.dropout"),
       inputNorm: text("perception.input_norm"))
+    fcam = FCAM(
+      classifier: optionalText("fcam.classifier"), skips: optionalIntegers("fcam.skips"),
+      widths: integers("fcam.widths"), erosion: integer("fcam.erosion"), dilation: integer("fcam.dilation"),
+      background: number("fcam.background"), seedWeight: number("fcam.seed_weight"),
+      sizeWeight: number("fcam.size_weight"), barrierStart: number("fcam.barrier_start"),
+      barrierGrowth: number("fcam.barrier_growth"), barrierMost: number("fcam.barrier_most"),
+      crfWeight: number("fcam.crf_weight"), sigmaXY: number("fcam.sigma_xy"), sigmaRGB: number("fcam.sigma_rgb"))
     var poly: Double?
     if case .poly(let power)? = values["training.schedule"] { poly = power }
     training = Training(
@@ -291,6 +321,12 @@ public struct Configuration: Equatable, Sendable {
     }
     if training.lanes & (training.lanes - 1) != 0 { try refuse("training.lanes", "a power of two") }
     if attention.kernel == 2 { try refuse("attention.kernel", "1 or 3") }
+    if fcam.widths.isEmpty { try refuse("fcam.widths", "at least one stage") }
+    if fcam.erosion % 2 == 0 { try refuse("fcam.erosion", "an odd number") }
+    if fcam.dilation % 2 == 0 { try refuse("fcam.dilation", "an odd number") }
+    if fcam.barrierMost < fcam.barrierStart {
+      try refuse("fcam.barrier_most", "at least fcam.barrier_start (\(fcam.barrierStart))")
+    }
     if perception.channels.isEmpty { try refuse("perception.channels", "at least one stage") }
     if side.width % side.heads != 0 { try refuse("side.heads", "a divisor of side.width (\(side.width))") }
     if side.fusion.count > side.layers {
@@ -367,7 +403,9 @@ public struct Configuration: Equatable, Sendable {
   }
 
   /// Settings in which ranks may differ: threads, and paths whose contents are compared instead.
-  private static let ownOfRanks = ["run.threads", "data.root", "data.segmentations", "encoder.weights"]
+  private static let ownOfRanks = [
+    "run.threads", "data.root", "data.segmentations", "encoder.weights", "fcam.classifier",
+  ]
 
   /// What all ranks of a run must have alike, setting by setting.
   public var sharedByRanks: [(key: String, value: String)] {

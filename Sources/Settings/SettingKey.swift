@@ -21,6 +21,8 @@ public enum SettingKind: Equatable, Sendable {
   case allOrList
   case choice([String])
   case integers(Range<Int>)
+  /// The same; `null` is absent.
+  case optionalIntegers(Range<Int>)
   case choices([String])
   /// Three numbers, or null.
   case optionalTriple
@@ -61,6 +63,7 @@ public enum SettingKind: Equatable, Sendable {
     case .allOrList: "all, or a list of class ids or names"
     case .choice(let words): words.joined(separator: " or ")
     case .integers(let range): "a list of whole numbers\(Self.bounds(range))"
+    case .optionalIntegers(let range): "a list of whole numbers\(Self.bounds(range)), or null"
     case .choices(let words): "a list out of \(words.joined(separator: ", "))"
     case .optionalTriple: "a list of three numbers, or null"
     case .fusion: "a list of encoder layers from 0, or san"

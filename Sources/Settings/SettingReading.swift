@@ -182,6 +182,8 @@ struct SettingReader {
     case .allOrList: text(node) == "all" ? .text("all") : list(node) { text($0) }.map(SettingValue.texts)
     case .choice(let words): text(node).flatMap { words.contains($0) ? .text($0) : nil }
     case .integers(let range): list(node) { integer($0, range) }.map(SettingValue.integers)
+    case .optionalIntegers(let range):
+      isNull(node) ? .null : list(node) { integer($0, range) }.map(SettingValue.integers)
     case .choices(let words):
       list(node) { text($0).flatMap { words.contains($0) ? $0 : nil } }.map(SettingValue.texts)
     case .optionalTriple:

@@ -57,7 +57,7 @@ public enum SettingTable {
     SettingKey("encoder.std", .optionalTriple, .null, "of the pixels in [0, 1]; null: by the file's spelling"),
 
     SettingKey(
-      "model.kind", .choice(["lattice", "abn", "cam"]), .text("lattice"),
+      "model.kind", .choice(["lattice", "abn", "cam", "fcam"]), .text("lattice"),
       "the network that is trained: the paper's, or a baseline's on the frozen encoder (docs/model.md); lora and side are "
         + "the lattice's alone"),
 
@@ -87,6 +87,31 @@ public enum SettingTable {
     SettingKey("perception.channels", .integers(1..<65537), .integers([256, 128]), "of the stages"),
     SettingKey("perception.dropout", .number(share), .number(0), "before the classifier, while training"),
     SettingKey("perception.input_norm", .choice(["none", "layernorm"]), .text("none"), "of h⁽ᵏ⁾ before the product"),
+
+    SettingKey(
+      "fcam.classifier", .optionalPath, .null,
+      "the trained classifier that F-CAM's decoder explains: a checkpoint or run of model.kind cam, or a file of its "
+        + "weights",
+      mayDiffer: true),
+    SettingKey(
+      "fcam.skips", .optionalIntegers(0..<1025), .null,
+      "the layers that are skipped to the decoder's stages: stage i of n, from 0, takes entry i·entries/n, rounded down; "
+        + "null: those of side.fusion, deepest first; [] none"),
+    SettingKey(
+      "fcam.widths", .integers(1..<65537), .integers([256, 128, 64, 32]),
+      "channels of the decoder's stages, from the coarsest, as many as there are; then each half of the one before"),
+    SettingKey("fcam.erosion", .integer(1..<4097), .integer(11), "side of what the seeds' region is eroded by; odd"),
+    SettingKey("fcam.dilation", .integer(1..<64), .integer(3), "side of a seed; odd"),
+    SettingKey(
+      "fcam.background", .number(0...1), .number(0.1), "share of the pixels, the lowest, that background seeds are of"),
+    SettingKey("fcam.seed_weight", .number(0...1e6), .number(1), "weight of the seeds' cross-entropy"),
+    SettingKey("fcam.size_weight", .number(0...1e6), .number(0.1), "weight of the areas' barrier"),
+    SettingKey("fcam.barrier_start", .number(1e-3...1e6), .number(1), "the barrier's t in epoch 1"),
+    SettingKey("fcam.barrier_growth", .number(1...1e3), .number(1.01), "what t is multiplied by each epoch"),
+    SettingKey("fcam.barrier_most", .number(1e-3...1e6), .number(10), "the most of t"),
+    SettingKey("fcam.crf_weight", .number(0...1e6), .number(2e-9), "weight of the dense CRF; 0 leaves it out"),
+    SettingKey("fcam.sigma_xy", .number(1...1e6), .number(100), "deviation of the CRF's Gaussian in pixels"),
+    SettingKey("fcam.sigma_rgb", .number(0.1...1e6), .number(15), "deviation of the CRF's Gaussian in levels of 255"),
 
     SettingKey("training.epochs", .integer(positive), .integer(120), "at most"),
     SettingKey("training.batch", .integer(1..<65537), .integer(8), "images of a step, over all ranks"),

@@ -54,6 +54,35 @@ public func batchNormApply(
   }
 }
 
+/// The gradient of the ReLU behind `batchNormApply`, which is made again of the norm's input x: dx = dy where the result
+/// is positive, else 0; dx may be dy.
+public func batchNormReLUBackward(
+  _ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, weight: ConstFloats,
+  bias: ConstFloats, rows: Int, channels: Int
+) {
+  profiled(.batchNorm) {
+    for r in 0..<rows {
+      let xr = x + r * channels
+      var c = 0
+      while c < channels {
+        let n = min(vectorWidth, channels - c)
+        let isWhole = n == vectorWidth
+        let v = isWhole ? load(xr + c) : loadPart(xr + c, n)
+        let m = isWhole ? load(mean + c) : loadPart(mean + c, n)
+        let s = isWhole ? load(inverse + c) : loadPart(inverse + c, n)
+        let w = isWhole ? load(weight + c) : loadPart(weight + c, n)
+        let b = isWhole ? load(bias + c) : loadPart(bias + c, n)
+        let result = b.addingProduct((v - m) * s, w)
+        let offset = r * channels + c
+        let d = isWhole ? load(dy + offset) : loadPart(dy + offset, n)
+        let kept = d.replacing(with: Vector.zero, where: result .<= Vector.zero)
+        if isWhole { store(kept, dx + offset) } else { storePart(kept, dx + offset, n) }
+        c += vectorWidth
+      }
+    }
+  }
+}
+
 /// sums [2·channels] += Σ dy, then Σ dy·x̂, x̂ = (x − mean)·inverse, over the rows.
 public func batchNormBackwardSums(
   _ sums: UnsafeMutablePointer<Double>, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats,

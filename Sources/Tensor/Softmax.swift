@@ -118,3 +118,41 @@ public func crossEntropyBackward(
   dLogits[label] -= 1
   for c in 0..<classes { dLogits[c] *= scale }
 }
+
+/// x [rows, 2] becomes the softmax of its rows, in place.
+public func softmaxOfTwo(_ x: Floats, rows: Int) {
+  profiled(.softmax) {
+    var r = 0
+    while r < rows {
+      let n = min(vectorWidth / 2, rows - r)
+      let v = loadPair(x + 2 * r, n)
+      // softmax is the logistic function of the difference, for both.
+      var difference = Vector.zero
+      difference.evenHalf = v.evenHalf - v.oddHalf
+      difference.oddHalf = v.oddHalf - v.evenHalf
+      storePair(logistic(difference), x + 2 * r, n)
+      r += n
+    }
+  }
+}
+
+/// The gradient of `softmaxOfTwo`, in place: ds becomes s·(ds − Σ s·ds), s [rows, 2] the softmax.
+public func softmaxOfTwoBackward(_ ds: Floats, _ s: ConstFloats, rows: Int) {
+  profiled(.softmax) {
+    for r in 0..<rows {
+      let slope = s[2 * r] * s[2 * r + 1] * (ds[2 * r] - ds[2 * r + 1])
+      ds[2 * r] = slope
+      ds[2 * r + 1] = -slope
+    }
+  }
+}
+
+@inline(__always)
+private func loadPair(_ p: ConstFloats, _ rows: Int) -> Vector {
+  2 * rows == vectorWidth ? load(p) : loadPart(p, 2 * rows)
+}
+
+@inline(__always)
+private func storePair(_ v: Vector, _ p: Floats, _ rows: Int) {
+  if 2 * rows == vectorWidth { store(v, p) } else { storePart(v, p, 2 * rows) }
+}

@@ -18,9 +18,7 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
   let kernels = experiment.productKernels.map { "\"\($0.key)\":\(quoted($0.value))" }.joined(separator: ",")
   let fingerprint =
     "{\"blas\":\(quoted(blasConfiguration())),\(kernels),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
-  return makeCheckpoint(
-    experiment.model.parameters,
-    attributes: [
+  var attributes: [String: HDF5Attribute] = [
       "network": .text(experiment.model.kind), "config": .text(experiment.configuration.resolvedYAML),
       "epoch": .integer(Int64(state.epoch)),
       "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
@@ -33,7 +31,9 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
       "dataset_sha256": .text(experiment.dataset.digest),
       "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
       "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
-    ])
+  ]
+  if let explains = experiment.model.explains { attributes["explains_sha256"] = .text(explains) }
+  return makeCheckpoint(experiment.model.parameters, attributes: attributes)
 }
 
 private func quoted(_ text: String) -> String {

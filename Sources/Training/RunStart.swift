@@ -119,6 +119,7 @@ func begin(
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
         try checkNetwork(try storedAttributes(file), experiment.configuration, path: file)
+        try checkExplained(try storedAttributes(file), experiment.model.explains, path: file)
         // The same encoder may lie in another file, and a new run may well begin with another encoder.
         let difference = encoderDifference(
           try storedAttributes(file), experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
@@ -152,6 +153,7 @@ private func checkFits(
   ] where checkpoint.text(key) != own {
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
+  try checkExplained(checkpoint.attributes, experiment.model.explains, path: path)
   try checkEncoder(
     checkpoint.attributes, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
   try checkClasses(checkpoint.attributes["classes"], experiment, path: path)

@@ -15,7 +15,7 @@ func validate(
     experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
   let n = Double(outcomes.count)
   let ious = outcomes.compactMap(\.record.iouMeanStd)
-  let areas = experiment.model.makesMap ? outcomes.compactMap(\.record.mapArea) : []
+  let areas = experiment.model.mapSide != nil ? outcomes.compactMap(\.record.mapArea) : []
   let loss = outcomes.reduce(0) { $0 + $1.loss } / n
   let result = TrainingState.Best(
     epoch: state.epoch, step: state.step,

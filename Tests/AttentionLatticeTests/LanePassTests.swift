@@ -23,7 +23,7 @@ extension ProfiledPart {
 /// Global average pooling of h⁽ᵏ⁾ and a linear map, over the frozen encoder.
 private final class PooledClassifier: Network, @unchecked Sendable {
   let kind = "pooled"
-  let makesMap = false
+  let mapSide: Int? = nil
   let encoder: ImageEncoder
   let parameters = ParameterStore()
   let classes: Int

@@ -99,7 +99,7 @@ private struct Setup {
     let logits = try expected("logits", C, at: sample)
     let total = logits.reduce(0) { $0 + exp($1) }
     #expect(difference(inference.probabilities(), logits.map { exp($0) / total }) < 1e-5)
-    #expect(abs(inference.loss(label: label) - (log(total) - logits[label])) < 1e-5)
+    #expect(abs(inference.loss(label: label, imageID: sample) - (log(total) - logits[label])) < 1e-5)
     if let cam = inference as? ClassActivationInference {
       for c in 0..<C {
         #expect(difference(cam.classActivationMap(of: c), try expected("maps", N, at: sample * C + c)) < 1e-5)

@@ -79,7 +79,7 @@ private func frozen(_ network: any Network, block: Int) -> [Float] {
   inference.run(pixels: subject.view.pixels, subject.experiment.model.encoder)
   let view = ExplainedView(
     imageID: 0, pixels: subject.view.pixels,
-    prediction: Prediction(inference, grid: subject.experiment.model.encoder.grid))
+    prediction: Prediction(inference, mapSide: subject.experiment.model.mapSide))
   for (method, firstRead) in [
     (AttentionMap.ala, "attention"), (GradCAM(), "classifier"), (AttentionRollout(), "block_4"),
   ]

@@ -62,7 +62,7 @@ struct Subject {
     let inference = experiment.model.makeInference()
     inference.run(pixels: pixels, experiment.model.encoder)
     view = ExplainedView(
-      imageID: image.id, pixels: pixels, prediction: Prediction(inference, grid: experiment.model.encoder.grid))
+      imageID: image.id, pixels: pixels, prediction: Prediction(inference, mapSide: experiment.model.mapSide))
   }
 
   var explained: ExplainedModel {

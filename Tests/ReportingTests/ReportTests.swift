@@ -56,6 +56,42 @@ private struct Folders {
   #expect(page.contains("2 runs") && page.contains("Where the runs differ") && page.contains("run.seed"))
 }
 
+/// The SVG of a chart of the page, and how many lines of a colour it has.
+private func lines(_ page: String, _ title: String, colour: Int) throws -> Int {
+  let index = try #require(page.range(of: "\" alt=\"\(title)\">")).lowerBound
+  let start = try #require(page[..<index].range(of: "base64,", options: .backwards)).upperBound
+  let svg = String(decoding: try #require(Data(base64Encoded: String(page[start..<index]))), as: UTF8.self)
+  let rgb = [16, 8, 0].map { String(format: "%.8g%%", Double(colour >> $0 & 0xFF) / 2.55) }.joined(separator: ",")
+  return svg.components(separatedBy: "stroke:rgb(\(rgb))").count - 1
+}
+
+@Test func mapAreaOfSeveralRunsIsALineARunAndACascadeOneAnEvaluation() throws {
+  let folders = try Folders()
+  let title = "Map area on validation images"
+  #expect(!(try renderReport(["\(folders.root)/run"])).contains(title))
+  for (name, area) in [("iii", 0.2), ("iv", 0.6)] {
+    try folders.write(
+      "\(name)/metrics.jsonl",
+      (1...3).map {
+        #"{"event":"epoch","epoch":\#($0),"phase":"alpha","split":"valid","accuracy":0.5,"map_area":\#(area)}"#
+      }.joined(separator: "\n") + "\n")
+  }
+  var context = EvaluationContext()
+  context.modelSHA256 = "aa"
+  context.cascade = CascadeSummary(
+    subset: "2 of 9 images; seed 0",
+    stages: [CascadeSummary.Stage("classifier", [0.5, nil]), CascadeSummary.Stage("block_1", [nil, nil])])
+  let summary = EvaluationSummary([], validThreshold: nil, context)
+  let data = try JSONEncoder().encode(summary)
+  #expect(try JSONDecoder().decode(EvaluationSummary.self, from: data).cascade == context.cascade)
+  try folders.write("cascade/summary.json", String(decoding: data, as: UTF8.self))
+  let page = try renderReport(["iii", "iv", "cascade"].map { "\(folders.root)/\($0)" })
+  // A line of the chart, and one of its legend.
+  #expect(try lines(page, title, colour: 0x0072B2) == 2 && lines(page, title, colour: 0xD55E00) == 2)
+  #expect(try lines(page, "Cascade of parameter randomisation", colour: 0x0072B2) == 2)
+  #expect(summary.terminalLines.contains { $0.contains("without block_1: no image has one") })
+}
+
 @Test func evaluationsOfOneRunAreToldApart() throws {
   let folders = try Folders()
   try FileManager.default.copyItem(atPath: "\(folders.root)/test", toPath: "\(folders.root)/again")

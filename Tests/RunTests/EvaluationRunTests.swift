@@ -72,6 +72,80 @@ private struct Trained: Sendable {
   #expect(trained.results("ranks2") == expected && trained.results("ranks3") == expected)
 }
 
+@Test(arguments: ["ala", "rise", "gradcam", "rollout"])
+func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: String) throws {
+  let trained = try Trained.shared.get()
+  let arguments = [
+    "--method", method, "--limit", "6", "--cascade", "2", "--set", "evaluation.steps=0", "--set", "rise.masks=12",
+    "--set", "data.segmentations=none",
+  ]
+  for ranks in [1, 2, 3, 4] {
+    let own = ranks == 2 ? ["--threads", "2"] : []
+    let result = try trained.evaluate(to: "\(method)\(ranks)", ranks: ranks, arguments + own)
+    #expect(
+      result.code == 0 && result.output.contains("of how many images (2 of 6 images; seed 0)"), "\(result.errors)")
+  }
+  let expected = trained.results("\(method)1") + [trained.file("\(method)1/cascade.csv")]
+  #expect(expected.allSatisfy { !$0.isEmpty })
+  for ranks in [2, 3, 4] {
+    let found = trained.results("\(method)\(ranks)") + [trained.file("\(method)\(ranks)/cascade.csv")]
+    #expect(found == expected, "\(ranks) ranks")
+  }
+  let cascade = try #require(try trained.summary("\(method)1")["cascade"] as? [String: Any])
+  let stages = try #require(cascade["stages"] as? [[String: Any]])
+  #expect(
+    stages.compactMap { $0["name"] as? String } == [
+      "classifier", "perception", "attention", "side", "block_4", "block_3", "block_2", "block_1",
+    ])
+  // α is made beside the perception branch, and rollout of the encoder alone.
+  let first = ["ala": 2, "rollout": 4][method] ?? 0
+  for (index, stage) in stages.enumerated() {
+    #expect(((stage["spearman"] as? Double ?? 0) > 1 - 1e-12) == (index < first), "\(stage)")
+  }
+}
+
+@Test func anInterruptedCascadeGoesOnAndEndsInTheSameFiles() throws {
+  let trained = try Trained.shared.get()
+  let arguments = [
+    "--method", "rise", "--cascade", "4", "--limit", "6", "--set", "evaluation.steps=0", "--set", "rise.masks=100",
+  ]
+  #expect(try trained.evaluate(to: "cascade-whole", ranks: 2, arguments).code == 0)
+  let folder = "\(trained.root)/cascade-parts"
+  let interrupted = try trained.evaluate(to: "cascade-parts", ranks: 2, arguments) { process in
+    while !FileManager.default.fileExists(atPath: "\(folder)/.unfinished-side"), kill(process, 0) == 0 { usleep(2000) }
+    kill(process, SIGUSR1)
+  }
+  #expect(interrupted.code == 75, "\(interrupted.errors)")
+  // Without the cascade nothing of it is left; asked for again it begins anew.
+  let other = "\(trained.root)/cascade-left"
+  try FileManager.default.copyItem(atPath: folder, toPath: other)
+  let plain = Array(arguments.prefix(2) + arguments.dropFirst(4))
+  #expect(try trained.evaluate(to: "cascade-left", plain).code == 0)
+  let rest = try FileManager.default.contentsOfDirectory(atPath: other)
+  #expect(
+    rest.contains("summary.json") && !rest.contains { $0.contains("unfinished") || $0.contains("cascade") }, "\(rest)")
+
+  let last = try trained.evaluate(to: "cascade-parts", ranks: 3, arguments)
+  #expect(last.code == 0 && last.errors.contains("are done already"), "\(last.errors)")
+  let names = ["summary.json", "per_image.csv", "explanations.h5", "cascade.csv"]
+  #expect(names.map { trained.file("cascade-parts/\($0)") } == names.map { trained.file("cascade-whole/\($0)") })
+  let left = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix(".unfinished") }
+  #expect(left.isEmpty, "\(left)")
+}
+
+@Test func aCascadeThatCannotBeIsRefusedBeforeAnythingIsDone() throws {
+  let trained = try Trained.shared.get()
+  for (arguments, words) in [
+    (["--cascade", "0"], "--cascade is 0"),
+    (["--cascade", "3", "--method", "gaussian"], "method gaussian does not read"),
+    (["--cascade", "3", "--method", "randomised:ala"], "does not read the trained model"),
+  ] {
+    let result = try trained.evaluate(to: "cascade-refused", arguments)
+    #expect(result.code == 64 && result.errors.contains(words), "\(result.errors)")
+  }
+  #expect(!FileManager.default.fileExists(atPath: "\(trained.root)/cascade-refused"))
+}
+
 @Test func anEvaluationThatIsInterruptedOrKilledGoesOnAndEndsInTheSameFiles() throws {
   let trained = try Trained.shared.get()
   let whole = try trained.evaluate(to: "whole", ["--set", "evaluation.steps=400"])

@@ -1,0 +1,72 @@
+import Encoder
+import FCAM
+import Failures
+import Machine
+import Settings
+import Storage
+
+/// The trained classifier that `fcam.classifier` names: a run folder (its best), a checkpoint, or a file of its weights.
+///
+/// - Parameters:
+///   - classes: of the data.
+///   - encoder: that the decoder stands on, and the classifier must have been trained on.
+/// - Throws: `Failure` 78 where none is named, where it is a network of another kind, or one of another encoder, depth or
+///   number of classes; 66 and 65 for the file.
+func explainedClassifier(
+  _ configuration: Configuration, classes: Int, on encoder: EncoderFile
+) throws -> FrozenClassifier {
+  guard let given = configuration.fcam.classifier else {
+    throw Failure.badConfiguration(
+      "model.kind fcam explains a trained classifier, and fcam.classifier names none: train one with model.kind cam, and give its run or checkpoint"
+    )
+  }
+  let path = checkpointPath(given)
+  let place = "fcam.classifier \(path)"
+  let stored = try storedAttributes(path)
+  if case .text(let kind)? = stored["network"], kind != NetworkKind.cam.rawValue {
+    throw Failure.badConfiguration(
+      "\(place): holds a network of kind \(kind); F-CAM's decoder explains one of kind cam")
+  }
+  try checkEncoder(stored, encoder, path: place)
+  if case .text(let text)? = stored["config"] {
+    let theirs = try Configuration(resolvedYAML: text, place: place).encoder
+    guard theirs.depth ?? encoder.availableDepth == encoder.depth else {
+      throw Failure.badConfiguration(
+        "\(place): reads the features of block \(theirs.depth ?? encoder.availableDepth), the decoder those of block \(encoder.depth) (encoder.depth)"
+      )
+    }
+  }
+  let tensors = try readModelTensors(path, program: ChildProcess.ownProgram)
+  func values(_ name: String, _ shape: [Int]) throws -> [Float] {
+    guard let tensor = tensors.first(where: { $0.name == "cam.classifier.\(name)" }) else {
+      throw Failure.badData("\(place): tensor cam.classifier.\(name) is missing")
+    }
+    guard tensor.shape == shape else {
+      throw Failure.badData("\(place): tensor \(tensor.name) has shape \(tensor.shape); expected \(shape)")
+    }
+    guard tensor.values.allSatisfy(\.isFinite) else {
+      throw Failure.badData("\(place): tensor \(tensor.name) holds values that are not finite")
+    }
+    return tensor.values
+  }
+  let theirs = try classCount(stored, tensors, path: place)
+  guard theirs == classes else {
+    throw Failure.badConfiguration("\(place): knows \(theirs) classes, the data or the decoder \(classes)")
+  }
+  return FrozenClassifier(
+    weight: try values("weight", [classes, encoder.width]), bias: try values("bias", [classes]),
+    sha256: Checkpoint.digest(tensors))
+}
+
+/// Refuses a decoder that was trained on another classifier.
+///
+/// - Parameter stored: see `storedAttributes`.
+/// - Throws: `Failure` 78, as far as the file says.
+public func checkExplained(
+  _ stored: [String: HDF5Attribute], _ explains: String?, path: String
+) throws {
+  guard case .text(let theirs)? = stored["explains_sha256"], let explains, theirs != explains else { return }
+  throw Failure.badConfiguration(
+    "\(path): explains the classifier of model_sha256 \(theirs.prefix(12))…, fcam.classifier is that of \(explains.prefix(12))…"
+  )
+}

@@ -1,0 +1,311 @@
+import Foundation
+
+/// A sum over pixels weighed by a Gaussian of their places and colours, in linear time (Adams et al., "Fast
+/// High-Dimensional Filtering Using the Permutohedral Lattice", Eurographics 2010): features of five dimensions are
+/// splatted onto the corners of the lattice's simplices, blurred along its six axes, and sliced.
+///
+/// It approximates the sum, not normalised: an impulse keeps the mass of its Gaussian. Beside the vertices that pixels
+/// reach, the lattice has all their neighbours, for without these the blur would lose about a quarter of the sum. The
+/// blur in one order of axes is the adjoint of that in the other, so that gradients are those of what is computed
+/// (`quadraticForm`).
+///
+/// All memory is the caller's; pages that a picture does not need are not touched.
+public struct PermutohedralLattice {
+  /// d: x, y, red, green, blue.
+  static let dimensions = 5
+  /// Corners of a simplex, and axes.
+  static let corners = dimensions + 1
+  /// Values of a pixel: S of both classes.
+  static let channels = 2
+
+  let pixelCount: Int
+  private(set) var vertexCount = 0
+  /// Of each pixel's corners [pixels, 6]: which vertex, and with what weight.
+  private let vertices: UnsafeMutablePointer<Int32>
+  private let weights: Floats
+  /// Hash table [slots] of vertices, −1 where empty, and the vertices' keys.
+  private let slots: UnsafeMutablePointer<Int32>
+  private let slotCount: Int
+  private let keys: UnsafeMutablePointer<SIMD8<Int16>>
+  /// Vertices one step up and down each axis [6, vertices, 2], `absent` where there is none.
+  private let neighbours: UnsafeMutablePointer<Int32>
+  /// [vertices + 1, 2], the first of which stays zero: what is absent.
+  private let values: (Floats, Floats)
+  private static let absent: Int32 = 0
+
+  /// Neighbours beyond so many vertices are left out; pictures that reach them are noise.
+  private static func mostVertices(pixels: Int) -> Int { max(pixels * corners, 1 << 16) }
+  private let mostVertices: Int
+
+  /// The floats that a lattice of `pixels` takes at most.
+  public static func count(pixels: Int) -> Int { layout(pixels: pixels).count }
+
+  private struct Places {
+    var vertices = 0
+    var weights = 0
+    var slots = 0
+    var keys = 0
+    var neighbours = 0
+    var values = (0, 0)
+    var count = 0
+  }
+
+  private static func slotCount(pixels: Int) -> Int {
+    var count = 64
+    while count < 2 * mostVertices(pixels: pixels) { count *= 2 }
+    return count
+  }
+
+  private static func layout(pixels: Int) -> Places {
+    var layout = Layout()
+    var places = Places()
+    let most = mostVertices(pixels: pixels) + 1
+    places.vertices = layout.take(pixels * corners)
+    places.weights = layout.take(pixels * corners)
+    places.slots = layout.take(slotCount(pixels: pixels))
+    places.keys = layout.take(4 * most)
+    places.neighbours = layout.take(2 * corners * most)
+    places.values = (layout.take(channels * most), layout.take(channels * most))
+    places.count = layout.count
+    return places
+  }
+
+  /// - Parameter memory: of `count(pixels:)` floats, on a cache line.
+  public init(_ memory: Floats, pixels: Int) {
+    let at = Self.layout(pixels: pixels)
+    func integers(_ offset: Int, _ count: Int) -> UnsafeMutablePointer<Int32> {
+      UnsafeMutableRawPointer(memory + offset).bindMemory(to: Int32.self, capacity: count)
+    }
+    mostVertices = Self.mostVertices(pixels: pixels)
+    let most = mostVertices + 1
+    pixelCount = pixels
+    vertices = integers(at.vertices, pixels * Self.corners)
+    weights = memory + at.weights
+    slotCount = Self.slotCount(pixels: pixels)
+    slots = integers(at.slots, slotCount)
+    keys = UnsafeMutableRawPointer(memory + at.keys).bindMemory(to: SIMD8<Int16>.self, capacity: most)
+    neighbours = integers(at.neighbours, 2 * Self.corners * most)
+    values = (memory + at.values.0, memory + at.values.1)
+  }
+
+  // MARK: Construction
+
+  /// Places the pixels of a picture in the lattice.
+  ///
+  /// - Parameters:
+  ///   - colours: [side, side, 3], 0…255.
+  ///   - sigmaXY, sigmaRGB: the Gaussian's deviations in pixels and in levels.
+  public mutating func build(side: Int, colours: ConstFloats, sigmaXY: Float, sigmaRGB: Float) {
+    precondition(side * side == pixelCount)
+    slots.update(repeating: -1, count: slotCount)
+    vertexCount = 0
+    let d = Self.dimensions
+    // A step of the lattice, blurred once along every axis, has the deviation 1.
+    let unit = Float(2.0 / 3).squareRoot() * Float(d + 1)
+    var scale = SIMD8<Float>.zero
+    for i in 0..<d { scale[i] = unit / Float((i + 1) * (i + 2)).squareRoot() }
+    for row in 0..<side {
+      for column in 0..<side {
+        let pixel = row * side + column
+        let colour = colours + 3 * pixel
+        let feature = SIMD8<Float>(
+          Float(column) / sigmaXY, Float(row) / sigmaXY, colour[0] / sigmaRGB, colour[1] / sigmaRGB,
+          colour[2] / sigmaRGB, 0, 0, 0)
+        place(pixel, feature * scale)
+      }
+    }
+    addNeighbours()
+    findNeighbours()
+  }
+
+  /// The simplex around a point, and the point's weights at its corners.
+  private mutating func place(_ pixel: Int, _ scaled: SIMD8<Float>) {
+    let d = Self.dimensions
+    // On the plane of coordinates whose sum is 0.
+    var elevated = SIMD8<Float>.zero
+    var rest: Float = 0
+    for i in stride(from: d, to: 0, by: -1) {
+      elevated[i] = rest - Float(i) * scaled[i - 1]
+      rest += scaled[i - 1]
+    }
+    elevated[0] = rest
+    // The nearest point of the lattice's coarse grid, the multiples of d + 1 …
+    var nearest = (elevated / Float(d + 1)).rounded(.toNearestOrEven) * Float(d + 1)
+    let offset = elevated - nearest
+    let sum = Int((nearest.sum() / Float(d + 1)).rounded())
+    // … and the order of the offsets from it, which tells the simplex.
+    var rank = SIMD8<Int16>.zero
+    for i in 0..<d {
+      for j in (i + 1)...d {
+        if offset[i] < offset[j] { rank[i] += 1 } else { rank[j] += 1 }
+      }
+    }
+    // Back onto the plane.
+    for i in 0...d {
+      let moved = Int(rank[i]) + sum
+      if moved > d {
+        nearest[i] -= Float(d + 1)
+        rank[i] = Int16(moved - d - 1)
+      } else if moved < 0 {
+        nearest[i] += Float(d + 1)
+        rank[i] = Int16(moved + d + 1)
+      } else {
+        rank[i] = Int16(moved)
+      }
+    }
+    var barycentric = SIMD8<Float>.zero
+    for i in 0...d {
+      let share = (elevated[i] - nearest[i]) / Float(d + 1)
+      barycentric[d - Int(rank[i])] += share
+      barycentric[d + 1 - Int(rank[i])] -= share
+    }
+    barycentric[0] += 1 + barycentric[d + 1]
+    let base = SIMD8<Int16>(truncatingIfNeeded: SIMD8<Int32>(nearest))
+    for corner in 0...d {
+      var key = SIMD8<Int16>.zero
+      for i in 0..<d {
+        key[i] = base[i] + Int16(Int(rank[i]) <= d - corner ? corner : corner - (d + 1))
+      }
+      vertices[pixel * Self.corners + corner] = insert(key)
+      weights[pixel * Self.corners + corner] = barycentric[corner]
+    }
+  }
+
+  @inline(__always)
+  private func slot(of key: SIMD8<Int16>) -> Int {
+    let words = unsafeBitCast(key, to: SIMD2<UInt64>.self)
+    var hash = (words[0] ^ (words[1] &* 0x9E37_79B9_7F4A_7C15)) &* 0xBF58_476D_1CE4_E5B9
+    hash ^= hash >> 32
+    return Int(truncatingIfNeeded: hash & UInt64(slotCount - 1))
+  }
+
+  /// The vertex of a key, from 1; a new one where there is none.
+  private mutating func insert(_ key: SIMD8<Int16>) -> Int32 {
+    var slot = slot(of: key)
+    while slots[slot] >= 0 {
+      if keys[Int(slots[slot])] == key { return slots[slot] }
+      slot = (slot + 1) & (slotCount - 1)
+    }
+    vertexCount += 1
+    keys[vertexCount] = key
+    slots[slot] = Int32(vertexCount)
+    return Int32(vertexCount)
+  }
+
+  private func find(_ key: SIMD8<Int16>) -> Int32 {
+    var slot = slot(of: key)
+    while slots[slot] >= 0 {
+      if keys[Int(slots[slot])] == key { return slots[slot] }
+      slot = (slot + 1) & (slotCount - 1)
+    }
+    return Self.absent
+  }
+
+  /// A step along an axis: the other coordinates rise by 1.
+  private func step(_ axis: Int) -> SIMD8<Int16> {
+    var step = SIMD8<Int16>.zero
+    for i in 0..<Self.dimensions { step[i] = i == axis ? Int16(-Self.dimensions) : 1 }
+    return step
+  }
+
+  private mutating func addNeighbours() {
+    let reached = vertexCount
+    for axis in 0..<Self.corners {
+      let step = step(axis)
+      for vertex in 1..<max(reached + 1, 1) where vertexCount + 2 <= mostVertices {
+        _ = insert(keys[vertex] &+ step)
+        _ = insert(keys[vertex] &- step)
+      }
+    }
+  }
+
+  private func findNeighbours() {
+    for axis in 0..<Self.corners {
+      let step = step(axis)
+      for vertex in 1..<max(vertexCount + 1, 1) {
+        let target = neighbours + (axis * vertexCount + vertex - 1) * 2
+        target[0] = find(keys[vertex] &+ step)
+        target[1] = find(keys[vertex] &- step)
+      }
+    }
+  }
+
+  // MARK: The sum
+
+  /// Σ_c S_cᵀ W S_c, W the lattice's operator (slice of blur of splat), and its gradient (W + Wᵀ) S.
+  ///
+  /// - Parameters:
+  ///   - s: [pixels, 2].
+  ///   - gradient: [pixels, 2], to which `factor` times the gradient is added; nil where it is not wanted.
+  public func quadraticForm(_ s: ConstFloats, gradient: Floats?, factor: Float) -> Double {
+    profiled(.gather) {
+      splat(s)
+      let forward = blur(isReversed: false)
+      let form = slice(forward, s, gradient: gradient, factor: factor)
+      guard gradient != nil else { return form }
+      splat(s)
+      let backward = blur(isReversed: true)
+      _ = slice(backward, s, gradient: gradient, factor: factor)
+      return form
+    }
+  }
+
+  /// The Gaussian's mass (2π)^(d/2) over the blur's: 2 along each of d + 1 axes, in cells of (3/2)^(d/2)/√(d + 1).
+  private static let amplitude: Float = {
+    let d = Double(dimensions)
+    return Float(pow(2 * Double.pi, d / 2) / (pow(2, d + 1) * pow(1.5, d / 2) / (d + 1).squareRoot()))
+  }()
+
+  private func splat(_ s: ConstFloats) {
+    let target = values.0
+    target.update(repeating: 0, count: (vertexCount + 1) * Self.channels)
+    for pixel in 0..<pixelCount {
+      let (s0, s1) = (s[2 * pixel], s[2 * pixel + 1])
+      for corner in (pixel * Self.corners)..<((pixel + 1) * Self.corners) {
+        let vertex = 2 * Int(vertices[corner])
+        target[vertex] += weights[corner] * s0
+        target[vertex + 1] += weights[corner] * s1
+      }
+    }
+    (target[0], target[1]) = (0, 0)
+  }
+
+  /// Each axis in turn: a vertex and half of its two neighbours. Returns where the result lies.
+  private func blur(isReversed: Bool) -> Floats {
+    var (from, to) = values
+    for step in 0..<Self.corners {
+      let axis = isReversed ? Self.corners - 1 - step : step
+      (to[0], to[1]) = (0, 0)
+      let pairs = neighbours + axis * vertexCount * 2
+      for vertex in 1..<max(vertexCount + 1, 1) {
+        let (up, down) = (2 * Int(pairs[2 * vertex - 2]), 2 * Int(pairs[2 * vertex - 1]))
+        to[2 * vertex] = from[2 * vertex] + 0.5 * (from[up] + from[down])
+        to[2 * vertex + 1] = from[2 * vertex + 1] + 0.5 * (from[up + 1] + from[down + 1])
+      }
+      swap(&from, &to)
+    }
+    return from
+  }
+
+  private func slice(
+    _ blurred: ConstFloats, _ s: ConstFloats, gradient: Floats?, factor: Float
+  ) -> Double {
+    let amplitude = Self.amplitude
+    var total = 0.0
+    for pixel in 0..<pixelCount {
+      var (w0, w1): (Float, Float) = (0, 0)
+      for corner in (pixel * Self.corners)..<((pixel + 1) * Self.corners) {
+        let vertex = 2 * Int(vertices[corner])
+        w0 += weights[corner] * blurred[vertex]
+        w1 += weights[corner] * blurred[vertex + 1]
+      }
+      (w0, w1) = (w0 * amplitude, w1 * amplitude)
+      total += Double(s[2 * pixel]) * Double(w0) + Double(s[2 * pixel + 1]) * Double(w1)
+      if let gradient {
+        gradient[2 * pixel] += factor * w0
+        gradient[2 * pixel + 1] += factor * w1
+      }
+    }
+    return total
+  }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What is promised where a rank is stopped: an end within a time that the user has chosen, and a sentence that names it.
+
+private let patience = 2
+
+/// The ranks of an `mpirun`, by their number, once the run has begun its steps.
+private func ranks(of mpirun: Int32, when metrics: String) -> [Int32] {
+  let limit = Date().addingTimeInterval(60)
+  while !FileManager.default.fileExists(atPath: metrics), Date() < limit { usleep(50_000) }
+  usleep(300_000)
+  let found = try? run("/usr/bin/pgrep", ["-P", "\(mpirun)"])
+  return (found?.output ?? "").split(separator: "\n").compactMap { Int32($0) }.sorted()
+}
+
+private let endless = [
+  "--set", "training.epochs=100000", "--set", "training.patience=0", "--set", "run.patience_seconds=\(patience)",
+]
+
+@Test(arguments: [0, 1, 2]) func aStoppedRankIsNamedAndTheJobEndsWithCode69(stopped: Int) throws {
+  let bench = try TrainingBench(lanes: 4)
+  var since = Date()
+  let result = try bench.ala("train", ranks: 3, run: "stopped", endless) { mpirun in
+    let ranks = ranks(of: mpirun, when: "\(bench.folder.path)/stopped/metrics.jsonl")
+    guard ranks.count == 3 else { return }
+    kill(ranks[stopped], SIGSTOP)
+    since = Date()
+  }
+  #expect(result.code == 69, "\(result.errors)")
+  #expect(Date().timeIntervalSince(since) < 30)
+  let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error: ") }
+  #expect(lines.count == 1 && lines[0].contains("rank \(stopped) on "), "\(lines)")
+  #expect(lines.first?.contains("has not answered") == true, "\(lines)")
+}
+
+@Test func aJobThatIsSuspendedWhollyGoesOnWhenItIsContinued() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let result = try bench.ala("train", ranks: 2, run: "suspended", endless) { mpirun in
+    let ranks = ranks(of: mpirun, when: "\(bench.folder.path)/suspended/metrics.jsonl")
+    for rank in ranks { kill(rank, SIGSTOP) }
+    usleep(UInt32(patience * 1_500_000) + 2_000_000)
+    for rank in ranks { kill(rank, SIGCONT) }
+    usleep(1_500_000)
+    kill(mpirun, SIGUSR1)
+  }
+  #expect(result.code == 75, "\(result.errors)")
+}
+
+@Test func aSecondSignalToTheLaunchScriptEndsAJobThatCannotHearTheFirst() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let folder = bench.folder.path
+  let long = ["--set", "training.epochs=100000", "--set", "training.patience=0", "--set", "run.dir=\(folder)/deaf"]
+  var since = Date()
+  let result = try run(
+    "\(repositoryRoot)/launch/local", ["train", "\(folder)/c.yaml", "2"] + long, environment: ["ALA": bench.program]
+  ) { script in
+    var mpirun: Int32?
+    for _ in 0..<600 where mpirun == nil {
+      usleep(50_000)
+      let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
+      mpirun = found.flatMap { Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    }
+    let found = mpirun.map { ranks(of: $0, when: "\(folder)/deaf/metrics.jsonl") } ?? []
+    if found.count == 2 { kill(found[1], SIGSTOP) }
+    kill(script, SIGTERM)
+    usleep(3_200_000)
+    kill(script, SIGTERM)
+    since = Date()
+  }
+  #expect(result.code == 128 + SIGTERM && result.errors.contains("a second signal"), "\(result.errors)")
+  #expect(Date().timeIntervalSince(since) < 20)
+}
