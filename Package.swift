@@ -57,6 +57,7 @@ let package = Package(
     module("Failures", []),
     module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
+    module("Statistics", ["Randomness"]),
     module("Machine", []),
     module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
@@ -118,6 +119,14 @@ let package = Package(
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
+      "Comparison",
+      [
+        "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers", "Networks",
+        "Cluster",
+        "Storage", "Images", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining", "Evaluation",
+        "Training", .product(name: "Mustache", package: "swift-mustache"),
+      ]),
+    module(
       "Reporting",
       [
         "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
@@ -137,7 +146,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
         "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
-        "Evaluation", "Training", "Benchmark", "Machine", "Diagnosis",
+        "Evaluation", "Training", "Comparison", "Benchmark", "Machine", "Diagnosis",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
@@ -146,6 +155,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
+    tests("StatisticsTests", ["Statistics"], hasFixtures: true),
     tests("LayersTests", ["Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
     tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
     tests(
@@ -191,6 +201,7 @@ let package = Package(
     tests("ClusterTests", ["ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training"]),
+    tests("ComparisonTests", ["Comparison", "Settings"]),
     tests("RunTests", ["Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",

@@ -147,7 +147,8 @@ package struct Ala: ParsableCommand {
     version: Program.versionText,
     subcommands: [
       SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
-      ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self, DoctorCommand.self,
+      TableCommand.self, ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self,
+      DoctorCommand.self,
     ])
 
   package init() {}

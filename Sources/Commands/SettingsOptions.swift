@@ -18,7 +18,7 @@ struct SettingsOptions: ParsableArguments {
   @Option(name: .long, help: "Threads of each process (run.threads).")
   var threads: Int?
 
-  @Flag(name: .long, help: "Print the resolved settings and stop.")
+  @Flag(name: .long, help: "Print what the settings resolve to and stop.")
   var dryRun = false
 
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.

@@ -90,6 +90,8 @@ public final class Experiment: @unchecked Sendable {
   }
 
   /// Of which images have masks, and of the masks' sizes in bytes.
+  public var maskDigest: String { Self.maskDigest(dataset) }
+
   private static func maskDigest(_ dataset: ImageDataset) -> String {
     let hash = SHA256()
     for image in dataset.images {

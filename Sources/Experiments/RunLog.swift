@@ -54,6 +54,9 @@ public final class RunLog: @unchecked Sendable {
     if !speaks { logger.logLevel = .warning }
   }
 
+  /// Begins to write lines into a file of their own.
+  public func openText(_ path: String) throws { file = try AppendedFile(path) }
+
   /// Begins to write into a run's folder.
   public func open(folder: String) throws {
     file = try AppendedFile("\(folder)/log.txt")

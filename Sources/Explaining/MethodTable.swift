@@ -32,6 +32,14 @@ public enum MethodTable {
     return found
   }
 
+  /// Whether a name is that of a method of the untrained model.
+  public static func isRandomised(_ name: String) -> Bool { name.hasPrefix(randomisedPrefix) }
+
+  /// The method that a name stands for when the model is trained.
+  public static func subject(ofMethod name: String) -> String {
+    isRandomised(name) ? String(name.dropFirst(randomisedPrefix.count)) : name
+  }
+
   /// A network's own method: what it is validated by, and what `evaluate` and `explain` take where none is named.
   ///
   /// - Parameter kind: `model.kind`.

@@ -47,6 +47,8 @@ public struct Figure: Sendable {
   public let column: String?
   /// Whether the population standard deviation over images stands beside it, as `KEY_sd`.
   public let hasSpread: Bool
+  /// Whether it is the mean over images of their own values.
+  public let isMeanOfImages: Bool
   public let meaning: String
   let perImage: PerImage?
   let overImages: OverImages
@@ -54,8 +56,8 @@ public struct Figure: Sendable {
   /// A figure of its own formula over the set.
   init(
     _ key: String, _ title: String, _ direction: Direction, needs need: Need, style: Style = .share,
-    column: String? = nil, hasSpread: Bool = false, _ meaning: String, perImage: PerImage? = nil,
-    overImages: @escaping OverImages
+    column: String? = nil, hasSpread: Bool = false, isMeanOfImages: Bool = false, _ meaning: String,
+    perImage: PerImage? = nil, overImages: @escaping OverImages
   ) {
     self.key = key
     self.title = title
@@ -64,6 +66,7 @@ public struct Figure: Sendable {
     self.style = style
     self.column = column
     self.hasSpread = hasSpread
+    self.isMeanOfImages = isMeanOfImages
     self.meaning = meaning
     self.perImage = perImage
     self.overImages = overImages
@@ -81,8 +84,8 @@ public struct Figure: Sendable {
     style: Style = .share, column: String? = nil, hasSpread: Bool = false, _ meaning: String
   ) {
     self.init(
-      key, title, direction, needs: need, style: style, column: column, hasSpread: hasSpread, meaning,
-      perImage: perImage
+      key, title, direction, needs: need, style: style, column: column, hasSpread: hasSpread, isMeanOfImages: true,
+      meaning, perImage: perImage
     ) { records, scope in
       mean(records.compactMap { perImage($0, scope) })
     }

@@ -45,7 +45,8 @@ public enum FigureTable {
       meanOf: { record, _ in record.deletion }, "deletion", "deletion", .lower, needs: .perturbation,
       column: "deletion", hasSpread: true, "the same while they are taken away"),
     Figure(
-      "id", "ID", .higher, needs: .perturbation, column: "id", hasSpread: true, "insertion − deletion",
+      "id", "ID", .higher, needs: .perturbation, column: "id", hasSpread: true, isMeanOfImages: true,
+      "insertion − deletion",
       perImage: { record, _ in record.id },
       overImages: { records, _ in
         mean(records.compactMap(\.insertion)).flatMap { insertion in

@@ -210,7 +210,16 @@ public final class Canvas {
     try replay(onto: target, scale: 1)
     cairo_surface_finish(target)
     cairo_surface_destroy(target)
-    return String(decoding: sink.bytes, as: UTF8.self)
+    return Self.renumbered(String(decoding: sink.bytes, as: UTF8.self))
+  }
+
+  /// cairo numbers its surfaces over all drawings of a process; equal drawings get equal documents.
+  private static func renumbered(_ document: String) -> String {
+    var numbers: [Substring: Int] = [:]
+    return document.replacing(/surface([0-9]+)/) { match in
+      numbers[match.1] = numbers[match.1] ?? numbers.count
+      return "surface\(numbers[match.1] ?? 0)"
+    }
   }
 
   private func replay(onto target: OpaquePointer?, scale: Double) throws {

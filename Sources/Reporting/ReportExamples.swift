@@ -1,4 +1,3 @@
-import Dataset
 import Metrics
 import Failures
 import Foundation
@@ -37,15 +36,8 @@ struct ReportExamples {
       (classes, note) = ([], "There is no evaluation to take examples from.")
       return
     }
-    let settings = first.summary.settings
-    let root = settings["data_root"] ?? ""
-    let dataset: ImageDataset
-    do {
-      var options = DatasetOptions(root: root)
-      options.masks = Masks(setting: settings["segmentations"] ?? "auto")
-      options.looksAtFiles = false
-      dataset = try ImageDataset(options)
-    } catch {
+    guard let images = try? EvaluatedImages(of: first.summary) else {
+      let root = first.summary.settings["data_root"] ?? ""
       (classes, note) = ([], "Examples are left out: the data set (\(root)) cannot be read from here.")
       return
     }
@@ -64,7 +56,7 @@ struct ReportExamples {
         ClassExamples(
           name: one.name,
           examples: try chosen.prefix(ranked.count == 1 ? 1 : 3).compactMap { kind, entry in
-            try Self.example(kind, entry.0, value: entry.1, keyName, methods, dataset)
+            try Self.example(kind, entry.0, value: entry.1, keyName, methods, images)
           }))
     }
     classes = result
@@ -89,22 +81,11 @@ struct ReportExamples {
 
   private static func example(
     _ kind: String, _ row: EvaluationFolder.Row, value: Double, _ keyName: String,
-    _ methods: [(name: String, folder: EvaluationFolder)], _ dataset: ImageDataset
+    _ methods: [(name: String, folder: EvaluationFolder)], _ images: EvaluatedImages
   ) throws -> Example? {
-    guard let id = row["image_id"].flatMap(Int.init), let image = dataset.image(id),
-      let summary = methods.first?.folder.summary, let decoded = try? decodeImage(path: dataset.path(of: image))
+    guard let id = row["image_id"].flatMap(Int.init), let summary = methods.first?.folder.summary,
+      let (view, mask) = images.view(id)
     else { return nil }
-    let side = summary.side
-    let geometry = ViewDefinition(side: side, augmentation: .none).geometry(
-      width: decoded.width, height: decoded.height, seed: 0, imageID: id, view: ViewDefinition.evaluationView)
-    let view = RGBImage(width: side, height: side, pixels: geometry.render(decoded))
-    var mask: [Bool]?
-    let threshold = summary.settings["mask_threshold"].flatMap(Int.init) ?? standardMaskThreshold
-    if case .file(let path) = dataset.mask(of: image), let levels = try? decodeMask(path: path, threshold: threshold),
-      levels.width == decoded.width, levels.height == decoded.height
-    {
-      mask = geometry.render(levels, above: threshold)
-    }
     var pictures = [Picture(label: "image \(id)", source: try dataURI(view))]
     for (name, folder) in methods {
       guard let map = folder.maps[id], map.allSatisfy(\.isFinite) else { continue }

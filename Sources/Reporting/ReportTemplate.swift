@@ -1,14 +1,5 @@
-/// The report's page. Everything is escaped by the template library; nothing is fetched from anywhere.
-let reportTemplate = """
-  <!DOCTYPE html>
-  <html lang="en">
-  <head>
-  <meta charset="utf-8">
-  <meta name="generator" content="ala report">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <link rel="icon" href="data:,">
-  <title>{{title}}</title>
-  <style>
+/// The style of the pages that `ala` writes.
+public let reportStyle = """
   :root { --ink: #1a1a1a; --soft: #666; --line: #ddd; --tint: #f5f7fa; --accent: #0072b2; }
   * { box-sizing: border-box; }
   body { font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: var(--ink); background: #fff; margin: 0; }
@@ -49,6 +40,20 @@ let reportTemplate = """
     .charts { grid-template-columns: 1fr 1fr; } .charts img { border: 0; break-inside: avoid; }
     .examples { grid-template-columns: 1fr 1fr; } figure img { width: 110px; } details { display: none; }
   }
+  """
+
+/// The report's page. Everything is escaped by the template library; nothing is fetched from anywhere.
+let reportTemplate = """
+  <!DOCTYPE html>
+  <html lang="en">
+  <head>
+  <meta charset="utf-8">
+  <meta name="generator" content="ala report">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <link rel="icon" href="data:,">
+  <title>{{title}}</title>
+  <style>
+  \(reportStyle)
   </style>
   </head>
   <body>

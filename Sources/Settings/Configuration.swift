@@ -156,6 +156,14 @@ public struct Configuration: Equatable, Sendable {
     public let settle: Double?
   }
 
+  /// `ala table`.
+  public struct Table: Equatable, Sendable {
+    public let rows: [RowSetting]
+    public let seeds: [UInt64]
+    public let limit: Int?
+    public let classifier: String
+  }
+
   public let run: Run
   public let data: Data
   public let image: Image
@@ -171,6 +179,7 @@ public struct Configuration: Equatable, Sendable {
   public let checkpoint: Checkpoint
   public let evaluation: Evaluation
   public let rise: RISE
+  public let table: Table
   private let values: [String: SettingValue]
 
   /// Reads settings: flag > `--set` > environment > file > default.
@@ -296,7 +305,13 @@ public struct Configuration: Equatable, Sendable {
     rise = RISE(
       masks: integer("rise.masks"), cells: integer("rise.cells"), keep: number("rise.keep"),
       absent: text("rise.absent"), settle: settle)
+    var rows: [RowSetting] = []
+    if case .rows(let list)? = values["table.rows"] { rows = list }
+    table = Table(
+      rows: rows, seeds: integers("table.seeds").map { UInt64($0) }, limit: optionalInteger("table.limit"),
+      classifier: text("table.classifier"))
     try check()
+    try checkTable()
   }
 
   /// What no single key's range can say.
@@ -338,6 +353,39 @@ public struct Configuration: Equatable, Sendable {
       try refuse("checkpoint.every_epochs", "a number from 1 where checkpoint.every_minutes is 0")
     }
   }
+
+  private func checkTable() throws {
+    func refuse(_ key: String, _ expected: String) -> Failure {
+      .badConfiguration("\(key) is \(values[key]?.yaml ?? "absent"); expected \(expected)")
+    }
+    if table.rows.isEmpty { throw refuse("table.rows", "at least one row") }
+    if table.seeds.isEmpty { throw refuse("table.seeds", "at least one seed") }
+    if Set(table.seeds).count != table.seeds.count { throw refuse("table.seeds", "each seed once") }
+    var names: Set<String> = []
+    for row in table.rows where !names.insert(row.name).inserted {
+      throw Failure.badConfiguration("table.rows names \(row.name) twice; expected each row once")
+    }
+    let own = table.rows.filter { $0.settings != nil }.map(\.name)
+    if !(RowSetting.classifiers + own).contains(table.classifier) {
+      throw refuse(
+        "table.classifier",
+        "a row that trains a network which classifies: \((RowSetting.classifiers + own).joined(separator: ", "))")
+    }
+  }
+
+  /// These settings with others over them, one after the other.
+  ///
+  /// - Parameter place: for messages.
+  /// - Throws: `Failure` 78.
+  public func overlaid(_ assignments: [RowSetting.Assignment], place: String) throws -> Configuration {
+    var reader = SettingReader()
+    try reader.add(text: resolvedYAML, place: place)
+    for one in assignments { try reader.add(path: one.path, yaml: one.text, place: place) }
+    return try Configuration(try reader.values())
+  }
+
+  /// A setting's value as canonical YAML.
+  public func yaml(_ path: String) -> String { values[path]?.yaml ?? "null" }
 
   /// Every setting, in a fixed order and form; reading it gives equal settings.
   public var resolvedYAML: String {

@@ -9,6 +9,7 @@ public enum SettingKind: Equatable, Sendable {
   case number(ClosedRange<Double>)
   case optionalNumber(ClosedRange<Double>)
   case boolean
+  case text
   /// A path, whose `~` is the home folder.
   case path
   /// The same; `null` is absent.
@@ -33,9 +34,19 @@ public enum SettingKind: Equatable, Sendable {
   case schedule
   /// `none`, or a map {crop, resize, flip}.
   case augmentation
+  /// A list of names of rows, and of maps {name, method, set}.
+  case rows
 
   /// Whether a value may be a map, whose members `--set` and the environment can name.
   var isMap: Bool { self == .schedule || self == .augmentation }
+
+  /// Whether a value is one text that is taken as it is, and not as YAML.
+  var isText: Bool {
+    switch self {
+    case .text, .path, .optionalPath, .choice: true
+    default: false
+    }
+  }
 
   /// What a user is told was expected.
   public var expectation: String {
@@ -45,7 +56,7 @@ public enum SettingKind: Equatable, Sendable {
     case .optionalNumber(let range):
       "a number from \(format(range.lowerBound)) to \(format(range.upperBound)), or null"
     case .boolean: "true or false"
-    case .path: "a text"
+    case .text, .path: "a text"
     case .optionalPath: "a text, or null"
     case .optionalInteger(let range): "a whole number\(Self.bounds(range)), or null"
     case .allOrInteger: "all, or a whole number from 1"
@@ -59,6 +70,8 @@ public enum SettingKind: Equatable, Sendable {
     case .layers: "all, tail, or a list of encoder layers from 0"
     case .schedule: "constant, or a map such as {poly: 0.9}"
     case .augmentation: "none, or a map such as {crop: random, resize: 256, flip: 0.5}"
+    case .rows:
+      "a list out of \(RowSetting.known.joined(separator: ", ")), and of maps such as {name: wide, set: {side.width: 480}}"
     }
   }
 
@@ -80,6 +93,7 @@ public enum SettingValue: Equatable, Sendable {
   case poly(Double)
   /// {crop: random, resize, flip}; resize 0 stands for round(S·256/224).
   case crop(resize: Int, flip: Double)
+  case rows([RowSetting])
   case null
 
   /// As canonical YAML.
@@ -94,6 +108,7 @@ public enum SettingValue: Equatable, Sendable {
     case .texts(let values): "[" + values.map(quoted).joined(separator: ", ") + "]"
     case .poly(let power): "{poly: \(format(power))}"
     case .crop(let resize, let flip): "{crop: random, resize: \(resize), flip: \(format(flip))}"
+    case .rows(let rows): "[" + rows.map(\.yaml).joined(separator: ", ") + "]"
     case .null: "null"
     }
   }
@@ -102,7 +117,7 @@ public enum SettingValue: Equatable, Sendable {
 /// The shortest decimal that reads back as the same number.
 func format(_ value: Double) -> String { "\(value)" }
 
-private func quoted(_ text: String) -> String {
+func quoted(_ text: String) -> String {
   let isPlain =
     !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "_-./".contains($0) }
     && text.first?.isLetter == true && !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())

@@ -117,7 +117,7 @@ struct SettingReader {
       return
     }
     switch key.kind {
-    case .path, .optionalPath, .choice:
+    case let kind where kind.isText:
       given[path] = (.scalar(.init(yaml)), place)
     default:
       guard let node = try Self.compose(yaml, place: "\(place): \(path)") else {
@@ -127,7 +127,7 @@ struct SettingReader {
     }
   }
 
-  private static func unknown(_ path: String, place: String) -> Failure {
+  static func unknown(_ path: String, place: String) -> Failure {
     Failure.badConfiguration(
       "\(place): there is no setting \(path); the nearest is \(SettingTable.nearest(to: path))")
   }
@@ -140,13 +140,20 @@ struct SettingReader {
         result[key.path] = key.standard
         continue
       }
-      guard let value = Self.read(node, as: key.kind) else {
-        throw Failure.badConfiguration(
-          "\(place): \(key.path) is \(Self.describe(node)); expected \(key.kind.expectation)")
-      }
-      result[key.path] = value
+      result[key.path] = try Self.value(node, of: key, place: place)
     }
     return result
+  }
+
+  /// A setting's value, checked.
+  ///
+  /// - Throws: `Failure` 78 saying what was found, and what was expected.
+  static func value(_ node: Node, of key: SettingKey, place: String) throws -> SettingValue {
+    if key.kind == .rows { return .rows(try RowReading.read(node, place: place)) }
+    guard let value = read(node, as: key.kind) else {
+      throw Failure.badConfiguration("\(place): \(key.path) is \(describe(node)); expected \(key.kind.expectation)")
+    }
+    return value
   }
 
   private static func describe(_ node: Node) -> String {
@@ -168,6 +175,7 @@ struct SettingReader {
     case .number(let range): number(node, range).map(SettingValue.number)
     case .optionalNumber(let range): isNull(node) ? .null : number(node, range).map(SettingValue.number)
     case .boolean: boolean(node)
+    case .text: text(node).map(SettingValue.text)
     case .path: path(node)
     case .optionalPath: isNull(node) ? .null : path(node)
     case .allOrInteger: text(node) == "all" ? .text("all") : integer(node, 1..<Int.max).map(SettingValue.integer)
@@ -188,6 +196,8 @@ struct SettingReader {
         ? text(node).map(SettingValue.text) : list(node) { integer($0, 0..<1025) }.map(SettingValue.integers)
     case .schedule: text(node) == "constant" ? .text("constant") : poly(node)
     case .augmentation: text(node) == "none" ? .text("none") : crop(node)
+    // Read by `value(_:of:place:)`, which says more of what is wrong with a row.
+    case .rows: nil
     }
   }
 

@@ -181,6 +181,21 @@ public enum SettingTable {
       "rise.settle", .optionalNumber(-1...1), .null,
       "stop an image's map after 250, 500, 1000, … masks if those of even and odd masks correlate so well",
       mayDiffer: true),
+
+    SettingKey(
+      "table.rows", .rows, .rows(RowSetting.known.map { RowSetting(known: $0) }),
+      "the rows of ala table, and rows of your own over these settings (docs/table.md)", mayDiffer: true),
+    SettingKey(
+      "table.seeds", .integers(seeds), .integers([0, 1, 2]), "the seeds of every row, each in place of run.seed",
+      mayDiffer: true),
+    SettingKey(
+      "table.limit", .optionalInteger(positive), .null,
+      "evaluate every row on a fixed random subset of so many test images; null: on all", mayDiffer: true),
+    SettingKey(
+      "table.classifier", .text, .text("iv"),
+      "the row whose network rise, gradcam, rollout, gaussian and random explain: i, ii, iii, iv, abn, cam, or one of "
+        + "your own",
+      mayDiffer: true),
   ]
 
   /// The reference page of all settings, in Markdown; `docs/settings.md` is this text.

@@ -80,11 +80,14 @@ private func problem(parsing arguments: [String]) -> String? {
   let sections = Set(paths.compactMap { $0.split(separator: ".").first })
   // A member of a map, such as image.augment.resize, is named by the map's path and its own.
   func exists(_ name: String) -> Bool { paths.contains { name == $0 || name.hasPrefix("\($0).") } }
+  // Files are called as sections, too.
+  let extensions = ["csv", "html", "json", "md", "tex"]
   let flags = (document.codeSpans + document.code).flatMap { $0.matches(of: /--set ([^=\s]+)=/).map { String($0.1) } }
   for name in flags where name != "key" { #expect(exists(name), "\(document.path): --set \(name)=") }
   for span in document.codeSpans {
     // Tensors begin with the names of sections, too, but have more parts: only side.position has two.
     guard let match = span.wholeMatch(of: /([a-z]+)\.([a-z_]+)([:= ].*)?/), sections.contains(match.1) else { continue }
+    if extensions.contains(String(match.2)) { continue }
     let name = "\(match.1).\(match.2)"
     #expect(exists(name) || name == "side.position", "\(document.path): \(name)")
   }

@@ -38,3 +38,12 @@ private func count(_ image: RGBImage, _ colour: Colour) -> Int {
   let image = try chart([Chart.Series("odd", x: x, y: y, Chart.palette[1])]).canvas().pixels(scale: 1)
   #expect(image.width > 500 && image.height > 250)
 }
+
+@Test func equalChartsAreEqualDocumentsWhateverWasDrawnBefore() throws {
+  func svg() throws -> String {
+    try chart([Chart.Series("ALA", x: [0, 1], y: [0.2, 0.6], spread: [0.1, 0.1], Chart.palette[0])]).canvas().svg()
+  }
+  let first = try svg()
+  _ = try chart([]).canvas().pixels(scale: 1)
+  #expect(try svg() == first)
+}

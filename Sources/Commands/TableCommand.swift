@@ -1,0 +1,31 @@
+import ArgumentParser
+import Cluster
+import Comparison
+import Files
+
+struct TableCommand: ClusterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "table",
+    abstract:
+      "Trains and evaluates every row and seed of a table, with tests of significance; the same command goes on.",
+    discussion:
+      "Rows, seeds and images are settings (table.rows, table.seeds, table.limit; docs/table.md). --dry-run prints the plan with the time, disk and memory that it takes on this machine.\n\nExample: mpirun -np 2 ala table --config configs/quickstart-table.yaml --out runs/quickstart/table"
+  )
+
+  @OptionGroup var settings: SettingsOptions
+
+  @Option(help: "The folder to write to. An interrupted table goes on there.")
+  var out: String
+
+  @Flag(help: "Replace files in the folder that this command has not made.")
+  var overwrite = false
+
+  func run(on cluster: Cluster) throws {
+    let configuration = try settings.load(on: cluster)
+    let request = TableRequest(
+      out: out, isDryRun: settings.dryRun, isOverwriting: overwrite, program: Program.path)
+    try makeTable(configuration, request, cluster: cluster) { lines in
+      try StandardOutput.print(lines.joined(separator: "\n"))
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import Cluster
+import Dispatch
+import Experiments
+import Layers
+import Networks
+import Randomness
+import Settings
+import Tensor
+import Training
+
+/// How long a network's work takes here, measured on random features in a second or two.
+struct NetworkSpeed {
+  /// Of a training step, for each of its samples, with all ranks at work; by the phase's name.
+  let secondsPerSample: [String: Double]
+  /// Of a forward pass from pixels, with all threads of all ranks at work.
+  let secondsPerView: Double
+
+  /// A step that has taken so long is not repeated.
+  private static let enoughSeconds = 0.3
+  private static let mostRepeats = 3
+
+  /// Measures. Call on every rank; the slowest one counts.
+  ///
+  /// - Parameters:
+  ///   - input: what a training sample comes with.
+  init(_ network: any Network, _ experiment: Experiment, _ configuration: Configuration, input: SampleInput) {
+    let (cluster, team) = (experiment.cluster, experiment.team)
+    network.parameters.initialise(seed: 0)
+    let settings = configuration.training
+    let step = TrainingStep(
+      network, batch: settings.batch, team: team, cluster: cluster, weightDecay: settings.weightDecay,
+      clip: settings.clip)
+    step.pass.begin(batch: settings.batch)
+    for index in 0..<step.pass.ownPositions.count { Self.fill(step.pass, index, network, input) }
+    var seconds: [String: Double] = [:]
+    for phase in network.phases {
+      seconds[phase.name] =
+        Self.best(cluster) {
+          step.pass.begin(batch: settings.batch)
+          for index in 0..<step.pass.ownPositions.count { step.pass.set(index, label: 0, input: input) }
+          _ = step.run(phase, at: StepPlace(seed: 0, epoch: 1, step: 1), learningRate: 1e-12)
+        } / Double(settings.batch)
+    }
+    secondsPerSample = seconds
+    let inferences = (0..<team.threadCount).map { _ in network.makeInference() }
+    let encoder = network.encoder
+    for inference in inferences { Self.fill(inference.patches, encoder.patchCount * encoder.patchValues, seed: 1) }
+    secondsPerView =
+      Self.best(cluster) {
+        team.run(team.threadCount) { task, _ in inferences[task].run(.pixels) }
+      } / Double(team.threadCount * cluster.size)
+  }
+
+  private static func best(_ cluster: Cluster, _ work: () -> Void) -> Double {
+    var best = Double.infinity
+    for _ in 0..<mostRepeats {
+      cluster.barrier()
+      let start = DispatchTime.now().uptimeNanoseconds
+      work()
+      let taken = Double(cluster.maximum(Int(DispatchTime.now().uptimeNanoseconds - start))) / 1e9
+      best = min(best, taken)
+      if taken > enoughSeconds { break }
+    }
+    return best
+  }
+
+  private static func fill(_ pass: any NetworkPass, _ index: Int, _ network: any Network, _ input: SampleInput) {
+    let encoder = network.encoder
+    fill(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
+    guard case .features(let tail) = input else { return }
+    fill(pass.tail(index), encoder.tokens * encoder.width, seed: UInt64(index) + 1)
+    for layer in network.frozenLayers where layer < tail {
+      fill(pass.feature(layer, index), encoder.patchCount * encoder.width, seed: UInt64(layer))
+    }
+  }
+
+  private static func fill(_ values: Floats, _ count: Int, seed: UInt64) {
+    var stream = RandomStream(seed: seed, name: "bench")
+    for index in 0..<count { values[index] = Float(stream.bits()) / Float(UInt32.max) * 3 - 1.5 }
+  }
+}

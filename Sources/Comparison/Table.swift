@@ -1,0 +1,97 @@
+import Cluster
+import Experiments
+import Failures
+import Files
+import Foundation
+import Images
+import Settings
+import Storage
+
+/// What `ala table` is asked for beside the settings.
+public struct TableRequest: Sendable {
+  /// The folder to write to.
+  public let out: String
+  /// Stops when the plan is told.
+  public let isDryRun: Bool
+  /// `--overwrite`.
+  public let isOverwriting: Bool
+  /// The `ala` program, which examines foreign HDF5 files.
+  public let program: String
+
+  public init(out: String, isDryRun: Bool, isOverwriting: Bool, program: String) {
+    (self.out, self.isDryRun, self.isOverwriting, self.program) = (out, isDryRun, isOverwriting, program)
+  }
+}
+
+/// What a table writes into its folder beside its runs.
+private let outputs = [
+  "plan.json", "table.md", "table.csv", "table.tex", "table.json", "table.html", "figure.png",
+]
+
+/// `ala table`: trains and evaluates every row and seed, compares them, and writes the table; goes on where an
+/// interrupted call was. Call on every rank.
+///
+/// - Parameter tell: shows the plan, on rank 0.
+/// - Throws: `Failure` 78 or 65 before anything starts; 75 after a signal; the code of the first row that failed, when the
+///   table of all others is written.
+public func makeTable(
+  _ base: Configuration, _ request: TableRequest, cluster: Cluster, tell: ([String]) throws -> Void
+) throws {
+  let log = RunLog(cluster)
+  // A signal while networks are measured is heard before the first stage.
+  if !request.isDryRun { _ = SignalWatch() }
+  var lock: RunLock?
+  var folder = OutputFolder(request.out, of: "table", isOverwriting: request.isOverwriting)
+  // What the settings alone tell is told before anything is written.
+  _ = try cluster.agree { try RowResolution(base) }
+  try cluster.onRoot {
+    try folder.claim(outputs, inputs: [base.encoder.weights])
+    lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
+    try log.openText("\(request.out)/log.txt")
+  }
+  defer { withExtendedLifetime(lock) {} }
+  let plan = try TablePlan(base, out: request.out, cluster: cluster)
+  try cluster.onRoot {
+    try writeAtomically(try plan.json(), to: "\(request.out)/plan.json")
+    let states = Dictionary(uniqueKeysWithValues: try plan.stages.map { ($0, try plan.state($0)) })
+    try tell(plan.lines(states, workers: plan.workers))
+  }
+  if request.isDryRun { return }
+  let run = TableRun(plan, cluster: cluster, log: log, program: request.program)
+  do {
+    try run.run()
+  } catch {
+    log.keepLastWords(of: error, cluster)
+    throw error
+  }
+  try cluster.onRoot {
+    try write(plan, run.failures, to: request.out)
+    try folder.finish()
+  }
+  log.info("written to \(request.out): table.md, table.html, figure.png")
+  guard let (_, first) = run.failures.first else { return }
+  throw cluster.agreed(Failure(first.code, "\(first.message) (the table of all other rows is in \(request.out))"))
+}
+
+/// Compares what is there, and writes the table's files. Call on one rank.
+private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failure)], to out: String) throws {
+  let results = try TableResults(
+    plan,
+    failures: failures.compactMap { stage, failure in
+      if case .evaluate(let row, let seed) = stage { (row, seed, failure) } else { nil }
+    })
+  let text = TableText(plan: plan, results: results)
+  let figure = try QualitativeFigure(plan, results).map { (picture: try $0.picture(), rule: $0.rule) }
+  let page = TablePage(text: text, figure: figure, mapArea: try MapAreaChart(plan))
+  for (name, content) in [
+    ("table.md", text.markdown), ("table.csv", text.csv), ("table.tex", text.latex),
+    ("table.json", try prettyJSON(TableJSON(text))), ("table.html", try page.render()),
+  ] {
+    try writeAtomically(content, to: "\(out)/\(name)")
+  }
+  if let figure {
+    try writeAtomically(try encodePNG(figure.picture), to: "\(out)/figure.png")
+  } else {
+    unlink("\(out)/figure.png")
+  }
+}

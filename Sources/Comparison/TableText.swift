@@ -1,0 +1,102 @@
+import Foundation
+import Metrics
+import Settings
+
+/// The words and numbers of a table that its files share.
+struct TableText {
+  let plan: TablePlan
+  let results: TableResults
+
+  // MARK: Numbers
+
+  private func decimals(_ figure: ComparedFigure) -> Int { figure.figure.style == .percent ? 1 : 3 }
+
+  private func number(_ value: Double, _ figure: ComparedFigure) -> String {
+    let isPercent = figure.figure.style == .percent
+    return String(format: "%.*f", decimals(figure), isPercent ? 100 * value : value)
+  }
+
+  /// "0.693 ± 0.007"; the mean alone of one seed, nothing where there is none.
+  func text(_ cell: TableResults.Cell?, _ figure: ComparedFigure, plusMinus: String = "±") -> String {
+    guard let cell else { return "" }
+    return number(cell.mean, figure) + (cell.sd.map { " \(plusMinus) \(number($0, figure))" } ?? "")
+  }
+
+  func published(_ row: TableResults.Row, _ figure: ComparedFigure, plusMinus: String = "±") -> String {
+    guard let value = PublishedTable.rows[row.row.name]?[figure.key] else { return "" }
+    return "\(number(value.mean, figure)) \(plusMinus) \(number(value.sd, figure))"
+  }
+
+  /// Whether the paper has it of any row of the table.
+  func isPublished(_ figure: ComparedFigure) -> Bool {
+    results.rows.contains { PublishedTable.rows[$0.row.name]?[figure.key] != nil }
+  }
+
+  func head(_ figure: ComparedFigure) -> String {
+    figure.titleWithArrow + (figure.figure.style == .percent ? " (%)" : "")
+  }
+
+  /// "0.031", "< 0.001"; "–" where there is no test.
+  static func p(_ value: Double?) -> String {
+    guard let value else { return "–" }
+    return value < 0.001 ? "< 0.001" : String(format: "%.3f", value)
+  }
+
+  // MARK: Words
+
+  private static let ruleMeanings = [
+    "half": "the map's pixels above 0.5 of its range", "mean_std": "those above its mean + standard deviation",
+    "valid": "those above the threshold of its range that is best on the validation images of the same method and seed",
+  ]
+
+  /// What a reader must know of the numbers, a sentence each.
+  var caption: [String] {
+    let evaluation = plan.base.evaluation
+    let seeds = plan.seeds.map(String.init).joined(separator: ", ")
+    var lines = [
+      "Mean ± standard deviation (over n − 1) of seeds \(seeds), on \(plan.imagesText), \(results.masks) of them with a mask.",
+      "Mean IoU by rule \(evaluation.iouRule), the same for every row: "
+        + "\(Self.ruleMeanings[evaluation.iouRule] ?? evaluation.iouRule).",
+    ]
+    lines.append(
+      evaluation.steps > 0
+        ? "Protocol \(evaluation.protocol): insertion and deletion in \(evaluation.steps) steps, substrate "
+          + "\(evaluation.substrate), the probability of the \(evaluation.target == "predicted" ? "predicted" : "true") class "
+          + "by the model that the map explains."
+        : "Protocol \(evaluation.protocol); insertion and deletion are left out (evaluation.steps is 0).")
+    if let rise = plan.rows.first(where: { $0.method.facts.name == "rise" })?.configuration.rise {
+      lines.append("RISE with \(rise.masks) masks of \(rise.cells) × \(rise.cells) cells.")
+    }
+    lines += subjects
+    lines.append(
+      "Tests compare with the best baseline of each figure, by mean; a baseline is a row that is neither by the base's own "
+        + "map nor a control. Welch's t over seeds, and a paired bootstrap over images (their means over seeds, "
+        + "\(TableResults.draws) draws), both two-sided; Holm's adjustment over the rows of the figure; – where there is "
+        + "one seed or no variance.")
+    if results.figures.contains(where: isPublished) {
+      lines.append("Paper: the figures published for CUB-200-2011 with CLIP's ViT-B/16.")
+    }
+    return lines
+  }
+
+  /// Which networks the rows explain that train none.
+  private var subjects: [String] {
+    let others = results.rows.filter { $0.row.name != $0.network }
+    return others.map(\.network).uniqued().map { network in
+      let names = others.filter { $0.network == network }.map(\.row.title).joined(separator: ", ")
+      return "\(names): of the network of row \(network) of the same seed."
+    }
+  }
+
+  /// Rows that have failed, and why.
+  var failures: [String] {
+    results.rows.compactMap { row in
+      row.failure.map { failure in
+        "\(row.row.title) failed"
+          + (row.seeds.isEmpty
+            ? "" : "; its figures are of seeds \(row.seeds.map(String.init).joined(separator: ", "))")
+          + ": \(failure.message)"
+      }
+    }
+  }
+}
