@@ -178,7 +178,11 @@ let package = Package(
       ],
       hasFixtures: true),
     tests(
-      "FCAMTests", ["FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor", "Training"],
+      "FCAMTests",
+      [
+        "AllocationCounter", "Cluster", "FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor",
+        "Training",
+      ],
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
