@@ -111,7 +111,8 @@ private struct DecoderBench {
     #expect(result.code == code && result.errors.contains(words), "\(arguments): \(result.errors)")
   }
   try refused("none", ["--set", "model.kind=fcam"], "fcam.classifier names none")
-  try refused("gone", own + ["--set", "fcam.classifier=\(root)/nowhere"], "nowhere", code: 66)
+  try refused(
+    "gone", own + ["--set", "fcam.classifier=\(root)/nowhere"], "fcam.classifier \(root)/nowhere: is missing", code: 66)
   #expect(try decoder.train("lattice", ["--stop-after-steps", "1"]).code == 0)
   try refused(
     "lattice-of", own + ["--set", "fcam.classifier=\(root)/lattice"], "F-CAM's decoder explains one of kind cam")
