@@ -62,7 +62,7 @@ public struct FCAMOptions: Equatable, Sendable {
   func check(_ encoder: ImageEncoder) throws {
     if let wrong = skips.first(where: { !(0...encoder.depth).contains($0) }) {
       throw Failure.badConfiguration(
-        "fcam.skips names layer \(wrong); the encoder runs blocks 1 to \(encoder.depth), so layers 0 to \(encoder.depth) can be skipped from"
+        "fcam.skips (null: those of side.fusion) names layer \(wrong); the encoder runs blocks 1 to \(encoder.depth), so layers 0 to \(encoder.depth) can be skipped from"
       )
     }
   }
