@@ -178,7 +178,11 @@ let package = Package(
       ],
       hasFixtures: true),
     tests(
-      "FCAMTests", ["FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor", "Training"],
+      "FCAMTests",
+      [
+        "AllocationCounter", "Cluster", "FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor",
+        "Training",
+      ],
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
@@ -202,7 +206,7 @@ let package = Package(
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training"]),
     tests("ComparisonTests", ["Comparison", "Settings"]),
-    tests("RunTests", ["Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
+    tests("RunTests", ["Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
       [

@@ -172,6 +172,20 @@ private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
   for index in 0..<count { values[index] = Float(stream.bits()) / Float(UInt32.max) * 3 - 1.5 }
 }
 
+/// The patches of a picture with large shapes and a little noise, as photographs have: the CRF's lattice depends on it.
+private func paint(_ patches: Floats, _ encoder: ImageEncoder, seed: UInt64) {
+  let side = encoder.grid * encoder.patch
+  var stream = RandomStream(seed: seed, name: "bench.picture")
+  let waves = (0..<12).map { _ in stream.uniform(-6, 6) }
+  let pixels = (0..<(side * side * 3)).map { index -> UInt8 in
+    let (x, y) = (Double(index / 3 % side) / Double(side), Double(index / 3 / side) / Double(side))
+    let c = 4 * (index % 3)
+    let level = 128 + 60 * sin(waves[c] * x + waves[c + 1] * y) + 50 * cos(waves[c + 2] * x * y + waves[c + 3])
+    return UInt8(min(max(level + stream.uniform(-12, 12), 0), 255))
+  }
+  pixels.withUnsafeBufferPointer { if let base = $0.baseAddress { encoder.patchify(patches, pixels: base) } }
+}
+
 extension BenchmarkWork {
   /// The network that the work is of: ViT-B/16, 224 pixels, 200 classes.
   fileprivate func makeNetwork(
@@ -203,7 +217,7 @@ private func trainingStep(
   let pass = step.pass
   pass.begin(batch: batch)
   for index in 0..<pass.ownPositions.count {
-    fill(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
+    paint(pass.patches(index), encoder, seed: UInt64(index))
     guard !isLive else { continue }
     fill(pass.tail(index), encoder.tokens * encoder.width, seed: UInt64(index) + 1)
     for layer in model.frozenLayers where layer != encoder.firstLoRABlock - 1 {

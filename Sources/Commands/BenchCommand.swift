@@ -12,7 +12,8 @@ struct BenchCommand: ClusterCommand {
     abstract: "Times a part of the work at ViT-B/16 size on random weights, against what the machine allows.",
     discussion: "Example: ala bench encode --threads 2 --batch 8 --json")
 
-  @Argument(help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint.")
+  @Argument(
+    help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint.")
   var work: Work
 
   @Option(help: "Threads of each process; by default its share of the processors.")

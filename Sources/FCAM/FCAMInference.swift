@@ -55,7 +55,7 @@ public final class FCAMInference: NetworkInference, @unchecked Sendable {
   /// The decoder's loss with the seeds of (`run.seed`, image), and the barrier of the run's last epoch.
   public func loss(label: Int, imageID: Int) -> Double {
     let options = model.options
-    let stream = RandomStream(seed: options.seed, name: "fcam.seeds.validation", index: UInt64(imageID))
+    let stream = RandomStream(seed: options.seed, name: "fcam-seeds/validation", index: UInt64(imageID))
     at.drawSeeds(memory.base, model, label: label, stream: stream, scratch: scratch.base)
     if !hasLogits { decode() }
     let values = at.addLoss(

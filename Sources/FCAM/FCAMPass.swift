@@ -71,7 +71,7 @@ final class FCAMPass: NetworkPass {
     at.trace.forward(sample.input, m, at.encoder, scratch: scratch)
     at.classify(m, model)
     lanes.countIfRight(sample, m + at.logits, classes: model.classes)
-    at.drawSeeds(m, model, label: sample.label, stream: lanes.draw("fcam.seeds", sample), scratch: scratch)
+    at.drawSeeds(m, model, label: sample.label, stream: lanes.draw("fcam-seeds", sample), scratch: scratch)
     lanes.addLoss(Self.seededPixels, sample, Double(at.seededPixels(m).count))
   }
 

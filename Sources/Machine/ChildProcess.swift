@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// This program, started again for something that may not end, or may take the process with it.
 public enum ChildProcess {
@@ -35,6 +36,15 @@ public enum ChildProcess {
     process.standardOutput = pipe
     process.standardError = FileHandle.nullDevice
     guard (try? process.run()) != nil else { return .didNotStart }
+    // A pipe holds little: it is read while the child writes.
+    let received = Mutex(Data())
+    let isRead = DispatchSemaphore(value: 0)
+    let reader = Thread {
+      let data = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
+      received.withLock { $0 = data ?? Data() }
+      isRead.signal()
+    }
+    reader.start()
     let limit = Date().addingTimeInterval(seconds)
     while process.isRunning {
       if Date() > limit {
@@ -44,7 +54,8 @@ public enum ChildProcess {
       usleep(5_000)
     }
     guard process.terminationReason == .exit else { return .died }
-    let output = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
-    return .ended(code: process.terminationStatus, output: String(decoding: output ?? Data(), as: UTF8.self))
+    isRead.wait()
+    return .ended(
+      code: process.terminationStatus, output: received.withLock { String(decoding: $0, as: UTF8.self) })
   }
 }

@@ -72,6 +72,19 @@ public struct EvaluationSummary: Equatable, Sendable {
     public let mean: [Double]
     public let sd: [Double]
 
+    /// - Throws: `DecodingError` where the lists are not of one length.
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      fraction = try container.decode([Double].self, forKey: .fraction)
+      mean = try container.decode([Double].self, forKey: .mean)
+      sd = try container.decode([Double].self, forKey: .sd)
+      for (key, values) in [(CodingKeys.mean, mean), (.sd, sd)] where values.count != fraction.count {
+        throw DecodingError.dataCorruptedError(
+          forKey: key, in: container,
+          debugDescription: "has \(values.count) values, where fraction has \(fraction.count)")
+      }
+    }
+
     init?(_ curves: [[Double]], at fractions: [Double]?) {
       guard let fractions, !curves.isEmpty else { return nil }
       fraction = fractions

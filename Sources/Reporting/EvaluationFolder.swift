@@ -53,6 +53,8 @@ public struct EvaluationFolder {
     case DecodingError.keyNotFound(let key, _): "key \(key.stringValue) is missing"
     case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
       "key \(context.codingPath.map(\.stringValue).joined(separator: ".")) has another type"
+    case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
+      "key \(context.codingPath.map(\.stringValue).joined(separator: ".")) \(context.debugDescription)"
     default: "it is no JSON object"
     }
   }

@@ -1,6 +1,7 @@
 /// Every setting of `ala`, in the order in which it is printed.
 public enum SettingTable {
-  private static let positive = 1..<Int.max
+  /// Products of two such numbers are numbers still.
+  private static let positive = 1..<(1 << 31)
   private static let seeds = 0..<Int.max
   private static let share = 0.0...0.999_999
 

@@ -147,6 +147,7 @@ public struct Checkpoint: Sendable {
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
     guard UserBlock.isPresent(path) else { return nil }
     try UserBlock.verify(path)
+    try ForeignHDF5.check(path)
     return try HDF5File.open(path).attributes()
   }
 
@@ -155,8 +156,9 @@ public struct Checkpoint: Sendable {
   /// - Parameter probe: the program that walks a foreign file first, in a process of its own; see `ForeignHDF5`.
   public static func readModel(_ path: String, probe: String) throws -> [NamedTensor] {
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
-    if UserBlock.isPresent(path) { return try read(path).model }
+    if UserBlock.isPresent(path) { try UserBlock.verify(path) }
     try ForeignHDF5.check(path, probe: probe)
+    if UserBlock.isPresent(path) { return try read(path).model }
     return try tensors(try HDF5File.open(path), "/model")
   }
 }

@@ -45,6 +45,7 @@ public struct ExplanationsFile {
   ///
   /// - Throws: `Failure` 65.
   public static func read(_ path: String) throws -> (side: Int, maps: [Int: [Float]]) {
+    try ForeignHDF5.check(path)
     let file = try HDF5File.open(path)
     let ids = try file.readArray("image_id", .int32, of: Int32.self)
     let shape = try file.dataset("map").shape

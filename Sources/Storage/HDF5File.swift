@@ -280,6 +280,13 @@ public final class HDF5File {
     return collector.names
   }
 
+  func isGroup(_ name: String) -> Bool {
+    let handle = H5Gopen2(file, name, ala_h5p_default())
+    guard handle >= 0 else { return false }
+    H5Gclose(handle)
+    return true
+  }
+
   private func exists(_ path: String) -> Bool {
     var partial = ""
     for part in path.split(separator: "/") {

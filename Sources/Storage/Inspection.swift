@@ -1,9 +1,13 @@
 import Failures
 import Foundation
+import Machine
 
 /// What is inside one of our HDF5 files, for `ala inspect`: attributes, then data sets with shape and type.
-public func describeHDF5(_ path: String) throws -> [String] {
+///
+/// - Parameter probe: the `ala` program, which walks the file first; see `ForeignHDF5`.
+public func describeHDF5(_ path: String, probe: String = ChildProcess.ownProgram) throws -> [String] {
   if UserBlock.isPresent(path) { try UserBlock.verify(path) }
+  try ForeignHDF5.check(path, probe: probe)
   let file = try HDF5File.open(path)
   let attributes = try file.attributes()
   var lines: [String] = []
@@ -15,17 +19,7 @@ public func describeHDF5(_ path: String) throws -> [String] {
     case .number(let number): lines.append("\(name): \(number)")
     }
   }
-  func list(_ group: String) throws {
-    for name in file.names(in: group) ?? [] {
-      let full = group == "/" ? "/\(name)" : "\(group)/\(name)"
-      if let dataset = try? file.dataset(full) {
-        lines.append("\(full)  \(dataset.type.rawValue)  \(dataset.shape)")
-      } else {
-        try list(full)
-      }
-    }
-  }
-  try list("/")
+  lines += try file.everything().map { "\($0.name)  \($0.type.rawValue)  \($0.shape)" }
   if let written = try? file.readArray("written", .uint8, of: UInt8.self) {
     lines.append("progress: \(written.count { $0 == 1 }) of \(written.count) rows are written")
   }

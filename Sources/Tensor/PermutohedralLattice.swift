@@ -26,7 +26,7 @@ public struct PermutohedralLattice {
   /// Hash table [slots] of vertices, −1 where empty, and the vertices' keys.
   private let slots: UnsafeMutablePointer<Int32>
   private let slotCount: Int
-  private let keys: UnsafeMutablePointer<SIMD8<Int16>>
+  private let keys: UnsafeMutablePointer<SIMD8<Int32>>
   /// Vertices one step up and down each axis [6, vertices, 2], `absent` where there is none.
   private let neighbours: UnsafeMutablePointer<Int32>
   /// [vertices + 1, 2], the first of which stays zero: what is absent.
@@ -63,7 +63,7 @@ public struct PermutohedralLattice {
     places.vertices = layout.take(pixels * corners)
     places.weights = layout.take(pixels * corners)
     places.slots = layout.take(slotCount(pixels: pixels))
-    places.keys = layout.take(4 * most)
+    places.keys = layout.take(8 * most)
     places.neighbours = layout.take(2 * corners * most)
     places.values = (layout.take(channels * most), layout.take(channels * most))
     places.count = layout.count
@@ -83,7 +83,7 @@ public struct PermutohedralLattice {
     weights = memory + at.weights
     slotCount = Self.slotCount(pixels: pixels)
     slots = integers(at.slots, slotCount)
-    keys = UnsafeMutableRawPointer(memory + at.keys).bindMemory(to: SIMD8<Int16>.self, capacity: most)
+    keys = UnsafeMutableRawPointer(memory + at.keys).bindMemory(to: SIMD8<Int32>.self, capacity: most)
     neighbours = integers(at.neighbours, 2 * Self.corners * most)
     values = (memory + at.values.0, memory + at.values.1)
   }
@@ -99,88 +99,100 @@ public struct PermutohedralLattice {
     precondition(side * side == pixelCount)
     slots.update(repeating: -1, count: slotCount)
     vertexCount = 0
-    let d = Self.dimensions
-    // A step of the lattice, blurred once along every axis, has the deviation 1.
-    let unit = Float(2.0 / 3).squareRoot() * Float(d + 1)
-    var scale = SIMD8<Float>.zero
-    for i in 0..<d { scale[i] = unit / Float((i + 1) * (i + 2)).squareRoot() }
+    // A feature's coordinates on the plane of those whose sum is 0; a step of the lattice, blurred once along every axis,
+    // has the deviation 1.
+    let unit = Float(2.0 / 3).squareRoot() * Float(Self.corners)
+    func axis(_ feature: Int, sigma: Float) -> SIMD8<Float> {
+      let scale = unit / Float((feature + 1) * (feature + 2)).squareRoot() / sigma
+      var axis = SIMD8<Float>.zero
+      for i in 0...feature { axis[i] = scale }
+      axis[feature + 1] = -Float(feature + 1) * scale
+      return axis
+    }
+    let (x, y) = (axis(0, sigma: sigmaXY), axis(1, sigma: sigmaXY))
+    let (red, green, blue) = (axis(2, sigma: sigmaRGB), axis(3, sigma: sigmaRGB), axis(4, sigma: sigmaRGB))
+    var last = (SIMD8<Float>.zero, SIMD8<Float>.zero)
     for row in 0..<side {
       for column in 0..<side {
         let pixel = row * side + column
         let colour = colours + 3 * pixel
-        let feature = SIMD8<Float>(
-          Float(column) / sigmaXY, Float(row) / sigmaXY, colour[0] / sigmaRGB, colour[1] / sigmaRGB,
-          colour[2] / sigmaRGB, 0, 0, 0)
-        place(pixel, feature * scale)
+        let place = x * Float(column) + y * Float(row) + red * colour[0] + green * colour[1] + blue * colour[2]
+        insert(pixel, at: place, last: &last)
       }
     }
     addNeighbours()
     findNeighbours()
   }
 
-  /// The simplex around a point, and the point's weights at its corners.
-  private mutating func place(_ pixel: Int, _ scaled: SIMD8<Float>) {
+  /// Inserts the corners of the simplex around a point of the plane, with the point's weights at them.
+  ///
+  /// - Parameter last: nearest point and ranks of the pixel before, whose corners it may share.
+  private mutating func insert(_ pixel: Int, at place: SIMD8<Float>, last: inout (SIMD8<Float>, SIMD8<Float>)) {
     let d = Self.dimensions
-    // On the plane of coordinates whose sum is 0.
-    var elevated = SIMD8<Float>.zero
-    var rest: Float = 0
-    for i in stride(from: d, to: 0, by: -1) {
-      elevated[i] = rest - Float(i) * scaled[i - 1]
-      rest += scaled[i - 1]
-    }
-    elevated[0] = rest
-    // The nearest point of the lattice's coarse grid, the multiples of d + 1 …
-    var nearest = (elevated / Float(d + 1)).rounded(.toNearestOrEven) * Float(d + 1)
-    let offset = elevated - nearest
-    let sum = Int((nearest.sum() / Float(d + 1)).rounded())
-    // … and the order of the offsets from it, which tells the simplex.
-    var rank = SIMD8<Int16>.zero
-    for i in 0..<d {
-      for j in (i + 1)...d {
-        if offset[i] < offset[j] { rank[i] += 1 } else { rank[j] += 1 }
-      }
+    let size = Float(Self.corners)
+    let inner = place * (1 / size)
+    // The nearest point of the lattice's coarse grid, the multiples of d + 1. Adding 1.5·2²³ rounds to whole numbers.
+    var nearest = (inner + Self.magic) - Self.magic
+    var sum: Float = 0
+    for i in 0...d { sum += nearest[i] }
+    let offset = inner - nearest
+    // The order of the offsets from it tells the simplex; equal ones by their place.
+    let lanes = SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7)
+    var rank = SIMD8<Float>(repeating: sum)
+    for other in 0...d {
+      let value = SIMD8<Float>(repeating: offset[other])
+      let isBehind = (offset .< value) .| ((offset .== value) .& (lanes .> Int32(other)))
+      rank.replace(with: rank + 1, where: isBehind)
     }
     // Back onto the plane.
-    for i in 0...d {
-      let moved = Int(rank[i]) + sum
-      if moved > d {
-        nearest[i] -= Float(d + 1)
-        rank[i] = Int16(moved - d - 1)
-      } else if moved < 0 {
-        nearest[i] += Float(d + 1)
-        rank[i] = Int16(moved + d + 1)
-      } else {
-        rank[i] = Int16(moved)
-      }
+    let (isAbove, isBelow) = (rank .> Float(d), rank .< 0)
+    nearest.replace(with: nearest - 1, where: isAbove)
+    rank.replace(with: rank - size, where: isAbove)
+    nearest.replace(with: nearest + 1, where: isBelow)
+    rank.replace(with: rank + size, where: isBelow)
+
+    let shares = inner - nearest
+    let order = Self.whole(rank)
+    let sorted = values.0
+    for i in 0...d { sorted[Int(order[i])] = shares[i] }
+    let (corners, weights) = (vertices + pixel * Self.corners, weights + pixel * Self.corners)
+    weights[0] = 1 - (sorted[0] - sorted[d])
+    for corner in 1...d { weights[corner] = sorted[d - corner] - sorted[d + 1 - corner] }
+    let isBeyond = lanes .> Int32(d)
+    nearest.replace(with: SIMD8<Float>.zero, where: isBeyond)
+    rank.replace(with: SIMD8<Float>.zero, where: isBeyond)
+    if pixel > 0, nearest == last.0, rank == last.1 {
+      return corners.update(from: corners - Self.corners, count: Self.corners)
     }
-    var barycentric = SIMD8<Float>.zero
-    for i in 0...d {
-      let share = (elevated[i] - nearest[i]) / Float(d + 1)
-      barycentric[d - Int(rank[i])] += share
-      barycentric[d + 1 - Int(rank[i])] -= share
-    }
-    barycentric[0] += 1 + barycentric[d + 1]
-    let base = SIMD8<Int16>(truncatingIfNeeded: SIMD8<Int32>(nearest))
+    last = (nearest, rank)
+    let base = Self.whole(nearest * size)
     for corner in 0...d {
-      var key = SIMD8<Int16>.zero
-      for i in 0..<d {
-        key[i] = base[i] + Int16(Int(rank[i]) <= d - corner ? corner : corner - (d + 1))
-      }
-      vertices[pixel * Self.corners + corner] = insert(key)
-      weights[pixel * Self.corners + corner] = barycentric[corner]
+      var key = base &+ Int32(corner)
+      key.replace(with: key &- Int32(Self.corners), where: rank .> Float(d - corner))
+      key.replace(with: SIMD8<Int32>.zero, where: isBeyond)
+      corners[corner] = insert(key)
     }
   }
 
+  private static let magic = SIMD8<Float>(repeating: 12_582_912)
+
+  /// Whole numbers of less than 2²² as integers.
   @inline(__always)
-  private func slot(of key: SIMD8<Int16>) -> Int {
-    let words = unsafeBitCast(key, to: SIMD2<UInt64>.self)
-    var hash = (words[0] ^ (words[1] &* 0x9E37_79B9_7F4A_7C15)) &* 0xBF58_476D_1CE4_E5B9
+  private static func whole(_ v: SIMD8<Float>) -> SIMD8<Int32> {
+    unsafeBitCast(v + magic, to: SIMD8<Int32>.self) &- 0x4B40_0000
+  }
+
+  @inline(__always)
+  private func slot(of key: SIMD8<Int32>) -> Int {
+    let words = unsafeBitCast(key, to: SIMD4<UInt64>.self)
+    var hash = (words[0] &* 0x9E37_79B9_7F4A_7C15 ^ words[1]) &* 0xBF58_476D_1CE4_E5B9 ^ words[2]
+    hash = (hash ^ hash >> 29) &* 0x94D0_49BB_1331_11EB
     hash ^= hash >> 32
     return Int(truncatingIfNeeded: hash & UInt64(slotCount - 1))
   }
 
   /// The vertex of a key, from 1; a new one where there is none.
-  private mutating func insert(_ key: SIMD8<Int16>) -> Int32 {
+  private mutating func insert(_ key: SIMD8<Int32>) -> Int32 {
     var slot = slot(of: key)
     while slots[slot] >= 0 {
       if keys[Int(slots[slot])] == key { return slots[slot] }
@@ -192,7 +204,7 @@ public struct PermutohedralLattice {
     return Int32(vertexCount)
   }
 
-  private func find(_ key: SIMD8<Int16>) -> Int32 {
+  private func find(_ key: SIMD8<Int32>) -> Int32 {
     var slot = slot(of: key)
     while slots[slot] >= 0 {
       if keys[Int(slots[slot])] == key { return slots[slot] }
@@ -202,9 +214,9 @@ public struct PermutohedralLattice {
   }
 
   /// A step along an axis: the other coordinates rise by 1.
-  private func step(_ axis: Int) -> SIMD8<Int16> {
-    var step = SIMD8<Int16>.zero
-    for i in 0..<Self.dimensions { step[i] = i == axis ? Int16(-Self.dimensions) : 1 }
+  private func step(_ axis: Int) -> SIMD8<Int32> {
+    var step = SIMD8<Int32>.zero
+    for i in 0..<Self.corners { step[i] = i == axis ? Int32(-Self.dimensions) : 1 }
     return step
   }
 

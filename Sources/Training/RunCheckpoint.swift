@@ -19,18 +19,18 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
   let fingerprint =
     "{\"blas\":\(quoted(blasConfiguration())),\(kernels),\"cpu\":\(quoted(Processor.current.name)),\"hdf5\":\(quoted(HDF5File.libraryVersion()))}"
   var attributes: [String: HDF5Attribute] = [
-      "network": .text(experiment.model.kind), "config": .text(experiment.configuration.resolvedYAML),
-      "epoch": .integer(Int64(state.epoch)),
-      "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
-      "phase": .text(experiment.phase(epoch: state.epoch).name),
-      "seed": .integer(Int64(experiment.configuration.run.seed)),
-      "world_size": .integer(Int64(experiment.cluster.size)),
-      "lanes": .integer(Int64(experiment.configuration.training.lanes)),
-      "encoder_sha256": .text(experiment.encoderSHA256),
-      "encoder_settings": .text(experiment.model.encoder.file.choices),
-      "dataset_sha256": .text(experiment.dataset.digest),
-      "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
-      "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
+    "network": .text(experiment.model.kind), "config": .text(experiment.configuration.resolvedYAML),
+    "epoch": .integer(Int64(state.epoch)),
+    "step": .integer(Int64(state.step)), "batch_in_epoch": .integer(Int64(state.batchInEpoch)),
+    "phase": .text(experiment.phase(epoch: state.epoch).name),
+    "seed": .integer(Int64(experiment.configuration.run.seed)),
+    "world_size": .integer(Int64(experiment.cluster.size)),
+    "lanes": .integer(Int64(experiment.configuration.training.lanes)),
+    "encoder_sha256": .text(experiment.encoderSHA256),
+    "encoder_settings": .text(experiment.model.encoder.file.choices),
+    "dataset_sha256": .text(experiment.dataset.digest),
+    "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
+    "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
   ]
   if let explains = experiment.model.explains { attributes["explains_sha256"] = .text(explains) }
   return makeCheckpoint(experiment.model.parameters, attributes: attributes)

@@ -97,7 +97,9 @@ func begin(
         unlink(folder.best)
         try log.beginAnew(folder: experiment.configuration.run.dir)
       }
-    case .file(let path): found = (path, try Checkpoint.read(path))
+    case .file(let path):
+      try ForeignHDF5.check(path, probe: options.program)
+      found = (path, try Checkpoint.read(path))
     case .automatic:
       let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
       found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }

@@ -102,7 +102,7 @@ struct Setup {
   for sample in setup.labels.indices {
     var found = [Int](repeating: -1, count: S * S)
     let map = Array(cams[(sample * g * g)..<((sample + 1) * g * g)])
-    let stream = RandomStream(seed: setup.options.seed, name: "fcam.seeds", index: 1 << 32 | UInt64(sample))
+    let stream = RandomStream(seed: setup.options.seed, name: "fcam-seeds", index: 1 << 32 | UInt64(sample))
     map.withUnsafeBufferPointer { buffer in
       if let base = buffer.baseAddress {
         sampler.draw(SeededPixels(memory.base), map: base, grid: g, stream: stream, scratch: scratch.base)

@@ -181,7 +181,10 @@ func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: 
   #expect(settings?["subset"] as? String == "5 of 36 images; seed 3")
   let lines = String(decoding: trained.file("five/per_image.csv"), as: UTF8.self).split(separator: "\n")
   #expect(lines.count == 6 && lines.dropFirst().allSatisfy { $0.hasSuffix("5 of 36 images; seed 3") })
-  #expect(try describeHDF5("\(trained.root)/five/explanations.h5").contains { $0.contains("5 of 36 images; seed 3") })
+  #expect(
+    try describeHDF5("\(trained.root)/five/explanations.h5", probe: builtProgram("ala")).contains {
+      $0.contains("5 of 36 images; seed 3")
+    })
 }
 
 @Test func masksThatAreMissingEmptyOrOfAnotherSizeAreNamedAndCounted() throws {

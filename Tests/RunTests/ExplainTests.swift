@@ -75,7 +75,10 @@ private func noOutputReplacesAnInputOrAStranger(_ program: String, _ root: Strin
   }
   let size = try imageSize(path: first)
   #expect(try imageSize(path: "\(root)/out/Synthetic_001_0001.map.png") == size)
-  #expect(try describeHDF5("\(root)/out/explanations.h5").contains { $0.hasPrefix("/map") && $0.contains("[10, ") })
+  #expect(
+    try describeHDF5("\(root)/out/explanations.h5", probe: builtProgram("ala")).contains {
+      $0.hasPrefix("/map") && $0.contains("[10, ")
+    })
 
   try Data("not an image".utf8).write(to: URL(fileURLWithPath: "\(root)/pictures/002.Synthetic_002/broken.jpg"))
   try Data("neither".utf8).write(to: URL(fileURLWithPath: "\(root)/pictures/002.Synthetic_002/other.png"))

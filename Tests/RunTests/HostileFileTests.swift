@@ -1,0 +1,82 @@
+import Digests
+import Foundation
+import TestSupport
+import Testing
+
+/// What is promised of files that somebody hands over: an answer or a sentence within seconds, whatever is in them.
+
+/// A fixed sequence of pseudo-random numbers.
+private struct Draws {
+  private var state: UInt64
+
+  init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
+
+  mutating func next(below limit: Int) -> Int {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return Int((state >> 33) % UInt64(limit))
+  }
+}
+
+/// A checkpoint with other bytes, and a digest that fits them.
+private func resealed(_ bytes: [UInt8]) -> [UInt8] {
+  let hash = SHA256()
+  bytes[512...].withUnsafeBytes { hash.update($0) }
+  let line = Array("ala-checkpoint sha256 \(hash.finish())\n".utf8)
+  return line + bytes[line.count...]
+}
+
+@Test(arguments: ["checkpoint", "shard", "explanations"])
+func metadataThatIsChangedEndsInAnAnswerOrASentenceAndNeverByASignal(kind: String) throws {
+  let bench = try TrainingBench(lanes: 4, cache: "yes")
+  let root = bench.folder.path
+  #expect(try bench.ala("cache", run: "run").code == 0)
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  let judged = try bench.ala(
+    "evaluate", run: "run", ["--checkpoint", "\(root)/run", "--out", "\(root)/test", "--set", "evaluation.steps=0"])
+  #expect(judged.code == 0, "\(judged.errors)")
+  let path = [
+    "checkpoint": "\(root)/run/checkpoints/last.h5", "shard": "\(root)/cache/shard-00000-of-00001.h5",
+    "explanations": "\(root)/test/explanations.h5",
+  ]
+  let sound = [UInt8](try Data(contentsOf: URL(fileURLWithPath: try #require(path[kind]))))
+  let start = kind == "checkpoint" ? 512 : 0
+  var draws = Draws(7)
+  for trial in 0..<40 {
+    var bytes = sound
+    for _ in 0..<(1 + draws.next(below: 4)) {
+      // HDF5's own words stand at the beginning and here and there between the data.
+      let reach = draws.next(below: 2) == 0 ? 4096 : sound.count - start
+      bytes[start + draws.next(below: min(reach, sound.count - start))] = UInt8(draws.next(below: 256))
+    }
+    if kind == "checkpoint" { bytes = resealed(bytes) }
+    let file = "\(root)/changed.h5"
+    try Data(bytes).write(to: URL(fileURLWithPath: file))
+    let inspected = try run(bench.program, ["inspect", file], seconds: 60)
+    #expect([0, 65].contains(inspected.code), "\(kind), trial \(trial): \(inspected.code) \(inspected.errors)")
+    guard kind == "checkpoint", trial % 4 == 0 else { continue }
+    let used = try run(
+      bench.program,
+      ["explain", "\(root)/data/images", "--config", "\(root)/c.yaml", "--checkpoint", file, "--out", "\(root)/x"],
+      seconds: 60)
+    #expect([0, 65, 78].contains(used.code), "\(kind), trial \(trial): \(used.code) \(used.errors)")
+  }
+}
+
+@Test func aSummaryWhoseListsAreOfUnlikeLengthsIsRefusedWithItsKey() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  let judged = try bench.ala(
+    "evaluate", run: "run",
+    ["--checkpoint", "\(root)/run", "--out", "\(root)/run/test", "--set", "evaluation.steps=4", "--limit", "3"])
+  #expect(judged.code == 0, "\(judged.errors)")
+  let path = "\(root)/run/test/summary.json"
+  let object = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+  var summary = try #require(object as? [String: Any])
+  var curve = try #require(summary["deletion_curve"] as? [String: Any])
+  curve["sd"] = (curve["sd"] as? [Double] ?? []).dropLast().map { $0 }
+  summary["deletion_curve"] = curve
+  try JSONSerialization.data(withJSONObject: summary).write(to: URL(fileURLWithPath: path))
+  let report = try run(bench.program, ["report", "\(root)/run/test", "--out", "\(root)/r.html"])
+  #expect(report.code == 65 && report.errors.contains("deletion_curve.sd"), "\(report.errors)")
+}
