@@ -180,7 +180,8 @@ let package = Package(
     tests(
       "FCAMTests",
       [
-        "AllocationCounter", "Cluster", "FCAM", "Encoder", "Lanes", "Layers", "Networks", "Randomness", "Tensor",
+        "AllocationCounter", "Cluster", "FCAM", "Encoder", "Failures", "Lanes", "Layers", "Networks", "Randomness",
+        "Tensor",
         "Training",
       ],
       hasFixtures: true),

@@ -1,6 +1,7 @@
 import Encoder
 import FCAM
 import Failures
+import Foundation
 import Machine
 import Settings
 import Storage
@@ -22,6 +23,7 @@ func explainedClassifier(
   }
   let path = checkpointPath(given)
   let place = "fcam.classifier \(path)"
+  guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(place): is missing") }
   let stored = try storedAttributes(path)
   if case .text(let kind)? = stored["network"], kind != NetworkKind.cam.rawValue {
     throw Failure.badConfiguration(

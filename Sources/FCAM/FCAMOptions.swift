@@ -37,7 +37,7 @@ public struct FCAMOptions: Equatable, Sendable {
   /// How many times a map is doubled from [g, g] to [S, S].
   ///
   /// - Throws: `Failure` 78 for a patch that is no power of two.
-  static func stageCount(patch: Int) throws -> Int {
+  package static func stageCount(patch: Int) throws -> Int {
     guard patch >= 2, patch & (patch - 1) == 0 else {
       throw Failure.badConfiguration(
         "model.kind fcam doubles the grid of patches up to the image; the patches of encoder.weights are \(patch) pixels wide, which is no power of two"
@@ -47,14 +47,14 @@ public struct FCAMOptions: Equatable, Sendable {
   }
 
   /// The stages' channels: as many as there are stages; where more are needed, each half of the one before.
-  func stageWidths(_ count: Int) -> [Int] {
+  package func stageWidths(_ count: Int) -> [Int] {
     var result = Array(widths.prefix(count))
     while result.count < count { result.append(max((result.last ?? 2) / 2, 1)) }
     return result
   }
 
   /// The stages' layers: of n stages the i-th, from 0, takes entry ⌊i·entries/n⌋; nil where there are none.
-  func stageLayers(_ count: Int) -> [Int?] {
+  package func stageLayers(_ count: Int) -> [Int?] {
     (0..<count).map { skips.isEmpty ? nil : skips[$0 * skips.count / count] }
   }
 
@@ -62,7 +62,7 @@ public struct FCAMOptions: Equatable, Sendable {
   func check(_ encoder: ImageEncoder) throws {
     if let wrong = skips.first(where: { !(0...encoder.depth).contains($0) }) {
       throw Failure.badConfiguration(
-        "fcam.skips names layer \(wrong); the encoder runs blocks 1 to \(encoder.depth), so layers 0 to \(encoder.depth) can be skipped from"
+        "fcam.skips (null: those of side.fusion) names layer \(wrong); the encoder runs blocks 1 to \(encoder.depth), so layers 0 to \(encoder.depth) can be skipped from"
       )
     }
   }

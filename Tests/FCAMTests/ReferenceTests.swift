@@ -240,7 +240,7 @@ struct Setup {
     let pairs = try slopes("gauss")
     let apart = zip(gradient, pairs).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }.squareRoot()
     let error = apart / pairs.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    noteDifference("gradient of the dense CRF", reference: "sum over all pairs, double", error, limit: 0.15)
+    noteDifference("gradient of the dense CRF", reference: "sum over all pairs, double", unit: "of its norm", error, limit: 0.15)
     #expect(error < 0.15)
   }
 }

@@ -111,12 +111,13 @@ private struct DecoderBench {
     #expect(result.code == code && result.errors.contains(words), "\(arguments): \(result.errors)")
   }
   try refused("none", ["--set", "model.kind=fcam"], "fcam.classifier names none")
-  try refused("gone", own + ["--set", "fcam.classifier=\(root)/nowhere"], "nowhere", code: 66)
+  try refused(
+    "gone", own + ["--set", "fcam.classifier=\(root)/nowhere"], "fcam.classifier \(root)/nowhere: is missing", code: 66)
   #expect(try decoder.train("lattice", ["--stop-after-steps", "1"]).code == 0)
   try refused(
     "lattice-of", own + ["--set", "fcam.classifier=\(root)/lattice"], "F-CAM's decoder explains one of kind cam")
   try refused("deep", own + ["--set", "encoder.depth=2"], "encoder.depth")
-  try refused("far", own + ["--set", "fcam.skips=[9]"], "fcam.skips names layer 9")
+  try refused("far", own + ["--set", "fcam.skips=[9]"], "names layer 9; the encoder runs blocks 1 to 4")
   try refused("even", own + ["--set", "fcam.erosion=4"], "fcam.erosion is 4; expected an odd number")
   try refused("few", own + ["--set", "data.classes=[1, 2]"], "knows 3 classes")
   // A run goes on, and is judged, with the classifier that it began with.
