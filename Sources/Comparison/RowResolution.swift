@@ -20,8 +20,8 @@ struct RowResolution {
     self.base = base
     own = Dictionary(uniqueKeysWithValues: base.table.rows.filter { $0.settings != nil }.map { ($0.name, $0) })
     // Networks of ala's own rows first, so that a row of the user's own with equal settings shares theirs.
-    for row in base.table.rows where row.settings == nil && Recipes.settings(ofRow: row.name) != nil {
-      _ = try network(ofRow: row.name)
+    for row in base.table.rows where !trainsOwn(row) {
+      if Recipes.row(ofMethod: subject(row)) != nil || own[base.table.classifier] == nil { _ = try network(of: row) }
     }
     rows = try base.table.rows.map { try resolve($0) }
   }
@@ -65,17 +65,22 @@ struct RowResolution {
 
   // MARK: Networks
 
+  /// Whether a row of the user's own has another network than the base's.
+  private func trainsOwn(_ row: RowSetting) -> Bool { row.settings?.contains { Self.isOfTraining($0.path) } == true }
+
+  /// The method that a row names, or that its name stands for; of the trained model.
+  private func subject(_ row: RowSetting) -> String {
+    MethodTable.subject(ofMethod: row.method ?? Recipes.method(ofRow: row.settings == nil ? row.name : "iv"))
+  }
+
   private mutating func network(of row: RowSetting) throws -> Int {
-    guard let settings = row.settings, settings.contains(where: { Self.isOfTraining($0.path) }) else {
-      return try network(ofMethod: row.method ?? Recipes.method(ofRow: row.settings == nil ? row.name : "iv"), row.name)
-    }
-    return try network(ofRow: row.name)
+    if trainsOwn(row) || Recipes.ofTheBase.contains(row.name) { return try network(ofRow: row.name) }
+    return try network(ofMethod: subject(row), row.name)
   }
 
   /// The network that a row explains which trains none of its own.
   private mutating func network(ofMethod name: String, _ row: String) throws -> Int {
-    if Recipes.ofTheBase.contains(row) { return try network(ofRow: row) }
-    if let made = Recipes.row(ofMethod: MethodTable.subject(ofMethod: name)) { return try network(ofRow: made) }
+    if let made = Recipes.row(ofMethod: name) { return try network(ofRow: made) }
     let classifier = base.table.classifier
     guard row != classifier else {
       throw Failure.badConfiguration(

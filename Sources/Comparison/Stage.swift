@@ -16,8 +16,9 @@ enum Stage: Hashable {
   case evaluate(Int, seed: UInt64)
 }
 
-/// How a training or an evaluation stands.
+/// How a stage stands.
 enum StageState: UInt8 {
+  /// Not begun, or resting on one that is not done.
   case isOpen
   /// Begun with the same inputs.
   case isBegun
@@ -97,16 +98,21 @@ extension TablePlan {
 
   // MARK: States
 
+  /// As it stands in the table's folder; what rests on a stage that is not done is open.
   func state(_ stage: Stage) throws -> StageState {
     switch stage {
     case .cache(let index, let seed):
       let readers = try caches[index].networks.map { try state(.train($0, seed: seed)) }
       return readers.allSatisfy { $0 == .isDone } ? .isDone : .isOpen
     case .train(let network, let seed):
+      if let classifier = networks[network].classifier, try state(.train(classifier, seed: seed)) != .isDone {
+        return .isOpen
+      }
       return try state(
         in: runFolder(network, seed: seed), Self.trainRecord, inputs: trainingInputs(network, seed: seed))
     case .evaluate(let index, let seed):
       let row = rows[index]
+      guard try state(.train(row.network, seed: seed)) == .isDone else { return .isOpen }
       return try state(
         in: evaluationFolder(row, seed: seed), Self.evaluateRecord, inputs: evaluationInputs(row, seed: seed))
     }

@@ -51,6 +51,8 @@ struct TablePage {
     <title>{{title}}</title>
     <style>
     \(reportStyle)
+    .main table { font-size: 12.5px; } .main th, .main td { padding-right: 7px; }
+    .main td:first-child { white-space: nowrap; } td.number { white-space: nowrap; }
     </style>
     </head>
     <body>
@@ -59,7 +61,7 @@ struct TablePage {
     {{#failures}}<p class="note">{{.}}</p>
     {{/failures}}
     {{#main}}
-    <div class="scroll"><table>
+    <div class="scroll main"><table>
     <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
     <tbody>
     {{#rows}}<tr><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>

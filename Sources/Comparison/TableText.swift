@@ -55,8 +55,10 @@ struct TableText {
     let seeds = plan.seeds.map(String.init).joined(separator: ", ")
     var lines = [
       "Mean ± standard deviation (over n − 1) of seeds \(seeds), on \(plan.imagesText), \(results.masks) of them with a mask.",
-      "Mean IoU by rule \(evaluation.iouRule), the same for every row: "
-        + "\(Self.ruleMeanings[evaluation.iouRule] ?? evaluation.iouRule).",
+      results.masks > 0
+        ? "Mean IoU by rule \(evaluation.iouRule), the same for every row: "
+          + "\(Self.ruleMeanings[evaluation.iouRule] ?? evaluation.iouRule)."
+        : "There are no masks, so localisation is by boxes.",
     ]
     lines.append(
       evaluation.steps > 0

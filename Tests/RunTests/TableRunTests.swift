@@ -93,6 +93,10 @@ private struct TableBench {
   let again = try bench.table(to: "parts")
   #expect(again.code == 0 && again.output.contains("16 of 16 stages are done"), "\(again.output)")
   #expect(!again.errors.contains("evaluate"), "\(again.errors)")
+  let plan = try bench.table(to: "parts", ["--set", "training.lr=2e-3", "--dry-run"])
+  #expect(plan.output.contains("4 of 16 stages are done"), "\(plan.output)")
+  #expect(
+    plan.output.contains("train iv, seed 3: was made from other settings or data, and begins anew: training.lr is"))
   let changed = try bench.table(to: "parts", ["--set", "rise.masks=30"])
   #expect(changed.output.contains("14 of 16 stages are done"), "\(changed.output)")
   #expect(try bench.figure("masks", "rise", of: "parts")["mean"] as? Double == 30)
@@ -157,6 +161,26 @@ private struct TableBench {
     result.output.contains("network i: lattice") && result.output.contains("reads h0, h2, runs blocks 3 to 4 again"))
   #expect(result.output.contains("0 of 14 stages are done"), "\(result.output)")
   #expect(!FileManager.default.fileExists(atPath: "\(bench.root)/t/runs"))
+}
+
+@Test func rowsOfEqualSettingsShareANetworkAndRowsThatCanAreOfOneCache() throws {
+  let bench = try TableBench(
+    rows: """
+      [{name: gabn, method: gradcam, set: {model.kind: abn}}, {name: ab, method: abn}, rise, iii,
+       {name: same, set: {training.aea: false}}, {name: low, set: {lora.blocks: [1]}},
+       {name: more, method: rise, set: {rise.masks: 30}}, {name: dec, method: fcam, set: {fcam.widths: [4]}}]
+      """)
+  let result = try bench.table(to: "t", ["--dry-run"])
+  #expect(result.code == 0, "\(result.errors)")
+  let plan = try JSONSerialization.jsonObject(with: bench.files("t")["plan.json"] ?? Data()) as? [String: Any]
+  let rows = plan?["rows"] as? [[String: String]] ?? []
+  #expect(rows.map { $0["network"] } == ["abn", "abn", "iv", "iii", "iii", "low", "iv", "dec"])
+  let networks = plan?["networks"] as? [[String: Any]] ?? []
+  #expect(networks.map { $0["name"] as? String } == ["abn", "iv", "iii", "low", "cam", "dec"])
+  #expect(networks.last?["explains"] as? String == "cam")
+  let caches = plan?["caches"] as? [[String: Any]] ?? []
+  #expect(caches.map { $0["networks"] as? [String] } == [["abn", "iv", "iii", "cam", "dec"], ["low"]])
+  #expect(caches.map { $0["layers"] as? [Int] } == [[0, 2], [0]])
 }
 
 @Test func whatATableCannotBeMadeOfIsRefusedBeforeAnythingStarts() throws {
