@@ -18,7 +18,7 @@ public enum Recipes {
     (
       "cam",
       [
-        .init("model.kind", "cam"), .init("training.optimizer", "sgd"), .init("training.momentum", "0.9"),
+        .init("model.kind", "cam"), .init("training.epochs", "30"), .init("training.optimizer", "adamw"),
         .init("training.lr", "0.02"), .init("training.weight_decay", "1.0e-4"),
         .init("training.schedule", "{poly: 0.9}"), .init("training.clip", "0"),
         .init("training.select", "accuracy"),
