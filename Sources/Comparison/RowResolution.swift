@@ -58,10 +58,8 @@ struct RowResolution {
     return Recipes.ofNetworks.first { $0.kind == kind && kind != "lattice" }?.kind ?? "ala"
   }
 
-  /// Whether a row that sets it has another network than the base's.
-  private static func isOfTraining(_ path: String) -> Bool {
-    !path.hasPrefix("rise.") && !path.hasPrefix("checkpoint.")
-  }
+  /// Whether a setting is of a network, and not of a method.
+  private static func isOfTraining(_ path: String) -> Bool { !path.hasPrefix("rise.") }
 
   // MARK: Networks
 

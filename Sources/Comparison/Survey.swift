@@ -95,6 +95,7 @@ final class Survey {
         attributes: [
           "network": .text(network.kind), "encoder_sha256": .text(experiment.encoderSHA256),
           "encoder_settings": .text(network.encoder.file.choices),
+          "config": .text(classifier.configuration.resolvedYAML),
         ]
       ).write(to: standIn)
     }

@@ -32,7 +32,7 @@ public struct RowSetting: Equatable, Sendable {
 
   /// What a row must not set: the table sets it, or all rows have it alike, for they would not be comparable.
   static func isOfTheTable(_ path: String) -> Bool {
-    ["run.", "data.", "evaluation.", "table."].contains { path.hasPrefix($0) }
+    ["run.", "data.", "evaluation.", "checkpoint.", "table."].contains { path.hasPrefix($0) }
       || ["cache.dir", "cache.layers"].contains(path)
   }
 
