@@ -45,7 +45,7 @@ public func makeTable(
   // What the settings alone tell is told before anything is written.
   _ = try cluster.agree { try RowResolution(base) }
   try cluster.onRoot {
-    try folder.claim(outputs, inputs: [base.encoder.weights])
+    try folder.claim(request.isDryRun ? ["plan.json"] : outputs, inputs: [base.encoder.weights])
     lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
     try log.openText("\(request.out)/log.txt")
   }
@@ -56,7 +56,7 @@ public func makeTable(
     let states = Dictionary(uniqueKeysWithValues: try plan.stages.map { ($0, try plan.state($0)) })
     try tell(plan.lines(states, workers: plan.workers))
   }
-  if request.isDryRun { return }
+  if request.isDryRun { return try cluster.onRoot { try folder.finish() } }
   let run = TableRun(plan, cluster: cluster, log: log, program: request.program)
   do {
     try run.run()
