@@ -87,7 +87,7 @@ public final class Cluster: @unchecked Sendable {
   /// Tells every rank where the others' heartbeats can be sent to.
   private func meetRanks(_ watchdog: Watchdog) {
     guard size > 1 else { return }
-    let socket = watchdog.open()
+    let socket = HeartbeatSocket()
     let own = socket?.endpoint(host: host) ?? Endpoint(host: host, addresses: [], port: 0)
     let endpoints = allGather(Array((try? JSONEncoder().encode(own)) ?? Data())).map {
       (try? JSONDecoder().decode(Endpoint.self, from: Data($0))) ?? Endpoint(host: "unknown", addresses: [], port: 0)

@@ -25,7 +25,7 @@ enum Heartbeat: Equatable {
     let words = bytes.withUnsafeBytes { buffer in
       (0..<Self.words).map { UInt64(littleEndian: buffer.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self)) }
     }
-    guard words[0] == token, words.allSatisfy({ $0 == words[0] || $0 <= UInt64(Int.max) }) else { return nil }
+    guard words[0] == token, words.dropFirst().allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }
     let numbers = words.dropFirst().map { Int(truncatingIfNeeded: $0) }
     switch numbers[0] {
     case 0:

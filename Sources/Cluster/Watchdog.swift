@@ -47,9 +47,6 @@ final class Watchdog: @unchecked Sendable {
     thread.start()
   }
 
-  /// Opens a socket for heartbeats; nil where the system gives none.
-  func open() -> HeartbeatSocket? { HeartbeatSocket() }
-
   /// - Parameters:
   ///   - token: of the job, the same on all ranks.
   ///   - endpoints: by rank.
@@ -141,11 +138,7 @@ final class Watchdog: @unchecked Sendable {
   /// Whether this process was stopped itself, or its machine slept: silence then means nothing.
   private func wasAsleep(since lastLook: Double, _ interval: Double) -> Bool { now() - lastLook > 3 * interval + 0.4 }
 
-  private func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-  }
+  private func now() -> Double { seconds(CLOCK_MONOTONIC) }
 
   private func tellRoot(_ others: Acquaintance, _ socket: HeartbeatSocket, _ root: Known, _ own: OwnMoves) {
     let beat = Heartbeat.beat(rank: others.rank, moves: own.moves, own.state).bytes(token: others.token)
@@ -234,6 +227,12 @@ final class Watchdog: @unchecked Sendable {
   }
 }
 
+private func seconds(_ clock: clockid_t) -> Double {
+  var time = timespec()
+  clock_gettime(clock, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
+
 /// Whether this rank gets on: by what its main thread notes, or, where that waits for nobody, by the processor time that
 /// its threads use.
 private struct OwnMoves {
@@ -250,20 +249,14 @@ private struct OwnMoves {
   init(_ progress: Progress) {
     self.progress = progress
     state = progress.state
-    lastMoved = Self.clock(CLOCK_MONOTONIC)
+    lastMoved = seconds(CLOCK_MONOTONIC)
     lastLook = lastMoved
-  }
-
-  private static func clock(_ id: clockid_t) -> Double {
-    var time = timespec()
-    clock_gettime(id, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
   mutating func look(at time: Double) {
     let new = progress.state
     // Without this thread's own.
-    let cpu = Self.clock(CLOCK_PROCESS_CPUTIME_ID) - Self.clock(CLOCK_THREAD_CPUTIME_ID)
+    let cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - seconds(CLOCK_THREAD_CPUTIME_ID)
     let isComputing = !new.isWaiting && cpu - lastCPU > Self.leastShare * (time - lastLook)
     if new != state || isComputing {
       moves += 1

@@ -9,8 +9,8 @@ import Networks
 /// What the pass yields for one image.
 public struct ImageOutcome: Codable, Sendable {
   public var record: ImageRecord
-  /// CE(PB).
-  public var loss: Double
+  /// What validation compares; nil where it is not asked for (`Measures.usesLoss`).
+  public var loss: Double?
   /// The method's map [side, side] as produced.
   public var map: PackedFloats
   public var side: Int

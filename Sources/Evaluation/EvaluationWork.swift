@@ -186,7 +186,8 @@ final class EvaluationWork: @unchecked Sendable {
       number: row.number, view, truth, target: measures.followsPrediction ? prediction.likeliest : image.label,
       views: viewsPerImage,
       ImageOutcome(
-        record: record, loss: inference.loss(label: image.label, imageID: image.id), map: PackedFloats([]), side: 0,
+        record: record, loss: measures.usesLoss ? inference.loss(label: image.label, imageID: image.id) : nil,
+        map: PackedFloats([]), side: 0,
         probabilities: PackedFloats(prediction.probabilities)))
   }
 

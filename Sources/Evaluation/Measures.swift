@@ -11,16 +11,25 @@ public struct Measures: Sendable {
   public var rules: EvaluationProtocol
   public var usesBoxes: Bool
   public var usesControls: Bool
+  /// Whether the network's own loss is wanted, which may cost more than its prediction.
+  public var usesLoss: Bool
   /// Whether the predicted class is explained instead of the true one.
   public var followsPrediction: Bool
   /// Insertion and deletion; nil leaves them out.
   public var perturbation: Perturbation?
 
-  /// IoU with the masks alone, as validation needs it.
+  /// IoU with the masks alone.
   public static func masks(_ settings: Configuration.Evaluation) -> Measures {
     Measures(
-      rules: EvaluationProtocol(setting: settings.protocol), usesBoxes: false, usesControls: false,
+      rules: EvaluationProtocol(setting: settings.protocol), usesBoxes: false, usesControls: false, usesLoss: false,
       followsPrediction: settings.target == "predicted", perturbation: nil)
+  }
+
+  /// What a run's validation compares.
+  public static func validation(_ settings: Configuration.Evaluation) -> Measures {
+    var measures = masks(settings)
+    measures.usesLoss = true
+    return measures
   }
 
   /// Everything that the settings ask for.

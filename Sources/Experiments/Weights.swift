@@ -109,16 +109,24 @@ public func checkNetwork(
   )
 }
 
+/// A class as a checkpoint names it.
+public struct StoredClass: Decodable {
+  public let id: Int
+  public let name: String
+
+  /// - Parameter stored: a checkpoint's attribute `classes`.
+  /// - Returns: nil where there is none that can be read.
+  public static func list(_ stored: HDF5Attribute?) -> [StoredClass]? {
+    guard case .text(let json)? = stored else { return nil }
+    return try? JSONDecoder().decode([StoredClass].self, from: Data(json.utf8))
+  }
+}
+
 /// C of a network whose tensors a file holds: by its attribute `classes`, else by a classifier's bias.
 ///
 /// - Throws: `Failure` 65 where neither is there.
 public func classCount(_ stored: [String: HDF5Attribute], _ tensors: [NamedTensor], path: String) throws -> Int {
-  struct Stored: Decodable { let name: String }
-  if case .text(let json)? = stored["classes"],
-    let classes = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8)), !classes.isEmpty
-  {
-    return classes.count
-  }
+  if let classes = StoredClass.list(stored["classes"]), !classes.isEmpty { return classes.count }
   guard let bias = tensors.first(where: { $0.name.hasSuffix("classifier.bias") }), !bias.values.isEmpty else {
     throw Failure.badData(
       "\(path): tensor perception.classifier.bias is missing, and nothing else says how many classes")
@@ -157,12 +165,7 @@ public func encoderDifference(
 ///
 /// - Parameter stored: a checkpoint's attribute `classes`.
 public func checkClasses(_ stored: HDF5Attribute?, _ experiment: Experiment, path: String) throws {
-  struct Stored: Decodable {
-    let id: Int
-    let name: String
-  }
-  guard case .text(let json)? = stored, let theirs = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8))
-  else { return }
+  guard let theirs = StoredClass.list(stored) else { return }
   let own = experiment.dataset.classes
   guard
     let place = (0..<max(own.count, theirs.count)).first(where: { place in

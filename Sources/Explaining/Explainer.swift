@@ -47,12 +47,7 @@ public final class Explainer {
 
   /// The checkpoint's class names; without a checkpoint the data set's, or numbers.
   private static func names(_ stored: HDF5Attribute?, _ configuration: Configuration, count: Int) -> [String] {
-    struct Stored: Decodable { let name: String }
-    if case .text(let json)? = stored, let classes = try? JSONDecoder().decode([Stored].self, from: Data(json.utf8)),
-      classes.count == count
-    {
-      return classes.map(\.name)
-    }
+    if let classes = StoredClass.list(stored), classes.count == count { return classes.map(\.name) }
     let data = configuration.data
     var options = DatasetOptions(root: data.root, classes: data.classes)
     options.looksAtFiles = false

@@ -109,6 +109,10 @@ public struct Checkpoint: Sendable {
   /// - Throws: `Failure` 66 where there is none, 65 where it is damaged, naming the file.
   public static func read(_ path: String) throws -> Checkpoint {
     try UserBlock.verify(path)
+    return try readVerified(path)
+  }
+
+  private static func readVerified(_ path: String) throws -> Checkpoint {
     let file = try HDF5File.open(path)
     let attributes = try file.attributes()
     guard attributes["format"] == .text(format) else {
@@ -156,9 +160,10 @@ public struct Checkpoint: Sendable {
   /// - Parameter probe: the program that walks a foreign file first, in a process of its own; see `ForeignHDF5`.
   public static func readModel(_ path: String, probe: String) throws -> [NamedTensor] {
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
-    if UserBlock.isPresent(path) { try UserBlock.verify(path) }
+    let isOurs = UserBlock.isPresent(path)
+    if isOurs { try UserBlock.verify(path) }
     try ForeignHDF5.check(path, probe: probe)
-    if UserBlock.isPresent(path) { return try read(path).model }
+    if isOurs { return try readVerified(path).model }
     return try tensors(try HDF5File.open(path), "/model")
   }
 }

@@ -120,11 +120,12 @@ func begin(
     } else {
       store.initialise(seed: experiment.configuration.run.seed)
       if let file = options.initialWeights {
-        try checkNetwork(try storedAttributes(file), experiment.configuration, path: file)
-        try checkExplained(try storedAttributes(file), experiment.model.explains, path: file)
+        let stored = try storedAttributes(file)
+        try checkNetwork(stored, experiment.configuration, path: file)
+        try checkExplained(stored, experiment.model.explains, path: file)
         // The same encoder may lie in another file, and a new run may well begin with another encoder.
         let difference = encoderDifference(
-          try storedAttributes(file), experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
+          stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
         if let difference { log.warning("\(difference)") }
         try setModel(store, try readModelTensors(file, program: options.program), path: file)
         log.info("starting from the weights of \(file)")

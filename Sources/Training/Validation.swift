@@ -12,11 +12,11 @@ func validate(
   _ state: inout TrainingState, _ validation: EvaluationPass, _ experiment: Experiment, _ log: RunLog
 ) throws -> Bool {
   let outcomes = try validation.run(
-    experiment.split.valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation")
+    experiment.split.valid, .validation(experiment.configuration.evaluation), log: log, doing: "validation")
   let n = Double(outcomes.count)
   let ious = outcomes.compactMap(\.record.iouMeanStd)
   let areas = experiment.model.mapSide != nil ? outcomes.compactMap(\.record.mapArea) : []
-  let loss = outcomes.reduce(0) { $0 + $1.loss } / n
+  let loss = outcomes.reduce(0) { $0 + ($1.loss ?? .nan) } / n
   let result = TrainingState.Best(
     epoch: state.epoch, step: state.step,
     accuracy: outcomes.reduce(0) { $0 + ($1.record.isRight ? 1 : 0) } / n,
