@@ -90,7 +90,6 @@ public final class AttentionBranchModel: Network, @unchecked Sendable {
 /// Where the values of one sample lie in its memory.
 struct AttentionBranchLayout: Sendable {
   let trace: EncoderTrace
-  let encoder: EncoderTrace.Places
   let attention: AttentionBranch.Places
   let perception: PerceptionBranch.Places
   /// 1 + α [N].
@@ -102,8 +101,7 @@ struct AttentionBranchLayout: Sendable {
 
   init(_ model: AttentionBranchModel, isTraining: Bool) {
     var layout = Layout()
-    trace = EncoderTrace(model.encoder, layers: [], isTraining: isTraining)
-    encoder = trace.places(&layout)
+    trace = EncoderTrace(model.encoder, layers: [], isTraining: isTraining, in: &layout)
     attention = model.attention.places(&layout)
     perception = model.perception.places(&layout)
     cells = model.encoder.patchCount
@@ -114,10 +112,7 @@ struct AttentionBranchLayout: Sendable {
   }
 
   /// h⁽ᵏ⁾ without its class token [N, D].
-  func h(_ memory: Floats) -> ConstFloats { ConstFloats(trace.patchTokens(depth, memory, encoder)) }
-
-  /// [N, 3·p·p].
-  func patches(_ memory: Floats) -> Floats { memory + encoder.patches }
+  func h(_ memory: Floats) -> ConstFloats { ConstFloats(trace.patchTokens(depth, memory)) }
 
   /// 1 + α [N], as last made.
   func factors(_ memory: Floats) -> ConstFloats { ConstFloats(memory + factors) }

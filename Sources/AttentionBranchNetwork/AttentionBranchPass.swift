@@ -26,15 +26,13 @@ final class AttentionBranchPass: NetworkPass {
       gradients: model.parameters.gradients, team: team, exchange: exchange)
   }
 
-  func patches(_ index: Int) -> Floats { at.patches(lanes.memory(index)) }
-  func tail(_ index: Int) -> Floats { lanes.memory(index) + at.encoder.tail }
-  func feature(_ layer: Int, _ index: Int) -> Floats { at.trace.patchTokens(layer, lanes.memory(index), at.encoder) }
+  var trace: EncoderTrace { at.trace }
 
   func run(_ phase: Phase, at place: StepPlace) -> StepOutcome {
     let (attention, perception) = (model.attention, model.perception)
     lanes.beginStep(at: place)
     attention.forward(lanes, at.attention) { sample, m, scratch in
-      at.trace.forward(sample.input, m, at.encoder, scratch: scratch)
+      at.trace.forward(sample.input, m, scratch: scratch)
       return at.h(m)
     }
     perception.forward(lanes, at.perception, h: at.h) { sample, m, _ in
@@ -76,7 +74,7 @@ final class AttentionBranchPass: NetworkPass {
 final class AttentionBranchInference: NetworkInference, @unchecked Sendable {
   private let model: AttentionBranchModel
   private let at: AttentionBranchLayout
-  private let memory: Buffer
+  let memory: Buffer
   private let scratch: Buffer
 
   init(_ model: AttentionBranchModel) {
@@ -86,9 +84,7 @@ final class AttentionBranchInference: NetworkInference, @unchecked Sendable {
     scratch = Buffer(at.scratchCount)
   }
 
-  var patches: Floats { at.patches(memory.base) }
-  var tail: Floats { memory.base + at.encoder.tail }
-  func feature(_ layer: Int) -> Floats { at.trace.patchTokens(layer, memory.base, at.encoder) }
+  var trace: EncoderTrace { at.trace }
 
   /// α.
   var map: ConstFloats? { ConstFloats(memory.base + at.attention.alpha) }
@@ -97,7 +93,7 @@ final class AttentionBranchInference: NetworkInference, @unchecked Sendable {
 
   func run(_ input: SampleInput) {
     let m = memory.base
-    at.trace.forward(input, m, at.encoder, scratch: scratch.base)
+    at.trace.forward(input, m, scratch: scratch.base)
     model.attention.infer(m, at.attention, hSBN: at.h(m), scratch: scratch.base)
     model.perception.infer(m, at.perception, h: at.h(m), alpha: at.makeFactors(m), scratch: scratch.base)
   }

@@ -7,7 +7,7 @@ import Tensor
 public final class LatticeInference: NetworkInference, @unchecked Sendable {
   private let model: LatticeModel
   private let at: LatticeLayout
-  private let memory: Buffer
+  public let memory: Buffer
   private let scratch: Buffer
 
   /// Memory for one image; each thread has its own.
@@ -20,11 +20,9 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
     scratch = Buffer(at.scratchCount)
   }
 
-  public var patches: Floats { at.patches(memory.base) }
-  public var tail: Floats { memory.base + at.encoder.tail }
-  public func feature(_ layer: Int) -> Floats { at.tokens(layer, memory.base) }
+  public var trace: EncoderTrace { at.trace }
   /// h⁽ⁱ⁾ [1 + N, D] of a kept layer: fused, m − 1, or any from m to k (after `run`).
-  public func hidden(_ layer: Int) -> Floats { at.trace.hidden(layer, memory.base, at.encoder) }
+  public func hidden(_ layer: Int) -> Floats { at.trace.hidden(layer, memory.base) }
 
   /// The input [N, d] of side layer i, from 1: positions and the fused feature added. Where they are kept.
   public func sideLayerInput(_ layer: Int) -> ConstFloats { ConstFloats(memory.base + at.side.inputs[layer - 1]) }
@@ -41,7 +39,7 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
   public var map: ConstFloats? { alpha }
 
   /// All blocks of the encoder, from the patches: h⁽ᵏ⁾ in its place.
-  public func encodeWholly() { at.trace.forward(.pixels, memory.base, at.encoder, scratch: scratch.base) }
+  public func encodeWholly() { at.trace.forward(.pixels, memory.base, scratch: scratch.base) }
 
   public func run(_ input: SampleInput) { run(input, phase: .alpha) }
 
@@ -50,7 +48,7 @@ public final class LatticeInference: NetworkInference, @unchecked Sendable {
   /// - Parameter phase: `alpha` gives the model's prediction and map; `ones` leaves α and F unwritten.
   public func run(_ input: SampleInput = .pixels, phase: Phase) {
     let m = memory.base
-    at.trace.forward(input, readsLayers: phase.usesAttention, m, at.encoder, scratch: scratch.base)
+    at.trace.forward(input, readsLayers: phase.usesAttention, m, scratch: scratch.base)
     if phase.usesAttention {
       Profile.of(.sideBranch) {
         model.side.forward(

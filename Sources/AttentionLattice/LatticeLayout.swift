@@ -5,7 +5,6 @@ import Tensor
 /// Where the values of one sample lie in its memory, in training and in inference alike.
 struct LatticeLayout: Sendable {
   let trace: EncoderTrace
-  let encoder: EncoderTrace.Places
   let side: SideBranch.Places
   let attention: AttentionBranch.Places
   let perception: PerceptionBranch.Places
@@ -21,8 +20,7 @@ struct LatticeLayout: Sendable {
   init(_ model: LatticeModel, isTraining: Bool, keepsSideLayers: Bool) {
     let D = model.encoder.width
     var layout = Layout()
-    trace = EncoderTrace(model.encoder, layers: model.options.side.fusion, isTraining: isTraining)
-    encoder = trace.places(&layout)
+    trace = EncoderTrace(model.encoder, layers: model.options.side.fusion, isTraining: isTraining, in: &layout)
     side = model.side.places(
       &layout, encoderWidth: D, keeping: isTraining ? .inputs : .nothing, keepsInputs: keepsSideLayers)
     attention = model.attention.places(&layout)
@@ -37,13 +35,10 @@ struct LatticeLayout: Sendable {
   }
 
   /// The patch tokens [N, D] of h⁽ⁱ⁾.
-  func tokens(_ layer: Int, _ memory: Floats) -> Floats { trace.patchTokens(layer, memory, encoder) }
+  func tokens(_ layer: Int, _ memory: Floats) -> Floats { trace.patchTokens(layer, memory) }
 
   /// The patch tokens [N, D] of h⁽ᵏ⁾.
   func h(_ memory: Floats) -> Floats { tokens(depth, memory) }
-
-  /// [N, 3·p·p].
-  func patches(_ memory: Floats) -> Floats { memory + encoder.patches }
 
   /// h_SBN [N, d].
   func hSBN(_ memory: Floats) -> Floats { memory + (side.inputs.last ?? 0) }

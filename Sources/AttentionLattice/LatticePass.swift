@@ -36,9 +36,7 @@ public final class LatticePass: NetworkPass {
     return first.a.offset..<last.b.range.upperBound
   }
 
-  public func patches(_ index: Int) -> Floats { at.patches(lanes.memory(index)) }
-  public func tail(_ index: Int) -> Floats { lanes.memory(index) + at.encoder.tail }
-  public func feature(_ layer: Int, _ index: Int) -> Floats { at.tokens(layer, lanes.memory(index)) }
+  public var trace: EncoderTrace { at.trace }
 
   // MARK: The step
 
@@ -64,10 +62,10 @@ public final class LatticePass: NetworkPass {
   private func forwardAttention() {
     let side = model.side
     model.attention.forward(lanes, at.attention) { sample, m, scratch in
-      at.trace.forward(sample.input, m, at.encoder, scratch: scratch)
+      at.trace.forward(sample.input, m, scratch: scratch)
       Profile.of(.sideBranch) {
         side.forward(
-          m, at.side, patches: at.patches(m), feature: { ConstFloats(at.tokens($0, m)) }, scratch: scratch)
+          m, at.side, patches: at.trace.patches(m), feature: { ConstFloats(at.tokens($0, m)) }, scratch: scratch)
       }
       return ConstFloats(at.hSBN(m))
     }
@@ -79,7 +77,7 @@ public final class LatticePass: NetworkPass {
     let usesAttention = phase.usesAttention
     model.perception.forward(lanes, at.perception, h: { ConstFloats(at.h($0)) }) { sample, m, scratch in
       guard usesAttention else {
-        at.trace.forward(sample.input, readsLayers: false, m, at.encoder, scratch: scratch)
+        at.trace.forward(sample.input, readsLayers: false, m, scratch: scratch)
         return nil
       }
       Profile.of(.attentionBranch) {
@@ -122,7 +120,7 @@ public final class LatticePass: NetworkPass {
     let (N, D) = (model.encoder.patchCount, model.encoder.width)
     let (trainsEncoder, usesAttention) = (model.trainsEncoder(phase), phase.usesAttention)
     perception.backward(lanes, at.perception) { m, slot, scratch in
-      let dh = m + at.encoder.gradient
+      let dh = at.trace.gradient(m)
       if trainsEncoder { clear(dh, (N + 1) * D) }
       perception.backwardFirst(
         trainsEncoder ? dh + D : nil, dAlpha: usesAttention ? m + at.attention.dAlpha : nil, m, at.perception,
@@ -133,11 +131,11 @@ public final class LatticePass: NetworkPass {
   /// From α and the branch's own logits to the gradient of h_SBN.
   private func backwardAttention() {
     let (side, attention) = (model.side, model.attention)
-    let (N, D) = (model.encoder.patchCount, model.encoder.width)
+    let N = model.encoder.patchCount
     attention.backward(lanes, at.attention) { m, slot, scratch in
       attention.backwardStem(m + at.side.gradient, m, at.attention, hSBN: at.hSBN(m), slot: slot, scratch: scratch)
       clear(m + at.side.positionGradient, N * side.width)
-      for offset in at.encoder.featureGradients.values { clear(m + offset, (N + 1) * D) }
+      at.trace.clearFeatureGradients(m)
     }
   }
 
@@ -150,14 +148,14 @@ public final class LatticePass: NetworkPass {
         lanes.region(.sideBranch) { _, m, slot, scratch in
           side.backward(
             layer: index, m, at.side, feature: { ConstFloats(at.tokens($0, m)) },
-            featureGradient: { layer in at.encoder.featureGradients[layer].map { m + $0 + D } }, slot: slot,
+            featureGradient: { at.trace.featureGradient($0, m).map { $0 + D } }, slot: slot,
             scratch: scratch, encoderWidth: D)
         }
       }
     }
     lanes.segment(side.rootSegment) {
       lanes.region(.sideBranch) { _, m, slot, _ in
-        side.backwardRoot(m, at.side, patches: at.patches(m), slot: slot)
+        side.backwardRoot(m, at.side, patches: at.trace.patches(m), slot: slot)
       }
     }
   }
@@ -169,7 +167,7 @@ public final class LatticePass: NetworkPass {
       lanes.segment(blockSegments[layer - 1]) {
         lanes.region(.trainedBlocks) { _, m, slot, scratch in
           at.trace.backward(
-            layer: layer, readsLayers: usesAttention, m, at.encoder, slot: slot, scratch: scratch)
+            layer: layer, readsLayers: usesAttention, m, slot: slot, scratch: scratch)
         }
       }
     }

@@ -167,11 +167,6 @@ private final class GradientCosts {
   }
 }
 
-private func fill(_ values: Floats, _ count: Int, seed: UInt64) {
-  var stream = RandomStream(seed: seed, name: "bench")
-  for index in 0..<count { values[index] = Float(stream.bits()) / Float(UInt32.max) * 3 - 1.5 }
-}
-
 /// The patches of a picture with large shapes and a little noise, as photographs have: the CRF's lattice depends on it.
 private func paint(_ patches: Floats, _ encoder: ImageEncoder, seed: UInt64) {
   let side = encoder.grid * encoder.patch
@@ -198,7 +193,7 @@ extension BenchmarkWork {
     encoder.loraBlocks = []
     let file = try EncoderFile(encoder, share: share)
     var weight = [Float](repeating: 0, count: 200 * file.width)
-    weight.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fill(base, $0.count, seed: 0) } }
+    weight.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fillWithNoise(base, $0.count, seed: 0) } }
     let classifier = FrozenClassifier(weight: weight, bias: [Float](repeating: 0, count: 200), sha256: "")
     var options = FCAMOptions()
     options.skips = [3, 2, 1, 0]
@@ -219,10 +214,7 @@ private func trainingStep(
   for index in 0..<pass.ownPositions.count {
     paint(pass.patches(index), encoder, seed: UInt64(index))
     guard !isLive else { continue }
-    fill(pass.tail(index), encoder.tokens * encoder.width, seed: UInt64(index) + 1)
-    for layer in model.frozenLayers where layer != encoder.firstLoRABlock - 1 {
-      fill(pass.feature(layer, index), encoder.patchCount * encoder.width, seed: UInt64(layer))
-    }
+    pass.fillFeaturesWithNoise(index, of: model, tail: encoder.firstLoRABlock - 1)
   }
   var number = 0
   return {
@@ -243,7 +235,7 @@ private func inferenceStep(
   let inferences = (0..<team.threadCount).map { _ in LatticeInference(model) }
   let count = model.encoder.patchCount * model.encoder.patchValues
   let views = (0..<batch).map { _ in Buffer(count) }
-  for (index, view) in views.enumerated() { fill(view.base, count, seed: UInt64(index)) }
+  for (index, view) in views.enumerated() { fillWithNoise(view.base, count, seed: UInt64(index)) }
   let own = cluster.slice(of: batch)
   return {
     team.run(own.count) { task, thread in
@@ -269,8 +261,8 @@ private func productRate(_ products: ProductCount, team: ThreadTeam) throws -> D
       (Buffer(shape.m * shape.k), Buffer(shape.n * shape.k), Buffer(shape.m * shape.n))
     }
     for (x, w, _) in operands {
-      fill(x.base, x.count, seed: 1)
-      fill(w.base, w.count, seed: 2)
+      fillWithNoise(x.base, x.count, seed: 1)
+      fillWithNoise(w.base, w.count, seed: 2)
     }
     let reduced =
       try shape.precision == .float32

@@ -76,7 +76,6 @@ public final class ClassActivationModel: Network, @unchecked Sendable {
 /// Where the values of one sample lie in its memory.
 struct ClassActivationLayout: Sendable {
   let trace: EncoderTrace
-  let encoder: EncoderTrace.Places
   /// [D].
   let pooled: Int
   /// [C].
@@ -88,8 +87,7 @@ struct ClassActivationLayout: Sendable {
 
   init(_ model: ClassActivationModel, isTraining: Bool) {
     var layout = Layout()
-    trace = EncoderTrace(model.encoder, layers: [], isTraining: isTraining)
-    encoder = trace.places(&layout)
+    trace = EncoderTrace(model.encoder, layers: [], isTraining: isTraining, in: &layout)
     pooled = layout.take(model.encoder.width)
     logits = layout.take(model.classes)
     dLogits = layout.take(model.classes)
@@ -99,7 +97,7 @@ struct ClassActivationLayout: Sendable {
   }
 
   /// h⁽ᵏ⁾ without its class token [N, D].
-  func h(_ memory: Floats) -> ConstFloats { ConstFloats(trace.patchTokens(depth, memory, encoder)) }
+  func h(_ memory: Floats) -> ConstFloats { ConstFloats(trace.patchTokens(depth, memory)) }
 
   /// The logits of h⁽ᵏ⁾, which is there.
   func classify(_ memory: Floats, _ model: ClassActivationModel) {
@@ -124,16 +122,14 @@ final class ClassActivationPass: NetworkPass {
       gradients: model.parameters.gradients, team: team, exchange: exchange)
   }
 
-  func patches(_ index: Int) -> Floats { lanes.memory(index) + at.encoder.patches }
-  func tail(_ index: Int) -> Floats { lanes.memory(index) + at.encoder.tail }
-  func feature(_ layer: Int, _ index: Int) -> Floats { at.trace.patchTokens(layer, lanes.memory(index), at.encoder) }
+  var trace: EncoderTrace { at.trace }
 
   func run(_ phase: Phase, at place: StepPlace) -> StepOutcome {
     let C = model.classes
     lanes.beginStep(at: place)
     lanes.segment(model.trainedRange(phase)) {
       lanes.region(.classActivation) { sample, m, slot, scratch in
-        at.trace.forward(sample.input, m, at.encoder, scratch: scratch)
+        at.trace.forward(sample.input, m, scratch: scratch)
         at.classify(m, model)
         lanes.addCrossEntropy(0, sample, m + at.logits, dLogits: m + at.dLogits, classes: C)
         lanes.countIfRight(sample, m + at.logits, classes: C)
@@ -152,7 +148,7 @@ final class ClassActivationPass: NetworkPass {
 public final class ClassActivationInference: NetworkInference, @unchecked Sendable {
   private let model: ClassActivationModel
   private let at: ClassActivationLayout
-  private let memory: Buffer
+  public let memory: Buffer
   private let scratch: Buffer
 
   public init(_ model: ClassActivationModel) {
@@ -162,16 +158,14 @@ public final class ClassActivationInference: NetworkInference, @unchecked Sendab
     scratch = Buffer(at.scratchCount)
   }
 
-  public var patches: Floats { memory.base + at.encoder.patches }
-  public var tail: Floats { memory.base + at.encoder.tail }
-  public func feature(_ layer: Int) -> Floats { at.trace.patchTokens(layer, memory.base, at.encoder) }
+  public var trace: EncoderTrace { at.trace }
   /// Its maps are of a class: see `classActivationMap`.
   public var map: ConstFloats? { nil }
 
   private var logits: ConstFloats { ConstFloats(memory.base + at.logits) }
 
   public func run(_ input: SampleInput) {
-    at.trace.forward(input, memory.base, at.encoder, scratch: scratch.base)
+    at.trace.forward(input, memory.base, scratch: scratch.base)
     at.classify(memory.base, model)
   }
 

@@ -3,7 +3,6 @@ import Dispatch
 import Experiments
 import Layers
 import Networks
-import Randomness
 import Settings
 import Tensor
 import Training
@@ -45,7 +44,7 @@ struct NetworkSpeed {
     secondsPerSample = seconds
     let inferences = (0..<team.threadCount).map { _ in network.makeInference() }
     let encoder = network.encoder
-    for inference in inferences { Self.fill(inference.patches, encoder.patchCount * encoder.patchValues, seed: 1) }
+    for inference in inferences { fillWithNoise(inference.patches, encoder.patchCount * encoder.patchValues, seed: 1) }
     secondsPerView =
       Self.best(cluster) {
         team.run(team.threadCount) { task, _ in inferences[task].run(.pixels) }
@@ -67,16 +66,8 @@ struct NetworkSpeed {
 
   private static func fill(_ pass: any NetworkPass, _ index: Int, _ network: any Network, _ input: SampleInput) {
     let encoder = network.encoder
-    fill(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
+    fillWithNoise(pass.patches(index), encoder.patchCount * encoder.patchValues, seed: UInt64(index))
     guard case .features(let tail) = input else { return }
-    fill(pass.tail(index), encoder.tokens * encoder.width, seed: UInt64(index) + 1)
-    for layer in network.frozenLayers where layer < tail {
-      fill(pass.feature(layer, index), encoder.patchCount * encoder.width, seed: UInt64(layer))
-    }
-  }
-
-  private static func fill(_ values: Floats, _ count: Int, seed: UInt64) {
-    var stream = RandomStream(seed: seed, name: "bench")
-    for index in 0..<count { values[index] = Float(stream.bits()) / Float(UInt32.max) * 3 - 1.5 }
+    pass.fillFeaturesWithNoise(index, of: network, tail: tail)
   }
 }

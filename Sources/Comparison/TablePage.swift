@@ -39,68 +39,43 @@ struct TablePage {
     ]
   }
 
-  /// Everything is escaped by the template library; nothing is fetched from anywhere.
-  private static let template = """
-    <!DOCTYPE html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8">
-    <meta name="generator" content="ala table">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <link rel="icon" href="data:,">
-    <title>{{title}}</title>
-    <style>
-    \(reportStyle)
-    .main table { font-size: 12.5px; } .main th, .main td { padding-right: 7px; }
-    .main td:first-child { white-space: nowrap; } td.number { white-space: nowrap; }
-    </style>
-    </head>
-    <body>
-    <main>
-    <h1>{{title}}</h1>
-    {{#failures}}<p class="note">{{.}}</p>
-    {{/failures}}
-    {{#main}}
-    <div class="scroll main"><table>
-    <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
-    <tbody>
-    {{#rows}}<tr><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>
-    {{/rows}}
-    </tbody></table></div>
-    {{/main}}
-    {{#caption}}<p class="soft">{{.}}</p>
-    {{/caption}}
+  private static let template = pageTemplate(
+    generator: "ala table",
+    style: """
+      .main table { font-size: 12.5px; } .main th, .main td { padding-right: 7px; }
+      .main td:first-child { white-space: nowrap; } td.number { white-space: nowrap; }
+      """,
+    body: """
+      {{#failures}}<p class="note">{{.}}</p>
+      {{/failures}}
+      {{#main}}
+      \(numberTable("scroll main"))
+      {{/main}}
+      {{#caption}}<p class="soft">{{.}}</p>
+      {{/caption}}
 
-    <h2>Significance</h2>
-    {{#tests}}
-    <h3>{{title}}</h3>
-    <div class="scroll"><table>
-    <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
-    <tbody>
-    {{#rows}}<tr><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>
-    {{/rows}}
-    </tbody></table></div>
-    {{/tests}}
+      <h2>Significance</h2>
+      {{#tests}}
+      <h3>{{title}}</h3>
+      \(numberTable())
+      {{/tests}}
 
-    {{#charts}}
-    <h2>Does alternation widen the map?</h2>
-    <div class="charts"><img src="{{source}}" alt="{{name}}"></div>
-    {{/charts}}
+      {{#charts}}
+      <h2>Does alternation widen the map?</h2>
+      <div class="charts"><img src="{{source}}" alt="{{name}}"></div>
+      {{/charts}}
 
-    {{#figure}}
-    <h2>Maps</h2>
-    <p class="soft">{{rule}}</p>
-    <div class="scroll"><img src="{{source}}" alt="maps of every row" style="max-width: 100%; height: auto"></div>
-    {{/figure}}
+      {{#figure}}
+      <h2>Maps</h2>
+      <p class="soft">{{rule}}</p>
+      <div class="scroll"><img src="{{source}}" alt="maps of every row" style="max-width: 100%; height: auto"></div>
+      {{/figure}}
 
-    <h2>Settings of the base</h2>
-    <details><summary>all that matters of them</summary>
-    <div class="scroll"><table><tbody>
-    {{#settings}}<tr><td>{{key}}</td><td><code>{{value}}</code></td></tr>
-    {{/settings}}
-    </tbody></table></div></details>
-    </main>
-    </body>
-    </html>
-    """
+      <h2>Settings of the base</h2>
+      <details><summary>all that matters of them</summary>
+      <div class="scroll"><table><tbody>
+      {{#settings}}<tr><td>{{key}}</td><td><code>{{value}}</code></td></tr>
+      {{/settings}}
+      </tbody></table></div></details>
+      """)
 }

@@ -9,7 +9,7 @@ import Tensor
 public final class FCAMInference: NetworkInference, @unchecked Sendable {
   private let model: FCAMModel
   private let at: FCAMLayout
-  private let memory: Buffer
+  public let memory: Buffer
   private let scratch: Buffer
   private let sums: Decoder.Sums
   /// 1/√(running variance + eps) of each stage's norms.
@@ -29,14 +29,12 @@ public final class FCAMInference: NetworkInference, @unchecked Sendable {
     foreground = Buffer(model.decoder.side * model.decoder.side)
   }
 
-  public var patches: Floats { memory.base + at.encoder.patches }
-  public var tail: Floats { memory.base + at.encoder.tail }
-  public func feature(_ layer: Int) -> Floats { at.trace.patchTokens(layer, memory.base, at.encoder) }
+  public var trace: EncoderTrace { at.trace }
 
   private var logits: ConstFloats { ConstFloats(memory.base + at.logits) }
 
   public func run(_ input: SampleInput) {
-    at.trace.forward(input, memory.base, at.encoder, scratch: scratch.base)
+    at.trace.forward(input, memory.base, scratch: scratch.base)
     at.classify(memory.base, model)
     isDecoded = false
     hasLogits = false

@@ -87,7 +87,6 @@ public final class FCAMModel: Network, @unchecked Sendable {
 /// Where the values of one sample lie in its memory, and what is made of the encoder's.
 struct FCAMLayout: Sendable {
   let trace: EncoderTrace
-  let encoder: EncoderTrace.Places
   let decoder: Decoder.Places
   /// [D], [C].
   private let pooled: Int
@@ -103,8 +102,7 @@ struct FCAMLayout: Sendable {
   init(_ model: FCAMModel, isTraining: Bool) {
     var layout = Layout()
     let options = model.options
-    trace = EncoderTrace(model.encoder, layers: model.frozenLayers, isTraining: isTraining)
-    encoder = trace.places(&layout)
+    trace = EncoderTrace(model.encoder, layers: model.frozenLayers, isTraining: isTraining, in: &layout)
     decoder = model.decoder.places(&layout, isTraining: isTraining)
     pooled = layout.take(model.encoder.width)
     logits = layout.take(model.classes)
@@ -127,7 +125,7 @@ struct FCAMLayout: Sendable {
   func h(_ memory: Floats) -> ConstFloats { h(depth, memory) }
 
   /// h⁽ⁱ⁾ without its class token [N, D].
-  func h(_ layer: Int, _ memory: Floats) -> ConstFloats { ConstFloats(trace.patchTokens(layer, memory, encoder)) }
+  func h(_ layer: Int, _ memory: Floats) -> ConstFloats { ConstFloats(trace.patchTokens(layer, memory)) }
 
   func seededPixels(_ memory: Floats) -> SeededPixels { SeededPixels(memory + seeds) }
 
@@ -152,7 +150,7 @@ struct FCAMLayout: Sendable {
   ) -> DecoderLoss.Values {
     let side = model.decoder.side
     let colours = scratch
-    writeColours(colours, memory + encoder.patches, model.encoder)
+    writeColours(colours, trace.patches(memory), model.encoder)
     let gradient = isTraining ? memory + decoder.gradient : nil
     let values = loss.run(
       memory + decoder.scores, gradient: gradient, colours: colours, seeds: seededPixels(memory), t: t,

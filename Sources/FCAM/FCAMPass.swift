@@ -30,9 +30,7 @@ final class FCAMPass: NetworkPass {
       gradients: model.parameters.gradients, team: team, exchange: exchange)
   }
 
-  func patches(_ index: Int) -> Floats { lanes.memory(index) + at.encoder.patches }
-  func tail(_ index: Int) -> Floats { lanes.memory(index) + at.encoder.tail }
-  func feature(_ layer: Int, _ index: Int) -> Floats { at.trace.patchTokens(layer, lanes.memory(index), at.encoder) }
+  var trace: EncoderTrace { at.trace }
 
   func run(_ phase: Phase, at place: StepPlace) -> StepOutcome {
     lanes.beginStep(at: place)
@@ -68,7 +66,7 @@ final class FCAMPass: NetworkPass {
 
   /// The encoder, the classifier's prediction, and the seeds that its map gives.
   private func begin(_ sample: LaneSample, _ m: Floats, scratch: Floats) {
-    at.trace.forward(sample.input, m, at.encoder, scratch: scratch)
+    at.trace.forward(sample.input, m, scratch: scratch)
     at.classify(m, model)
     lanes.countIfRight(sample, m + at.logits, classes: model.classes)
     at.drawSeeds(m, model, label: sample.label, stream: lanes.draw("fcam-seeds", sample), scratch: scratch)

@@ -6,7 +6,6 @@ import Tensor
 public final class FeatureExtractor: @unchecked Sendable {
   private let encoder: ImageEncoder
   private let trace: EncoderTrace
-  private let at: EncoderTrace.Places
   private let memory: Buffer
   private let scratch: Buffer
 
@@ -17,21 +16,20 @@ public final class FeatureExtractor: @unchecked Sendable {
   ///   - firstLoRABlock: m of the cache; at most the encoder's.
   public init(_ encoder: ImageEncoder, layers: [Int], firstLoRABlock: Int) {
     self.encoder = encoder
-    trace = EncoderTrace(encoder, layers: layers, first: firstLoRABlock, isTraining: false)
     var layout = Layout()
-    at = trace.places(&layout)
+    trace = EncoderTrace(encoder, layers: layers, first: firstLoRABlock, isTraining: false, in: &layout)
     memory = Buffer(layout.count)
     scratch = Buffer(trace.scratchCount)
   }
 
   /// h⁽ᵐ⁻¹⁾ [1 + N, D], after `encode`.
-  public var tail: ConstFloats { ConstFloats(memory.base + at.tail) }
+  public var tail: ConstFloats { ConstFloats(trace.tail(memory.base)) }
   /// The patch tokens [N, D] of a layer, after `encode`.
-  public func feature(_ layer: Int) -> ConstFloats { ConstFloats(trace.patchTokens(layer, memory.base, at)) }
+  public func feature(_ layer: Int) -> ConstFloats { ConstFloats(trace.patchTokens(layer, memory.base)) }
 
   /// - Parameter pixels: [S, S, 3].
   public func encode(pixels: UnsafePointer<UInt8>) {
-    encoder.patchify(memory.base + at.patches, pixels: pixels)
-    trace.encode(memory.base, at, scratch: scratch.base)
+    encoder.patchify(trace.patches(memory.base), pixels: pixels)
+    trace.encode(memory.base, scratch: scratch.base)
   }
 }

@@ -281,6 +281,13 @@ public final class LanePass: @unchecked Sendable {
 }
 
 extension NetworkPass {
+  /// Where a sample's patches [N, 3·p·p] belong.
+  public func patches(_ index: Int) -> Floats { trace.patches(lanes.memory(index)) }
+  /// Where its h⁽ᵐ⁻¹⁾ [1 + N, D] belongs.
+  public func tail(_ index: Int) -> Floats { trace.tail(lanes.memory(index)) }
+  /// Where the patch tokens [N, D] of a frozen layer belong.
+  public func feature(_ layer: Int, _ index: Int) -> Floats { trace.patchTokens(layer, lanes.memory(index)) }
+
   /// Begins a step: cuts a global batch of `count` samples into lanes.
   public func begin(batch count: Int) { lanes.begin(batch: count) }
 

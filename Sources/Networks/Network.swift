@@ -68,12 +68,8 @@ public protocol NetworkPass: AnyObject {
   /// Memory, lanes and sums, and the samples of the step.
   var lanes: LanePass { get }
 
-  /// Where a sample's patches [N, 3·p·p] belong.
-  func patches(_ index: Int) -> Floats
-  /// Where its h⁽ᵐ⁻¹⁾ [1 + N, D] belongs.
-  func tail(_ index: Int) -> Floats
-  /// Where the patch tokens [N, D] of a frozen layer belong.
-  func feature(_ layer: Int, _ index: Int) -> Floats
+  /// A sample's way through the encoder, in its memory of `lanes`.
+  var trace: EncoderTrace { get }
 
   /// Forward and backward over the samples that have been set: leaves this rank's gradients of what the phase trains,
   /// summed over its lanes, in the gradient arena, and the norms' new statistics pending.
@@ -126,12 +122,9 @@ public struct LossPart: Equatable, Sendable {
 /// A network's forward pass for one image, by the running statistics: no result depends on which other images there
 /// are, or on which thread or rank does it.
 public protocol NetworkInference: AnyObject {
-  /// Where the image's patches [N, 3·p·p] belong.
-  var patches: Floats { get }
-  /// h⁽ᵐ⁻¹⁾ [1 + N, D], or that of a layer below, from who has it cached.
-  var tail: Floats { get }
-  /// The patch tokens [N, D] of a frozen layer.
-  func feature(_ layer: Int) -> Floats
+  /// The image's way through the encoder, in `memory`.
+  var trace: EncoderTrace { get }
+  var memory: Buffer { get }
 
   /// The whole network, from what `input` says is there.
   func run(_ input: SampleInput)
@@ -145,4 +138,13 @@ public protocol NetworkInference: AnyObject {
   func loss(label: Int, imageID: Int) -> Double
   /// The map [`Network.mapSide`, `Network.mapSide`] that the network itself makes, after `run`; nil where it makes none.
   var map: ConstFloats? { get }
+}
+
+extension NetworkInference {
+  /// Where the image's patches [N, 3·p·p] belong.
+  public var patches: Floats { trace.patches(memory.base) }
+  /// h⁽ᵐ⁻¹⁾ [1 + N, D], or that of a layer below, from who has it cached.
+  public var tail: Floats { trace.tail(memory.base) }
+  /// The patch tokens [N, D] of a frozen layer.
+  public func feature(_ layer: Int) -> Floats { trace.patchTokens(layer, memory.base) }
 }

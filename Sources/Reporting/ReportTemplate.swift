@@ -42,93 +42,115 @@ public let reportStyle = """
   }
   """
 
-/// The report's page. Everything is escaped by the template library; nothing is fetched from anywhere.
-let reportTemplate = """
+/// The frame of a page, as a template: everything is escaped by the library; nothing is fetched from anywhere.
+///
+/// - Parameters:
+///   - style: beside `reportStyle`.
+///   - body: what follows the title.
+public func pageTemplate(generator: String, style: String = "", body: String) -> String {
+  """
   <!DOCTYPE html>
   <html lang="en">
   <head>
   <meta charset="utf-8">
-  <meta name="generator" content="ala report">
+  <meta name="generator" content="\(generator)">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <link rel="icon" href="data:,">
   <title>{{title}}</title>
   <style>
-  \(reportStyle)
+  \(reportStyle)\(style.isEmpty ? "" : "\n" + style)
   </style>
   </head>
   <body>
   <main>
   <h1>{{title}}</h1>
-  <p class="soft">Attention Lattice Adapter: {{runCount}}; written {{date}}.</p>
-
-  <h2>Figures</h2>
-  {{#notes}}<p class="note">{{.}}</p>
-  {{/notes}}
-  {{#figures}}
-  <div class="scroll"><table>
-  <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
-  <tbody>
-  {{#rows}}<tr{{#class}} class="{{.}}"{{/class}}><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>
-  {{/rows}}
-  </tbody></table></div>
-  {{/figures}}
-  {{^figures}}<p class="soft">No evaluation of these weights was found in, below or beside the run's folder.</p>{{/figures}}
-
-  {{#curves}}
-  <h2>Curves of the explanations</h2>
-  <div class="charts">{{#charts}}<img src="{{source}}" alt="{{name}}">{{/charts}}</div>
-  {{/curves}}
-
-  {{#training}}
-  <h2>Training</h2>
-  <div class="charts">{{#charts}}<img src="{{source}}" alt="{{name}}">{{/charts}}</div>
-  <div class="scroll"><table>
-  <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
-  <tbody>
-  {{#rows}}<tr><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>
-  {{/rows}}
-  </tbody></table></div>
-  {{/training}}
-
-  <h2>Examples</h2>
-  <p class="soft">{{exampleNote}}</p>
-  {{#hasExamples}}<p class="soft">White: the outline of the annotated mask.</p>
-  <p class="bar">least <img src="{{colourBar}}" alt="colours from the map's minimum to its maximum"> most</p>{{/hasExamples}}
-  {{#classes}}
-  <h3>{{name}}</h3>
-  <div class="examples">
-  {{#examples}}<div class="example"><header><span class="kind">{{kind}}</span>{{caption}}</header>
-  <div class="pictures">{{#pictures}}<figure><img src="{{source}}" alt="{{label}}"><figcaption>{{label}}</figcaption></figure>{{/pictures}}</div></div>
-  {{/examples}}
-  </div>
-  {{/classes}}
-
-  {{#settings}}
-  <h2>Settings</h2>
-  {{#differing}}
-  <h3>Where the runs differ</h3>
-  <div class="scroll"><table>
-  <thead><tr><th>setting</th>{{#heads}}<th>{{.}}</th>{{/heads}}</tr></thead>
-  <tbody>{{#rows}}<tr><td><code>{{name}}</code></td>{{#cells}}<td><code>{{.}}</code></td>{{/cells}}</tr>
-  {{/rows}}</tbody></table></div>
-  {{/differing}}
-  <details><summary>All settings</summary>
-  <div class="scroll"><table>
-  <thead><tr><th>setting</th>{{#heads}}<th>{{.}}</th>{{/heads}}</tr></thead>
-  <tbody>{{#rows}}<tr><td><code>{{name}}</code></td>{{#cells}}<td><code>{{.}}</code></td>{{/cells}}</tr>
-  {{/rows}}</tbody></table></div>
-  </details>
-  {{/settings}}
-
-  {{#machine}}
-  <h2>Machine and cost</h2>
-  <div class="scroll"><table>
-  <thead><tr><th></th>{{#heads}}<th>{{.}}</th>{{/heads}}</tr></thead>
-  <tbody>{{#rows}}<tr><td>{{name}}</td>{{#cells}}<td>{{.}}</td>{{/cells}}</tr>
-  {{/rows}}</tbody></table></div>
-  {{/machine}}
+  \(body)
   </main>
   </body>
   </html>
 
   """
+}
+
+/// The template of a table of figures: `heads`, and `rows` of `name` and `cells`.
+///
+/// - Parameter classes: of the box that it scrolls in.
+public func numberTable(_ classes: String = "scroll") -> String {
+  """
+  <div class="\(classes)"><table>
+  <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
+  <tbody>
+  {{#rows}}<tr><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>
+  {{/rows}}
+  </tbody></table></div>
+  """
+}
+
+/// The report's page.
+let reportTemplate = pageTemplate(
+  generator: "ala report",
+  body: """
+    <p class="soft">Attention Lattice Adapter: {{runCount}}; written {{date}}.</p>
+
+    <h2>Figures</h2>
+    {{#notes}}<p class="note">{{.}}</p>
+    {{/notes}}
+    {{#figures}}
+    <div class="scroll"><table>
+    <thead><tr><th></th>{{#heads}}<th class="number">{{.}}</th>{{/heads}}</tr></thead>
+    <tbody>
+    {{#rows}}<tr{{#class}} class="{{.}}"{{/class}}><td>{{name}}</td>{{#cells}}<td class="number">{{.}}</td>{{/cells}}</tr>
+    {{/rows}}
+    </tbody></table></div>
+    {{/figures}}
+    {{^figures}}<p class="soft">No evaluation of these weights was found in, below or beside the run's folder.</p>{{/figures}}
+
+    {{#curves}}
+    <h2>Curves of the explanations</h2>
+    <div class="charts">{{#charts}}<img src="{{source}}" alt="{{name}}">{{/charts}}</div>
+    {{/curves}}
+
+    {{#training}}
+    <h2>Training</h2>
+    <div class="charts">{{#charts}}<img src="{{source}}" alt="{{name}}">{{/charts}}</div>
+    \(numberTable())
+    {{/training}}
+
+    <h2>Examples</h2>
+    <p class="soft">{{exampleNote}}</p>
+    {{#hasExamples}}<p class="soft">White: the outline of the annotated mask.</p>
+    <p class="bar">least <img src="{{colourBar}}" alt="colours from the map's minimum to its maximum"> most</p>{{/hasExamples}}
+    {{#classes}}
+    <h3>{{name}}</h3>
+    <div class="examples">
+    {{#examples}}<div class="example"><header><span class="kind">{{kind}}</span>{{caption}}</header>
+    <div class="pictures">{{#pictures}}<figure><img src="{{source}}" alt="{{label}}"><figcaption>{{label}}</figcaption></figure>{{/pictures}}</div></div>
+    {{/examples}}
+    </div>
+    {{/classes}}
+
+    {{#settings}}
+    <h2>Settings</h2>
+    {{#differing}}
+    <h3>Where the runs differ</h3>
+    <div class="scroll"><table>
+    <thead><tr><th>setting</th>{{#heads}}<th>{{.}}</th>{{/heads}}</tr></thead>
+    <tbody>{{#rows}}<tr><td><code>{{name}}</code></td>{{#cells}}<td><code>{{.}}</code></td>{{/cells}}</tr>
+    {{/rows}}</tbody></table></div>
+    {{/differing}}
+    <details><summary>All settings</summary>
+    <div class="scroll"><table>
+    <thead><tr><th>setting</th>{{#heads}}<th>{{.}}</th>{{/heads}}</tr></thead>
+    <tbody>{{#rows}}<tr><td><code>{{name}}</code></td>{{#cells}}<td><code>{{.}}</code></td>{{/cells}}</tr>
+    {{/rows}}</tbody></table></div>
+    </details>
+    {{/settings}}
+
+    {{#machine}}
+    <h2>Machine and cost</h2>
+    <div class="scroll"><table>
+    <thead><tr><th></th>{{#heads}}<th>{{.}}</th>{{/heads}}</tr></thead>
+    <tbody>{{#rows}}<tr><td>{{name}}</td>{{#cells}}<td>{{.}}</td>{{/cells}}</tr>
+    {{/rows}}</tbody></table></div>
+    {{/machine}}
+    """)

@@ -27,6 +27,20 @@ public func batchNormSums(_ sums: UnsafeMutablePointer<Double>, _ x: ConstFloats
   }
 }
 
+/// (x − mean)·inverse·weight + bias of the next `count` channels, a vector's at most.
+@inline(__always)
+private func normed(
+  _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, weight: ConstFloats, bias: ConstFloats, count n: Int
+) -> Vector {
+  let isWhole = n == vectorWidth
+  let v = isWhole ? load(x) : loadPart(x, n)
+  let m = isWhole ? load(mean) : loadPart(mean, n)
+  let s = isWhole ? load(inverse) : loadPart(inverse, n)
+  let w = isWhole ? load(weight) : loadPart(weight, n)
+  let b = isWhole ? load(bias) : loadPart(bias, n)
+  return b.addingProduct((v - m) * s, w)
+}
+
 /// y = (x − mean)·inverse·weight + bias, by channel, followed by a ReLU where asked; y may be x.
 public func batchNormApply(
   _ y: Floats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, weight: ConstFloats, bias: ConstFloats,
@@ -40,12 +54,8 @@ public func batchNormApply(
       while c < channels {
         let n = min(vectorWidth, channels - c)
         let isWhole = n == vectorWidth
-        let v = isWhole ? load(xr + c) : loadPart(xr + c, n)
-        let m = isWhole ? load(mean + c) : loadPart(mean + c, n)
-        let s = isWhole ? load(inverse + c) : loadPart(inverse + c, n)
-        let w = isWhole ? load(weight + c) : loadPart(weight + c, n)
-        let b = isWhole ? load(bias + c) : loadPart(bias + c, n)
-        var result = b.addingProduct((v - m) * s, w)
+        var result = normed(
+          xr + c, mean: mean + c, inverse: inverse + c, weight: weight + c, bias: bias + c, count: n)
         if relu { result = result.replacing(with: Vector.zero, where: result .< Vector.zero) }
         if isWhole { store(result, yr + c) } else { storePart(result, yr + c, n) }
         c += vectorWidth
@@ -67,12 +77,8 @@ public func batchNormReLUBackward(
       while c < channels {
         let n = min(vectorWidth, channels - c)
         let isWhole = n == vectorWidth
-        let v = isWhole ? load(xr + c) : loadPart(xr + c, n)
-        let m = isWhole ? load(mean + c) : loadPart(mean + c, n)
-        let s = isWhole ? load(inverse + c) : loadPart(inverse + c, n)
-        let w = isWhole ? load(weight + c) : loadPart(weight + c, n)
-        let b = isWhole ? load(bias + c) : loadPart(bias + c, n)
-        let result = b.addingProduct((v - m) * s, w)
+        let result = normed(
+          xr + c, mean: mean + c, inverse: inverse + c, weight: weight + c, bias: bias + c, count: n)
         let offset = r * channels + c
         let d = isWhole ? load(dy + offset) : loadPart(dy + offset, n)
         let kept = d.replacing(with: Vector.zero, where: result .<= Vector.zero)

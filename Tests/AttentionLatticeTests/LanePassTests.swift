@@ -56,17 +56,15 @@ private final class PooledClassifier: Network, @unchecked Sendable {
   final class Pass: NetworkPass {
     let lanes: LanePass
     private let network: PooledClassifier
-    private let trace: EncoderTrace
-    private let at: EncoderTrace.Places
+    let trace: EncoderTrace
     let pooled: Int
     private let logits: Int
     private let dLogits: Int
 
     init(_ network: PooledClassifier, _ plan: LanePlan, team: ThreadTeam, exchange: any LaneExchange) {
       self.network = network
-      trace = EncoderTrace(network.encoder, layers: [], isTraining: true)
       var layout = Layout()
-      at = trace.places(&layout)
+      trace = EncoderTrace(network.encoder, layers: [], isTraining: true, in: &layout)
       pooled = layout.take(network.encoder.width)
       logits = layout.take(network.classes)
       dLogits = layout.take(network.classes)
@@ -77,17 +75,13 @@ private final class PooledClassifier: Network, @unchecked Sendable {
         gradients: network.parameters.gradients, team: team, exchange: exchange)
     }
 
-    func patches(_ index: Int) -> Floats { lanes.memory(index) + at.patches }
-    func tail(_ index: Int) -> Floats { lanes.memory(index) + at.tail }
-    func feature(_ layer: Int, _ index: Int) -> Floats { trace.patchTokens(layer, lanes.memory(index), at) }
-
     func run(_ phase: Phase, at place: StepPlace) -> StepOutcome {
       let (encoder, C, linear) = (network.encoder, network.classes, network.linear)
       lanes.beginStep(at: place)
       lanes.region(.classifier) { sample, m, scratch in
-        trace.forward(sample.input, m, at, scratch: scratch)
+        trace.forward(sample.input, m, scratch: scratch)
         globalAveragePool(
-          m + pooled, trace.patchTokens(encoder.depth, m, at), rows: encoder.patchCount, channels: encoder.width)
+          m + pooled, trace.patchTokens(encoder.depth, m), rows: encoder.patchCount, channels: encoder.width)
         linear.forward(m + logits, m + pooled, low: nil, rows: 1)
         lanes.addLoss(0, sample, crossEntropy(m + logits, label: sample.label, classes: C))
         crossEntropyBackward(
