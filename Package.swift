@@ -205,7 +205,7 @@ let package = Package(
       swiftSettings: processor),
     tests("ClusterTests", ["ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
-    tests("TrainingTests", ["Training"]),
+    tests("TrainingTests", ["Training", "Layers", "Storage", "Failures"]),
     tests("ComparisonTests", ["Comparison", "Settings"]),
     tests("RunTests", ["Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(

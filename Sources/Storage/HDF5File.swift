@@ -2,8 +2,17 @@ import CHDF5
 import Failures
 import Foundation
 
-/// HDF5 files through the C library. One process, one thread at a time; every failed call becomes a `Failure` that
-/// names the file.
+/// HDF5 files through the C library; every failed call becomes a `Failure` that names the file. Files may be used from any
+/// thread, one file by one thread at a time: the library, which need not be built for threads, is entered by one at a time.
+
+/// Whose turn it is in the C library. Every function below that others may call stands between `enter` and `leave`, and
+/// nothing else calls the library; they may call each other. A data set is the most that is read or written in a turn.
+private enum HDF5Library {
+  private static let turn = NSRecursiveLock()
+
+  static func enter() { turn.lock() }
+  static func leave() { turn.unlock() }
+}
 
 /// The element types that our files hold, all little-endian.
 public enum HDF5Type: String, Sendable {
@@ -25,7 +34,7 @@ public enum HDF5Type: String, Sendable {
   }
 
   /// Runs `body` with the library's handle of the type.
-  func with<Result>(_ body: (hid_t) throws -> Result) rethrows -> Result {
+  fileprivate func with<Result>(_ body: (hid_t) throws -> Result) rethrows -> Result {
     switch self {
     case .float16:
       let type = ala_h5_make_float16()
@@ -41,7 +50,7 @@ public enum HDF5Type: String, Sendable {
   }
 
   /// The type of a data set in a file; nil for what our files never hold.
-  init?(_ type: hid_t) {
+  fileprivate init?(_ type: hid_t) {
     let size = H5Tget_size(type)
     switch (H5Tget_class(type), size) {
     case (H5T_FLOAT, 2): self = .float16
@@ -82,7 +91,11 @@ public final class HDF5File {
     self.file = file
   }
 
-  deinit { if file >= 0 { H5Fclose(file) } }
+  deinit {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
+    if file >= 0 { H5Fclose(file) }
+  }
 
   /// Makes a new file.
   ///
@@ -93,6 +106,8 @@ public final class HDF5File {
   public static func create(
     _ path: String, for name: String? = nil, userBlock: Int = 0, usesLatest: Bool = false
   ) throws -> HDF5File {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_be_quiet()
     let creation = H5Pcreate(ala_h5p_file_create())
     defer { H5Pclose(creation) }
@@ -113,6 +128,8 @@ public final class HDF5File {
   ///
   /// - Throws: `Failure` 66 where there is none, 65 where it is no sound HDF5 file, 69 where somebody holds its lock.
   public static func open(_ path: String) throws -> HDF5File {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_be_quiet()
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
     let access = H5Pcreate(ala_h5p_file_access())
@@ -161,6 +178,8 @@ public final class HDF5File {
 
   /// Writes out what is pending and closes.
   public func close() throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     guard file >= 0 else { return }
     // The first fault is the one to tell of; closing after it only adds its own.
     let flushed = H5Fflush(file, H5F_SCOPE_GLOBAL)
@@ -174,6 +193,8 @@ public final class HDF5File {
   // MARK: Groups and data sets
 
   public func makeGroup(_ name: String) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let group = H5Gcreate2(file, name, ala_h5p_default(), ala_h5p_default(), ala_h5p_default())
     try writing("group \(name)", Int(group))
     H5Gclose(group)
@@ -181,6 +202,8 @@ public final class HDF5File {
 
   /// Makes a contiguous data set whose room is taken at once; its bytes are zero until they are written.
   public func makeDataset(_ name: String, _ type: HDF5Type, shape: [Int]) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let extents = shape.map { hsize_t($0) }
       let space = extents.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(extents.count), extents, nil)
@@ -200,6 +223,8 @@ public final class HDF5File {
 
   /// Writes a whole data set.
   public func write(_ name: String, _ type: HDF5Type, _ values: UnsafeRawPointer) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let dataset = H5Dopen2(file, name, ala_h5p_default())
       try writing("data set \(name)", Int(dataset))
@@ -212,6 +237,8 @@ public final class HDF5File {
 
   /// What a data set is.
   public func dataset(_ name: String) throws -> HDF5Dataset {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let dataset = H5Dopen2(file, name, ala_h5p_default())
     guard dataset >= 0 else { throw bad("data set \(name) is missing") }
     defer { H5Dclose(dataset) }
@@ -233,6 +260,8 @@ public final class HDF5File {
 
   /// Reads a whole data set as `type` (the library converts) into room for all its elements.
   public func read(_ name: String, _ type: HDF5Type, into values: UnsafeMutableRawPointer) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let dataset = H5Dopen2(file, name, ala_h5p_default())
       guard dataset >= 0 else { throw bad("data set \(name) is missing") }
@@ -265,6 +294,8 @@ public final class HDF5File {
 
   /// The names in a group, in byte order; nil where there is no such group.
   public func names(in group: String) -> [String]? {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     guard group == "/" || exists(group) else { return nil }
     let handle = H5Gopen2(file, group, ala_h5p_default())
     guard handle >= 0 else { return nil }
@@ -281,6 +312,8 @@ public final class HDF5File {
   }
 
   func isGroup(_ name: String) -> Bool {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let handle = H5Gopen2(file, name, ala_h5p_default())
     guard handle >= 0 else { return false }
     H5Gclose(handle)
@@ -299,6 +332,8 @@ public final class HDF5File {
   // MARK: Attributes of the root
 
   public func write(_ attributes: [(name: String, value: HDF5Attribute)]) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     for (name, value) in attributes {
       switch value {
       case .integer(var integer): try writeAttribute(name, ala_h5_int64(), &integer)
@@ -332,6 +367,8 @@ public final class HDF5File {
 
   /// All attributes of the root that are of our kinds.
   public func attributes() throws -> [String: HDF5Attribute] {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let root = H5Oopen(file, "/", ala_h5p_default())
     guard root >= 0 else { throw bad("has no root group") }
     defer { H5Oclose(root) }
@@ -390,6 +427,8 @@ public final class HDF5File {
 
   /// Makes a data set whose rows lie in other files' data sets of the same name.
   func makeVirtualDataset(_ name: String, _ type: HDF5Type, shape: [Int], _ parts: [VirtualRows]) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let extents = shape.map { hsize_t($0) }
       let space = H5Screate_simple(Int32(extents.count), extents, nil)
@@ -419,12 +458,16 @@ public final class HDF5File {
 
   /// Whether calls from several threads at once would be safe; ours never are.
   public static var isThreadSafe: Bool {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     var answer: hbool_t = false
     return H5is_library_threadsafe(&answer) >= 0 && answer
   }
 
   /// "1.10.8".
   public static func libraryVersion() -> String {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_begin()
     var version: (UInt32, UInt32, UInt32) = (0, 0, 0)
     H5get_libversion(&version.0, &version.1, &version.2)
