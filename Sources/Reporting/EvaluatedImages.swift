@@ -11,6 +11,8 @@ public struct EvaluatedImages {
   /// - Throws: `Failure` where the data set cannot be read from here.
   public init(of summary: EvaluationSummary) throws {
     var options = DatasetOptions(root: summary.settings["data_root"] ?? "")
+    options.layout = summary.settings["data_layout"].flatMap(DataLayout.init) ?? .cub
+    options.labels = summary.settings["data_labels"]
     options.masks = Masks(setting: summary.settings["segmentations"] ?? "auto")
     options.looksAtFiles = false
     dataset = try ImageDataset(options)

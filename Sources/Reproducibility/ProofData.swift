@@ -22,6 +22,10 @@ struct ProofData {
   init(_ configuration: Configuration, below folder: String) throws {
     let data = configuration.data
     var options = DatasetOptions(root: data.root, classes: data.classes)
+    options.layout = DataLayout(rawValue: data.layout) ?? .cub
+    options.labels = data.labels
+    options.skipsUnreadable = data.skipUnreadable
+    options.followsLinks = data.followLinks
     options.masks = .none
     options.looksAtFiles = false
     let dataset = try ImageDataset(options)
@@ -46,11 +50,14 @@ struct ProofData {
     try write("images.txt", chosen.map { "\($0.id) \($0.path)" })
     try write("image_class_labels.txt", chosen.map { "\($0.id) \(dataset.classes[$0.label].id)" })
     try write("train_test_split.txt", chosen.map { "\($0.id) \($0.isTest ? 0 : 1)" })
-    let images = URL(fileURLWithPath: "\(data.root)/images").standardizedFileURL.path
+    let images = URL(fileURLWithPath: dataset.imageRoot).standardizedFileURL.path
     guard symlink(images, "\(root)/images") == 0 else { throw cannotWrite("\(root)/images") }
     let masks = "\(data.root)/segmentations"
+    // No weight depends on masks: those that lie among the images are not looked for.
     segmentations =
-      data.segmentations != "auto"
-      ? data.segmentations : FileManager.default.fileExists(atPath: masks) ? masks : "none"
+      options.layout == .folders
+      ? "none"
+      : data.segmentations != "auto"
+        ? data.segmentations : FileManager.default.fileExists(atPath: masks) ? masks : "none"
   }
 }
