@@ -29,7 +29,7 @@ public struct FileTransfer: Sendable {
   ///   - place: where nothing is yet; its folders are made.
   /// - Throws: `Failure` 66 or 73.
   mutating func bring(_ source: String, to place: String) throws {
-    try makeFolder((place as NSString).deletingLastPathComponent)
+    try makeFolder(parentFolder(of: place))
     switch kind {
     case .symbolicLink:
       guard let target = Self.absolute(source), symlink(target, place) == 0 else { throw cannotWrite(place) }
@@ -50,7 +50,7 @@ public struct FileTransfer: Sendable {
   }
 
   private static func absolute(_ path: String) -> String? {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = parentFolder(of: path)
     guard let resolved = realpath(folder.isEmpty ? "." : folder, nil) else { return nil }
     defer { free(resolved) }
     return "\(String(cString: resolved))/\((path as NSString).lastPathComponent)"

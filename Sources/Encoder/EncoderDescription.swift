@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Layers
 
@@ -25,7 +26,7 @@ struct EncoderDescription {
   /// - Returns: what is described, and a sentence about every file that describes nothing.
   /// - Throws: `Failure` 65 for a file that is no JSON object, or whose values are of a wrong type.
   static func beside(_ weights: String) throws -> (found: [EncoderDescription], notes: [String]) {
-    let folder = (weights as NSString).deletingLastPathComponent
+    let folder = parentFolder(of: weights)
     var (found, notes): ([EncoderDescription], [String]) = ([], [])
     for name in names {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// Amounts in words.
@@ -24,6 +25,6 @@ public func freeBytes(near folder: String) -> Int? {
     let attributes = try? FileManager.default.attributesOfFileSystem(forPath: place.isEmpty ? "." : place)
     if let free = (attributes?[.systemFreeSize] as? NSNumber)?.intValue { return free }
     guard !place.isEmpty, place != "/" else { return nil }
-    place = (place as NSString).deletingLastPathComponent
+    place = parentFolder(of: place)
   }
 }

@@ -36,7 +36,7 @@ public func replaceFolder<Result>(_ path: String, _ make: (_ temporary: String) 
 /// Removes what processes of this machine that are no more have left beside the folder. Such a folder is never the only
 /// one of its files, unless the process died between two renames: then the place is empty, and it is left.
 private func removeAbandoned(_ path: String) {
-  let folder = (path as NSString).deletingLastPathComponent
+  let folder = parentFolder(of: path)
   let start = "\((path as NSString).lastPathComponent)\(temporaryMark)"
   for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
   where name.hasPrefix(start) {

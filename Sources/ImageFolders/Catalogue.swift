@@ -68,7 +68,8 @@ public struct Catalogue: Sendable {
     var findings = tree.findings
     let found = try FoundLists(source, tree: tree, labels: labels)
     let placed = try Placement(tree, pairs: pairs, list: found.labels)
-    findings.add(placed.findings)
+    findings.add(
+      placed.findings.without(.annotations) { folder in found.paths.contains { $0.hasPrefix("\(folder)/") } })
     for path in tree.others where !found.paths.contains(path) { findings.note(.noPicture, path) }
     imageRoot = placed.prefix.isEmpty ? root : "\(root)/\(placed.prefix)"
 

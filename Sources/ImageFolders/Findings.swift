@@ -128,6 +128,14 @@ public struct Findings: Sendable {
     for (kind, findings) in others.byKind { byKind[kind, default: []] += findings }
   }
 
+  /// The same but for some of a kind, by their names.
+  func without(_ kind: FindingKind, _ isLeftOut: (String) -> Bool) -> Findings {
+    var rest = self
+    rest.byKind[kind]?.removeAll { isLeftOut($0.name) }
+    if rest.byKind[kind]?.isEmpty == true { rest.byKind[kind] = nil }
+    return rest
+  }
+
   public subscript(kind: FindingKind) -> [Finding] { byKind[kind] ?? [] }
 
   /// Kinds that were found, in their order.
