@@ -74,15 +74,6 @@ func anImportHasTheIdsSplitAndBytesOfTheFolderItself(kind: FileTransfer.Kind) th
   }
 }
 
-@Test func aFolderMayHaveANameOfOneCharacter() throws {
-  let (pictures, before) = (try makePlain(), FileManager.default.currentDirectoryPath)
-  let folder = try TemporaryFolder()
-  FileManager.default.changeCurrentDirectoryPath(folder.path)
-  defer { FileManager.default.changeCurrentDirectoryPath(before) }
-  #expect(try bring(options(pictures), to: "k").images == 12)
-  #expect(try ImageDataset(DatasetOptions(root: "k")).images.count == 12)
-}
-
 @Test func aSubsetOfClassesIsTheSameBothWays() throws {
   let (pictures, out) = (try makeParts(), try TemporaryFolder())
   try bring(options(pictures), to: "\(out.path)/x")

@@ -24,6 +24,16 @@ import Testing
   #expect(try bench.digest("both") == bench.digest("imported"))
 }
 
+@Test func aFolderOrFileMayHaveANameOfOneCharacter() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  let made = try run(bench.program, ["import", "data/images", "--out", "k"], in: root)
+  #expect(made.code == 0, "\(made.errors)")
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  let exported = try run(bench.program, ["export", "--checkpoint", "run", "--out", "z"], in: root)
+  #expect(exported.code == 0, "\(exported.errors)")
+}
+
 @Test func anImportThatCannotBeMadeSaysWhyAndLeavesNothing() throws {
   let bench = try TrainingBench(lanes: 4)
   let images = "\(bench.folder.path)/data/images"
