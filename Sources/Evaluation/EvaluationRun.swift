@@ -183,6 +183,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
   if configuration.data.layout != DataLayout.cub.rawValue {
     context.settings["data_layout"] = configuration.data.layout
     context.settings["data_labels"] = configuration.data.labels
+    context.settings["data_follow_links"] = "\(configuration.data.followLinks)"
   }
   context.settings.merge(request.method.settings(configuration)) { own, _ in own }
   context.modelSHA256 = modelTensors(experiment.model.parameters).digest()
@@ -195,9 +196,10 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
 
 /// Everything that an image's outcome depends on, as text.
 private func identity(_ experiment: Experiment, _ context: EvaluationContext) -> String {
-  let settings = context.settings.filter {
-    !["split", "subset", "run_dir", "data_root", "data_layout", "data_labels", "iou_rule"].contains($0.key)
-  }
+  let elsewhere = [
+    "split", "subset", "run_dir", "data_root", "data_layout", "data_labels", "data_follow_links", "iou_rule",
+  ]
+  let settings = context.settings.filter { !elsewhere.contains($0.key) }
   return [
     "3", "\(experiment.configuration.run.seed)", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256,
     experiment.encoderSHA256,

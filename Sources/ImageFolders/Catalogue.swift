@@ -13,7 +13,7 @@ public struct CatalogueSource: Sendable {
   public var boxes: [String]?
   /// A folder of masks; nil looks for them beside the images.
   public var masks: String?
-  /// False takes every picture for an image of the set.
+  /// False leaves masks unused; they are no images all the same, so that ids do not depend on it.
   public var hasMasks = true
   public var followsLinks = false
   /// False reads no pictures and no boxes.
@@ -60,11 +60,11 @@ public struct Catalogue: Sendable {
   /// - Throws: `Failure` 66 for what is not there, 65 for lists that cannot be read and where there is no image.
   public init(_ source: CatalogueSource) throws {
     let (root, labels) = try Self.place(of: source)
-    let tree = try FolderTree(root, followsLinks: source.followsLinks)
+    let tree = try FolderTree(root, followsLinks: source.followsLinks, leaving: source.masks)
     if tree.others.contains("images.txt"), tree.others.contains("classes.txt") {
       throw Failure.badData("\(root): is in CUB-200-2011's layout already; use it as data.root, with data.layout: cub")
     }
-    let pairs = MaskPairs(tree, finds: source.hasMasks && source.masks == nil)
+    let pairs = MaskPairs(tree)
     var findings = tree.findings
     let found = try FoundLists(source, tree: tree, labels: labels)
     let placed = try Placement(tree, pairs: pairs, list: found.labels)

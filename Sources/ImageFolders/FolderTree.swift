@@ -14,6 +14,7 @@ struct FolderTree {
   private(set) var findings = Findings()
   private let followsLinks: Bool
   private let realRoot: String
+  private let leftFolder: String?
 
   /// Endings of files that are meant to be pictures, whatever they are.
   private static let pictureEndings: Set = ["jpg", "jpeg", "jpe", "jfif", "png"]
@@ -29,9 +30,12 @@ struct FolderTree {
 
   /// Goes through a folder.
   ///
-  /// - Parameter followsLinks: takes what lies outside it, by symbolic links.
+  /// - Parameters:
+  ///   - followsLinks: takes what lies outside it, by symbolic links.
+  ///   - leftFolder: one that is not gone through, wherever it lies.
   /// - Throws: `Failure` 66 where it is no folder, or cannot be read.
-  init(_ root: String, followsLinks: Bool) throws {
+  init(_ root: String, followsLinks: Bool, leaving leftFolder: String? = nil) throws {
+    self.leftFolder = leftFolder.flatMap(realPath)
     self.root = root
     self.followsLinks = followsLinks
     guard let real = realPath(root), let identity = FolderIdentity(real) else {
@@ -74,6 +78,7 @@ struct FolderTree {
       // A link to a folder above would be gone through for ever.
       if ancestors.contains(identity) { return findings.note(.repeated, path, "a link to a folder that holds it") }
       if isMadeByAla(place) { return findings.note(.madeByAla, path) }
+      if let leftFolder, realPath(place) == leftFolder { return }
       folders.append(path)
       try walk(path, ancestors: ancestors + [identity])
     case S_IFREG: takeFile(path)

@@ -23,10 +23,8 @@ struct MaskPairs {
   /// How many pictures of a folder of such a name are looked at, to tell masks from a class of that name.
   private static let lookedAt = 5
 
-  /// - Parameter finds: false takes every picture for an image.
-  init(_ tree: FolderTree, finds: Bool) {
+  init(_ tree: FolderTree) {
     images = tree.pictures
-    guard finds else { return }
     takeFolders(tree)
     takeBeside(tree)
   }

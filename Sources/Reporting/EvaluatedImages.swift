@@ -13,6 +13,9 @@ public struct EvaluatedImages {
     var options = DatasetOptions(root: summary.settings["data_root"] ?? "")
     options.layout = summary.settings["data_layout"].flatMap(DataLayout.init) ?? .cub
     options.labels = summary.settings["data_labels"]
+    options.followsLinks = summary.settings["data_follow_links"] == "true"
+    // What the evaluation left out has no result that would be shown.
+    options.skipsUnreadable = true
     options.masks = Masks(setting: summary.settings["segmentations"] ?? "auto")
     options.looksAtFiles = false
     dataset = try ImageDataset(options)
