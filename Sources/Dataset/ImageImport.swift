@@ -32,7 +32,7 @@ public struct ImageImport {
     var findings = catalogue.findings
     let images = try look(at: catalogue, &findings, progress: progress)
     guard options.skipsUnreadable || findings.problemCount == 0 else {
-      throw findings.refusal(of: options.root, remedy: "leave them out with --skip-unreadable; nothing was written")
+      throw findings.refusal(of: options.root, remedy: "leave it out with --skip-unreadable; nothing was written")
     }
     guard !images.isEmpty else { throw Failure.badData("\(options.root): holds no image that can be used") }
     let plan = ImportPlan(catalogue, images: images)

@@ -34,7 +34,7 @@ struct ImageListing {
   init(folders options: DatasetOptions) throws {
     let catalogue = try Catalogue(CatalogueSource(options))
     guard options.skipsUnreadable || catalogue.findings.problemCount == 0 else {
-      throw catalogue.findings.refusal(of: options.root, remedy: "leave them out with data.skip_unreadable: true")
+      throw catalogue.findings.refusal(of: options.root, remedy: "leave it out with data.skip_unreadable: true")
     }
     // Links were looked at on the way through the folders.
     folder = ImageFolder(catalogue.imageRoot, followsLinks: true)
@@ -86,7 +86,7 @@ extension Findings {
     let count = problemCount
     return Failure(
       code.code,
-      "\(root): \(count) problem\(count == 1 ? "" : "s"); mend \(count == 1 ? "it" : "them"), or \(remedy)"
+      "\(root): \(count) problem\(count == 1 ? "" : "s"); mend what is wrong, or \(remedy)"
         + lines(problems: true).map { "\n  \($0)" }.joined())
   }
 }

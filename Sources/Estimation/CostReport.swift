@@ -29,12 +29,11 @@ public struct EvaluatedWork {
 public func costLines(
   _ configuration: Configuration, of work: Work, isMeasured: Bool, cluster: Cluster
 ) throws -> [String] {
-  let before = Processor.ownMemory()
   let start = Date()
   let experiment = try Experiment(configuration, cluster: cluster, training: work.trains)
   let report = CostReport(experiment, secondsToBegin: Date().timeIntervalSince(start))
   var lines = report.setLines + report.networkLines(trains: work.trains)
-  lines.append(try MemoryNeed(work, experiment, before: before).line)
+  lines.append(try MemoryNeed(work, experiment).line)
   lines += report.diskLines(work)
   guard isMeasured else { return lines + ["times: measured with --estimate"] }
   let isCached = configuration.cache.dir != nil
@@ -94,7 +93,7 @@ private struct CostReport {
       let trained = network.trainedCount(phase)
       let gigaflop = network.trainingProducts(phase, isLive: isLive).flop / 1e9
       lines.append(
-        "phase \(phase.name): \(Int(count.rounded())) epochs; trains \(trained) parameters, \(Quantity.words(bytes: 4 * trained)) "
+        "phase \(phase.name): \(Int(count.rounded())) of the epochs; trains \(trained) parameters, \(Quantity.words(bytes: 4 * trained)) "
           + "of gradients a step, \(String(format: "%.1f", gigaflop)) GFLOP a sample\(isLive ? "" : " from the cache")")
     }
     return lines + ["steps: \(experiment.stepsPerEpoch) an epoch, \(configuration.training.epochs) epochs at most"]

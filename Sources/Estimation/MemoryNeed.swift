@@ -15,7 +15,8 @@ public enum Work {
   var trains: Bool { if case .training = self { true } else { false } }
 }
 
-/// The memory of a rank: what it asks for before it begins, by the kernel's count, though nothing of it is touched.
+/// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step, by
+/// the kernel's count, though nothing of that is touched yet.
 struct MemoryNeed {
   /// Bytes of each rank's own.
   let own: Int
@@ -25,9 +26,9 @@ struct MemoryNeed {
 
   /// Makes what the work makes, and lets it go again. Call on every rank.
   ///
-  /// - Parameter before: the rank's own memory before `experiment` was there.
-  init(_ work: Work, _ experiment: Experiment, before: Int) throws {
+  init(_ work: Work, _ experiment: Experiment) throws {
     let network = experiment.model
+    let (touched, before) = (Processor.touchedMemory(), Processor.ownMemory())
     var held: [AnyObject] = []
     switch work {
     case .caching:
@@ -39,20 +40,20 @@ struct MemoryNeed {
     case .evaluation:
       held += (0..<experiment.team.threadCount).map { _ in network.makeInference() }
     }
-    let stacks = experiment.team.threadCount * Self.stackBytes
+    let asked = max(Processor.ownMemory() - before, 0)
+    // Weights; in training gradients and two moments beside them.
+    let arenas = (work.trains ? 16 : 4) * network.parameters.count
     // Rank 0 keeps a copy of weights and moments for checkpoints that are written beside the steps.
     let copy = work.trains ? 12 * network.parameters.count : 0
-    own = experiment.cluster.maximum(max(Processor.ownMemory() - before - stacks, 0)) + copy + Self.programBytes
+    own = experiment.cluster.maximum(touched + asked) + arenas + copy + Self.programBytes
     withExtendedLifetime(held) {}
     let tensors = try SafetensorsFile(path: experiment.configuration.encoder.weights).tensors
     shared = tensors.values.reduce(0) { $0 + 4 * $1.shape.reduce(1, *) }
     ranksOfMachine = experiment.cluster.localSize
   }
 
-  /// Of a thread, hardly any of which is ever touched.
-  private static let stackBytes = 8 << 20
-  /// Of the program and its libraries.
-  private static let programBytes = 100 << 20
+  /// Pages of the program's and the libraries' files.
+  private static let programBytes = 40 << 20
 
   var line: String {
     let all = ranksOfMachine * own + shared

@@ -94,9 +94,14 @@ extension Processor {
   }
 
   /// Memory that the process has to itself, whether it has touched it yet or not, in bytes: the kernel's VmData.
-  public static func ownMemory() -> Int {
+  public static func ownMemory() -> Int { statusBytes("VmData:") }
+
+  /// What of it is touched, in bytes: the kernel's RssAnon.
+  public static func touchedMemory() -> Int { statusBytes("RssAnon:") }
+
+  private static func statusBytes(_ key: String) -> Int {
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmData:") }
+    let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
     return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
   }
 

@@ -74,6 +74,14 @@ func anImportHasTheIdsSplitAndBytesOfTheFolderItself(kind: FileTransfer.Kind) th
   }
 }
 
+@Test func validationImagesThatAreGivenValidate() throws {
+  let dataset = try ImageDataset(options(try makeParts()))
+  let split = try Split(dataset, seed: 0)
+  func ids(_ part: String) -> [Int] { dataset.images.filter { $0.path.hasPrefix("\(part)/") }.map(\.id).sorted() }
+  #expect(split.train == ids("train") && split.valid == ids("val") && split.test == ids("test"))
+  #expect(split.valid.count == 6)
+}
+
 @Test func aSubsetOfClassesIsTheSameBothWays() throws {
   let (pictures, out) = (try makeParts(), try TemporaryFolder())
   try bring(options(pictures), to: "\(out.path)/x")
