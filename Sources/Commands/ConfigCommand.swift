@@ -36,7 +36,7 @@ struct ConfigCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      if schema { return try StandardOutput.print(SettingTable.schema) }
+      if schema { return try StandardOutput.print(SettingTable.schema, terminator: "") }
       let settings = try Configuration.resolve(
         file: config, sets: set, environment: ProcessInfo.processInfo.environment)
       if let explain {

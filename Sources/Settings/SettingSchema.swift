@@ -2,7 +2,7 @@ import Foundation
 
 /// The settings as a JSON schema (draft 7), by which editors check and complete settings files as they are written.
 extension SettingTable {
-  /// The schema's text. What it accepts the program reads, but for what several settings must agree on; what it refuses
+  /// The schema's text; `docs/settings.schema.json` is this text. What it accepts the program reads, but for what several settings must agree on; what it refuses
   /// the program refuses, or reads otherwise than YAML would.
   public static var schema: String {
     var sections: [(name: String, keys: [SettingKey])] = []
@@ -33,7 +33,7 @@ extension SettingTable {
     guard let data = try? encoder.encode(root) else {
       preconditionFailure("the table of settings holds a number that JSON cannot write")
     }
-    return String(decoding: data, as: UTF8.self)
+    return String(decoding: data, as: UTF8.self) + "\n"
   }
 }
 

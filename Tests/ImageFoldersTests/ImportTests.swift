@@ -75,7 +75,8 @@ func anImportHasTheIdsSplitAndBytesOfTheFolderItself(kind: FileTransfer.Kind) th
 }
 
 @Test func validationImagesThatAreGivenValidate() throws {
-  let dataset = try ImageDataset(options(try makeParts()))
+  let pictures = try makeParts()
+  let dataset = try ImageDataset(options(pictures))
   let split = try Split(dataset, seed: 0)
   func ids(_ part: String) -> [Int] { dataset.images.filter { $0.path.hasPrefix("\(part)/") }.map(\.id).sorted() }
   #expect(split.train == ids("train") && split.valid == ids("val") && split.test == ids("test"))
