@@ -69,7 +69,10 @@ struct SettingsOptions: ParsableArguments {
   @Option(name: .long, help: "Threads of each process (run.threads).")
   var threads: Int?
 
-  @Flag(name: .long, help: "Print what the settings resolve to and stop.")
+  @Flag(
+    name: .long,
+    help: ArgumentHelp(
+      "Print the settings, each with where it comes from, and stop; where there is --estimate, also the cost."))
   var dryRun = false
 
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.

@@ -30,12 +30,13 @@ struct BoxChoice {
   ///   - root: the tree's, above `imageRoot`.
   init(_ files: [BoxFile], images: [PlacedImage], imageRoot: String, prefix: String, root: String) {
     (self.images, self.imageRoot) = (images, imageRoot)
-    let index = PictureIndex(images.map(\.path), prefix: prefix)
+    let index = PictureIndex(images.map(\.path), prefix: prefix, parts: images.map(\.part))
     var candidates: [Int: [(box: PixelBox, isOfClass: Bool, isClipped: Bool)]] = [:]
     for file in files {
       let folder = LabelList.folder(of: file.path, below: root)
+      let part = Self.part(ofListAt: file.path)
       func find(_ name: String) -> PictureIndex.Match {
-        index.find(LabelList.relative(name, to: root), listedIn: folder, byLastPart: true)
+        index.find(LabelList.relative(name, to: root), listedIn: folder, byLastParts: true, preferring: part)
       }
       for told in file.sizes {
         if case .one(let image) = find(told.name) { compareSize((told.width, told.height), of: image) }
@@ -53,6 +54,11 @@ struct BoxChoice {
       }
     }
     for (image, own) in candidates.sorted(by: { $0.key < $1.key }) { choose(own, of: image) }
+  }
+
+  /// The part that a list's name tells: `instances_val2017.json`.
+  private static func part(ofListAt path: String) -> Part? {
+    lastPart(of: path).split(whereSeparator: { !$0.isLetter }).lazy.compactMap { Part(name: String($0)) }.first
   }
 
   private mutating func size(of image: Int) -> (width: Int, height: Int)? {

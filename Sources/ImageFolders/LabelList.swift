@@ -37,7 +37,7 @@ struct LabelList {
     let folder = Self.folder(of: table.path, below: tree.root)
     let index = PictureIndex(tree.pictures)
     func find(_ name: String) -> PictureIndex.Match {
-      index.find(Self.relative(name, to: tree.root), listedIn: folder, byLastPart: false)
+      index.find(Self.relative(name, to: tree.root), listedIn: folder, byLastParts: false)
     }
     let columns = try Self.columns(table) { find($0) != .none }
     var found: [Int: (label: String, part: Part?)] = [:]

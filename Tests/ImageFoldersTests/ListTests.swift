@@ -115,6 +115,26 @@ func aBoxIsTheSameInPixelsHoweverATableWritesIt(text: String) throws {
   #expect(try catalogue(pictures) { $0.boxes = [] }.images.allSatisfy { $0.box == nil })
 }
 
+/// As COCO's own files: one for each part, whose names begin below the part's folder.
+@Test func aListOfBoxesWhosePartItsNameTellsIsOfThatPartsImages() throws {
+  let pictures = try PictureFolder()
+  for (number, part) in ["train", "val"].enumerated() {
+    try pictures.photographs("\(part)/a/1.jpg", "\(part)/b/1.jpg").text(
+      """
+      {"images": [{"id": 1, "file_name": "a/1.jpg"}, {"id": 2, "file_name": "\(part)/b/1.jpg"}], "annotations":
+        [{"image_id": 1, "bbox": [\(number), 1, 4, 4]}, {"image_id": 2, "bbox": [\(number), 2, 4, 4]}]}
+      """, to: "annotations/instances_\(part)2017.json")
+  }
+  let read = try catalogue(pictures)
+  #expect(read.images.map(\.path) == ["train/a/1.jpg", "val/a/1.jpg", "train/b/1.jpg", "val/b/1.jpg"])
+  #expect(read.images.map(\.box) == [box(0, 1, 4, 4), box(1, 1, 4, 4), box(0, 2, 4, 4), box(1, 2, 4, 4)])
+  #expect(read.findings.problemCount == 0)
+  // Another class's picture of the same name is not meant.
+  let absent = try PictureFolder().photographs("a/1.jpg", "b/2.jpg").text(
+    "path,x,y,w,h\nb/1.jpg,1,1,4,4\n", to: "x.csv")
+  #expect(found(try catalogue(absent), .boxWithoutImage) == ["x.csv:2"])
+}
+
 @Test func boxesThatMayBeOfSeveralImagesAndFilesThatAreNoBoxesAreRefused() throws {
   let pictures = try PictureFolder().photographs("a/1.jpg", "b/1.jpg").text(
     "path,x,y,w,h\n1.jpg,1,1,5,5\n", to: "boxes.csv")
