@@ -35,8 +35,8 @@ private func makeCheckpoint(_ value: Float = 1) -> CheckpointContents {
 
 /// Debian's build of the library is made for threads and would forgive; others are not.
 @Test func everyFunctionThatCallsTheHDF5LibraryTakesItsTurn() throws {
-  for path in filesOfSources() {
-    let text = try String(contentsOfFile: path, encoding: .utf8)
+  for path in filesBelow("Sources") where path.hasSuffix(".swift") {
+    let text = try String(contentsOfFile: "\(repositoryRoot)/\(path)", encoding: .utf8)
     // What is between one declaration and the next.
     let starts = text.ranges(of: /(?m)^ *(?:[a-z]+ )*(?:func|init|deinit|var)\b.*$/).map(\.lowerBound) + [text.endIndex]
     var turns = 0
@@ -51,12 +51,6 @@ private func makeCheckpoint(_ value: Float = 1) -> CheckpointContents {
     }
     #expect(turns > 0 || !path.hasSuffix("/HDF5File.swift"))
   }
-}
-
-private func filesOfSources() -> [String] {
-  let root = "\(repositoryRoot)/Sources"
-  return (FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? [])
-    .filter { $0.hasSuffix(".swift") }.map { "\(root)/\($0)" }
 }
 
 @Test func threadsThatUseHDF5FilesAtOnceTakeTurns() throws {
