@@ -19,6 +19,9 @@ public struct RunFolder {
     public let map_area: Double?
     public let samples_per_s: Double?
     public let model_sha256: String?
+    /// By rank, of a `ranks` line.
+    public let waits_for_data_ms: [Double]?
+    public let waits_for_ranks_ms: [Double]?
   }
 
   public let path: String
@@ -68,7 +71,7 @@ public struct RunFolder {
   }
 
   /// `section:` lines and `  key: value` lines, as resolved settings are written.
-  private static func settings(_ path: String) -> [(key: String, value: String)] {
+  public static func settings(_ path: String) -> [(key: String, value: String)] {
     var section = ""
     var result: [(String, String)] = []
     for line in ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(whereSeparator: \.isNewline) {
