@@ -8,6 +8,8 @@ import Settings
 /// epochs, and a cache is made in seconds.
 struct ProofData {
   let root: String
+  /// `data.segmentations` for it.
+  let segmentations: String
   /// Training images.
   let count: Int
 
