@@ -160,7 +160,8 @@ package struct Ala: ParsableCommand {
     version: Program.versionText,
     subcommands: [
       SynthCommand.self, ImportCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self,
-      ExplainCommand.self, TableCommand.self, ConfigCommand.self, ReportCommand.self, WatchCommand.self, InspectCommand.self,
+      ExplainCommand.self, TableCommand.self, ConfigCommand.self, ReportCommand.self, WatchCommand.self,
+      InspectCommand.self,
       ExportCommand.self, BenchCommand.self, DoctorCommand.self, ProveCommand.self, ManualCommand.self,
     ])
 

@@ -41,6 +41,7 @@ struct WatchCommand: ClusterCommand {
     guard cluster.size == 1 else {
       throw cluster.agreed(.usage("ala watch looks at all ranks of a run from outside: start it without mpirun"))
     }
+    let run = run.count > 1 && run.hasSuffix("/") ? String(run.dropLast()) : run
     let page = out ?? "\(run)/watch.html"
     var view = WatchView(isRedrawn: !once && Terminal.isThere && isatty(STDOUT_FILENO) == 1)
     try watch(

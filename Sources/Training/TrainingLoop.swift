@@ -166,7 +166,7 @@ private final class TrainingRun {
     let failure = failure ?? writer?.failure
     // One that is still being written is recent enough.
     let isDue = writer.map { !$0.isBusy && schedule.isDue(at: Date()) } ?? false
-    let call = Profile.of(.ranks) { 
+    let call = Profile.of(.ranks) {
       cluster.round(failure: failure, signal: signals.pending, flag: isDue, tally: report.isTallyDue)
     }
     switch call {

@@ -9,7 +9,6 @@ let watchGenerator = "ala watch"
 ///
 /// - Parameter seconds: between two loads.
 func renderPage(_ run: WatchedRun, _ standing: Standing, seconds: Int) throws -> String {
-  let most = max(standing.ranks.map { max($0.dataMilliseconds, $0.ranksMilliseconds) }.max() ?? 0, 1e-9)
   let context: [String: Any?] = [
     "title": run.path,
     "refresh": run.holder == nil ? nil : seconds,
@@ -27,22 +26,22 @@ func renderPage(_ run: WatchedRun, _ standing: Standing, seconds: Int) throws ->
     "charts": try chartSources([lossChart(run), accuracyChart("validation", run.metrics.epochs)].compactMap { $0 }),
     "validation": standing.validation,
     "pictures": run.events.pictures.isEmpty ? nil : ["all": run.events.pictures.map { picture($0, run) }],
-    "ranks": standing.ranks.isEmpty
-      ? nil
-      : [
-        "note": standing.rankNote as Any,
-        "rows": standing.ranks.map { row in
-          [
-            "rank": row.rank, "data": Standing.words(row.dataMilliseconds),
-            "ranks": Standing.words(row.ranksMilliseconds),
-            "dataShare": String(format: "%.1f", 100 * row.dataMilliseconds / most),
-            "ranksShare": String(format: "%.1f", 100 * row.ranksMilliseconds / most),
-          ] as [String: Any]
-        },
-      ] as [String: Any],
+    "ranks": standing.ranks.isEmpty ? nil : ranks(standing),
     "log": standing.lastWords,
   ]
   return try MustacheTemplate(string: template).render(context.compactMapValues { $0 })
+}
+
+private func ranks(_ standing: Standing) -> [String: Any] {
+  let most = max(standing.ranks.map { max($0.dataMilliseconds, $0.ranksMilliseconds) }.max() ?? 0, 1e-9)
+  func share(_ milliseconds: Double) -> String { String(format: "%.1f", 100 * milliseconds / most) }
+  let rows = standing.ranks.map { row in
+    [
+      "rank": row.rank, "data": Standing.words(row.dataMilliseconds), "ranks": Standing.words(row.ranksMilliseconds),
+      "dataShare": share(row.dataMilliseconds), "ranksShare": share(row.ranksMilliseconds),
+    ] as [String: Any]
+  }
+  return ["rows": rows, "note": standing.rankNote.map { "; \($0)" } ?? ""]
 }
 
 private func picture(_ picture: RunEvents.Picture, _ run: WatchedRun) -> [String: Any] {
@@ -121,7 +120,7 @@ private let template = pageTemplate(
 
     <h2>Waiting, a step of each rank</h2>
     {{#ranks}}
-    <p class="soft">Who waits least for the others is the one that they wait for{{#note}}; {{.}}{{/note}}.</p>
+    <p class="soft">Who waits least for the others is the one that they wait for{{note}}.</p>
     <div class="scroll"><table>
     <thead><tr><th>rank</th><th>for its samples</th><th>for other ranks</th></tr></thead>
     <tbody>{{#rows}}<tr><td>{{rank}}</td>
