@@ -28,7 +28,9 @@ struct WatchedRun {
     self.path = path
     let marks = ["metrics.jsonl", "log.txt", "config.yaml", ".lock"]
     guard marks.contains(where: { FileManager.default.fileExists(atPath: "\(path)/\($0)") }) else {
-      throw Failure.missingInput("\(path): is no folder of a run (run.dir): it has no \(marks[0]) and no \(marks[1])")
+      throw Failure.missingInput(
+        "\(path): is no folder of a run (run.dir): it has no \(marks[0]) and no \(marks[1]), or the run has not begun yet"
+      )
     }
     metrics = RunMetrics("\(path)/metrics.jsonl")
     events = RunEvents("\(path)/tensorboard")
