@@ -187,7 +187,7 @@ let package = Package(
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
-    tests("StorageTests", ["Storage", "Failures"]),
+    tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),

@@ -20,7 +20,7 @@ package enum Program {
   /// - Returns: The exit code, the same on every rank.
   package static func main(_ arguments: [String]) -> Int32 {
     letWritesFail()
-    if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
+    HDF5Probe.answer(arguments)
     BLASKernel.choose()
     if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
     return run(arguments)

@@ -146,10 +146,11 @@ public func openCache(_ experiment: Experiment, log: RunLog) throws -> FeatureCa
     case .complete: break
     case .absent: reason = "\(folder): there is no feature cache"
     case .stale(let differences): reason = differences
-    case .incomplete(let written, let total): reason = "\(folder): \(written) of \(total) rows are written"
+    case .incomplete(let written, let total):
+      reason = "\(folder): \(written) of \(total) rows are written (`ala cache` makes the others)"
     }
   } catch let failure as Failure {
-    reason = failure.message
+    reason = "\(failure.message) (`ala cache` mends it)"
   }
   guard cluster.maximum(reason == nil ? 0 : 1) > 0 else { return cache }
   if cluster.isRoot { log.warning("training live, the cache is not used: \(reason ?? "another rank cannot read it")") }

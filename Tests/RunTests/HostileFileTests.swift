@@ -6,7 +6,7 @@ import Testing
 /// What is promised of files that somebody hands over: an answer or a sentence within seconds, whatever is in them.
 
 /// A fixed sequence of pseudo-random numbers.
-private struct Draws {
+struct Draws {
   private var state: UInt64
 
   init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }

@@ -144,7 +144,7 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
 
 @Test func aRowsChecksumIsZlibsOverItsBytes() throws {
   let folder = try TemporaryFolder()
-  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   _ = try writer.open(wanting: rows)
   try fill(writer, rank: 0, world: 1)
   let file = try HDF5File.open("\(folder.path)/shard-00000-of-00001.h5")
@@ -156,12 +156,14 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
 @Test func aCacheOfManyWorldSizesReadsAsOneAndLosesNothingWhenInterrupted() throws {
   let folder = try TemporaryFolder()
   for (world, most) in [(2, 3), (3, 1), (2, 1), (1, .max)] {
-    let caches = (0..<world).map { _ in FeatureCache(folder: folder.path, fingerprint: fingerprint()) }
-    caches[0].sweep()
+    let caches = (0..<world).map { _ in
+      FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
+    }
+    _ = try caches[0].repair()
     for cache in caches { _ = try cache.open(wanting: rows, isWritable: true) }
     for (rank, cache) in caches.enumerated() { try fill(cache, rank: rank, world: world, most: most) }
   }
-  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   #expect(try cache.open(wanting: rows) == .complete)
   for key in rows {
     let value = try read(cache, key)
@@ -179,7 +181,9 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   let folder = try TemporaryFolder()
   let more = rows + (1...7).map { CacheRow(imageID: $0, view: 2) }
   for (world, wanted, damages) in [(3, rows, 0), (2, more, 1), (2, more, 1), (2, rows, 0), (3, more, 1)] {
-    let caches = (0..<world).map { _ in FeatureCache(folder: folder.path, fingerprint: fingerprint()) }
+    let caches = (0..<world).map { _ in
+      FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
+    }
     for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
     if damages > 0 {
       // A row of a shard of three, whatever the pass's own world size.
@@ -193,7 +197,7 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
       for cache in caches { _ = try cache.open(wanting: wanted, isWritable: true) }
     }
     for (rank, cache) in caches.enumerated() { try fill(cache, rank: rank, world: world, wanting: wanted) }
-    let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+    let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
     #expect(try cache.open(wanting: wanted) == .complete)
     for key in wanted { #expect(try read(cache, key).tail == Float(key.imageID * 10 + key.view)) }
     try cache.writeIndex(wanted)
@@ -203,7 +207,7 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
 
 @Test func everyDamagedRowIsFoundWhenItIsRead() throws {
   let folder = try TemporaryFolder()
-  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   #expect(try writer.open(wanting: rows) == .absent)
   try fill(writer, rank: 0, world: 1)
   let path = "\(folder.path)/shard-00000-of-00001.h5"
@@ -211,7 +215,7 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   let place = bytes.range(of: Data(repeating: 3, count: 48))?.lowerBound ?? 0
   bytes[place + 5] ^= 4
   try bytes.write(to: URL(fileURLWithPath: path))
-  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   #expect(try cache.open(wanting: rows, isWritable: true) == .complete)
   let failure = #expect(throws: Failure.self) { try read(cache, CacheRow(imageID: 3, view: 0)) }
   #expect(failure?.code == .badData && failure?.message.contains("image 3, view 0") == true)
@@ -222,10 +226,10 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
 
 @Test func aShardThatIsRemovedWhileItIsReadIsMissed() throws {
   let folder = try TemporaryFolder()
-  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   _ = try writer.open(wanting: rows)
   try fill(writer, rank: 0, world: 1)
-  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let cache = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   #expect(try cache.open(wanting: rows) == .complete)
   #expect(try read(cache, rows[0]).tail == 10)
   let path = "\(folder.path)/shard-00000-of-00001.h5"
@@ -236,10 +240,10 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
 
 @Test func aStaleCacheIsNamedWithItsDifference() throws {
   let folder = try TemporaryFolder()
-  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint())
+  let writer = FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
   _ = try writer.open(wanting: rows)
   try fill(writer, rank: 0, world: 1)
-  let other = FeatureCache(folder: folder.path, fingerprint: fingerprint("another"))
+  let other = FeatureCache(folder: folder.path, fingerprint: fingerprint("another"), probe: builtProgram("ala"))
   guard case .stale(let text) = try other.open(wanting: rows) else {
     Issue.record("a stale cache was taken")
     return
