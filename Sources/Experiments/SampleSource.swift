@@ -83,7 +83,10 @@ public final class SampleSource: @unchecked Sendable {
 
   /// The pixels [S, S, 3] of a view, from the image's file.
   public func render(_ image: ImageEntry, view: Int) throws -> [UInt8] {
-    let decoded = try decodeImage(path: experiment.dataset.path(of: image))
+    let path = experiment.dataset.path(of: image)
+    let read = Result { try decodeImage(path: path) }
+    try experiment.dataset.checkUnchanged(path)
+    let decoded = try read.get()
     return experiment.views.geometry(
       width: decoded.width, height: decoded.height, seed: experiment.configuration.run.seed, imageID: image.id,
       view: view

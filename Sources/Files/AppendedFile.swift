@@ -15,9 +15,21 @@ public final class AppendedFile: Sendable {
 
   deinit { close(descriptor) }
 
-  /// - Throws: `Failure` 73.
+  /// - Throws: `Failure` 73, also where the file has vanished.
   public func append(_ bytes: [UInt8]) throws {
+    try checkPresent()
     try bytes.withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
+  }
+
+  /// What is appended to a file without a name is lost.
+  private func checkPresent() throws {
+    var (own, named) = (stat(), stat())
+    guard fstat(descriptor, &own) == 0 else { throw cannotWrite(path) }
+    // A name that cannot be looked up for another reason says nothing.
+    guard stat(path, &named) == 0 || errno == ENOENT || errno == ENOTDIR else { return }
+    guard named.st_ino == own.st_ino, named.st_dev == own.st_dev else {
+      throw Failure.cannotWrite("\(path): has vanished: its folder was removed or moved while it was written")
+    }
   }
 
   public func append(_ text: String) throws { try append(Array(text.utf8)) }

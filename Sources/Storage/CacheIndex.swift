@@ -6,9 +6,7 @@ import Foundation
 extension FeatureCache {
   /// Whether a file looks like one of a cache: it is not opened, for it may be anybody's.
   public static func isOwnFile(_ path: String) -> Bool {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-    defer { try? handle.close() }
-    let head = (try? handle.read(upToCount: 1 << 20)) ?? Data()
+    let head = Data((try? readBeginning(of: path, count: 1 << 20)) ?? [])
     return head.range(of: Data(CacheFingerprint.format.utf8)) != nil
   }
 

@@ -159,6 +159,10 @@ final class CacheShard: @unchecked Sendable {
   /// Makes rows durable, and only then says that they are.
   func commit(_ rows: [Int]) throws {
     guard !rows.isEmpty else { return }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_nlink > 0 else {
+      throw Failure.cannotWrite("\(path): has vanished while it was written")
+    }
     try sync()
     for row in rows {
       written[row] = 1

@@ -137,11 +137,16 @@ final class ForeignHDF5: HDF5Reading {
     guard let bytes = dataset.byteCount(as: type), MemoryLayout<Element>.stride == type.bytes else {
       throw bad("data set \(name) has an impossible shape")
     }
+    guard Double(bytes) < MachineMemory.bytes else {
+      throw bad("data set \(name) of shape \(dataset.shape) is larger than this machine's memory")
+    }
     guard dataset.type == type, let offset = dataset.offset else {
       return try converted(dataset, type, bytes: bytes)
     }
     return try [Element](unsafeUninitializedCapacity: bytes / type.bytes) { buffer, initialized in
-      try readFully(UnsafeMutableRawBufferPointer(buffer), from: descriptor, at: offset, path: path)
+      try readFully(
+        UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<bytes]), from: descriptor,
+        at: offset, path: path)
       initialized = bytes / type.bytes
     }
   }
@@ -207,17 +212,8 @@ private final class OpenFile {
   /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file.
   init(_ path: String) throws {
     self.path = path
-    // A pipe without a writer would be waited for.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): \(errno == ENOENT ? "is missing" : "cannot be opened: \(systemReason())")")
-    }
+    let (descriptor, status) = try openRegularFile(path)
     self.descriptor = descriptor
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      close(descriptor)
-      throw Failure.badData("\(path): is no regular file")
-    }
     sight = FileSight(status)
   }
 

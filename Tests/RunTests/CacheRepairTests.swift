@@ -1,5 +1,5 @@
-import Digests
 import Foundation
+import Storage
 import TestSupport
 import Testing
 
@@ -60,7 +60,13 @@ private struct CacheBench {
   // The attribute's value in the index, whose objects have checksums: damage, too.
   let place = try #require(Data(ofAnother).range(of: Data("ala-feature-cache".utf8)))
   ofAnother[place.lowerBound] ^= 1
+  let later = "\(cache.bench.folder.path)/later.h5"
+  let file = try HDF5File.create(later)
+  try file.write([("format", .text("ala-feature-cache")), ("version", .integer(2))])
+  try file.close()
+  let ofLaterVersion = [UInt8](try Data(contentsOf: URL(fileURLWithPath: later)))
   let damages: [(name: String, bytes: [UInt8])] = [
+    ("index.h5", ofLaterVersion),
     (shard, []), (shard, Array(whole.prefix(whole.count / 2))), (shard, beheaded), ("index.h5", []),
     ("index.h5", ofAnother), ("index.h5", Array(cache.bytes("index.h5").prefix(700))),
   ]
