@@ -139,6 +139,8 @@ let package = Package(
         "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
       ]),
     module(
+      "Reproducibility", ["Failures", "Files", "Lanes", "Machine", "Storage", "Cluster", "Dataset", "Settings"]),
+    module(
       "Diagnosis",
       ["Failures", "Files", "Digests", "Randomness", "Machine", "Tensor", "Cluster", "Storage"]),
     module(
@@ -146,7 +148,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
         "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
-        "Evaluation", "Training", "Comparison", "Benchmark", "Machine", "Diagnosis",
+        "Evaluation", "Training", "Comparison", "Benchmark", "Machine", "Diagnosis", "Reproducibility",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
@@ -207,7 +209,8 @@ let package = Package(
       swiftSettings: processor),
     tests("ClusterTests", ["ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
-    tests("TrainingTests", ["Training"]),
+    tests("TrainingTests", ["Training", "Layers", "Storage", "Failures"]),
+    tests("ReproducibilityTests", ["Reproducibility"]),
     tests("ComparisonTests", ["Comparison", "Settings"]),
     tests("RunTests", ["Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(

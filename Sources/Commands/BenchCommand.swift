@@ -87,8 +87,9 @@ struct BenchCommand: ClusterCommand {
       try show(
         result, on: cluster,
         String(
-          format: "checkpoint: %.0f MiB in %.2f s, %.2f%% of a run's time at one a minute; digest of an epoch %.3f s",
-          result.mib, result.seconds, 100 * result.share, result.digestSeconds))
+          format:
+            "checkpoint: %.0f MiB; a step waits %.3f s, %.2f%% of a run's time at one a minute; written beside the steps in %.2f s; digest of an epoch %.3f s",
+          result.mib, result.waitSeconds, 100 * result.share, result.seconds, result.digestSeconds))
     }
   }
 

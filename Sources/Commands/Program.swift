@@ -155,7 +155,7 @@ package struct Ala: ParsableCommand {
     subcommands: [
       SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
       TableCommand.self, ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, ProveCommand.self,
     ])
 
   package init() {}

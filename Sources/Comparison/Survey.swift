@@ -2,6 +2,7 @@ import Cluster
 import Experiments
 import Failures
 import Foundation
+import Layers
 import Machine
 import Networks
 import Settings
@@ -90,8 +91,10 @@ final class Survey {
     let network = try make(classifier.configuration, experiment, training: true)
     network.parameters.initialise(seed: 0)
     try cluster.onRoot {
-      try makeCheckpoint(
-        network.parameters,
+      let copy = ParameterCopy(of: network.parameters)
+      copy.take()
+      try checkpointContents(
+        copy,
         attributes: [
           "network": .text(network.kind), "encoder_sha256": .text(experiment.encoderSHA256),
           "encoder_settings": .text(network.encoder.file.choices),

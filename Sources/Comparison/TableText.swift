@@ -58,16 +58,23 @@ struct TableText {
       results.masks > 0
         ? "Mean IoU by rule \(evaluation.iouRule), the same for every row: "
           + "\(Self.ruleMeanings[evaluation.iouRule] ?? evaluation.iouRule)."
-        : "There are no masks, so localisation is by boxes.",
+        : "There are no masks: figures by mask are left out.",
     ]
+    let points = evaluation.protocol == "lab" ? "\(PerturbationPlan.labPoints) points" : "\(evaluation.steps) steps"
+    let whose = evaluation.target == "predicted" ? "predicted" : "true"
     lines.append(
       evaluation.steps > 0
-        ? "Protocol \(evaluation.protocol): insertion and deletion in \(evaluation.steps) steps, substrate "
-          + "\(evaluation.substrate), the probability of the \(evaluation.target == "predicted" ? "predicted" : "true") class "
-          + "by the model that the map explains."
+        ? "Protocol \(evaluation.protocol): insertion and deletion in \(points), substrate \(evaluation.substrate), "
+          + "the probability of the \(whose) class by the model that the map explains."
         : "Protocol \(evaluation.protocol); insertion and deletion are left out (evaluation.steps is 0).")
-    if let rise = plan.rows.first(where: { $0.method.facts.name == "rise" })?.configuration.rise {
-      lines.append("RISE with \(rise.masks) masks of \(rise.cells) × \(rise.cells) cells.")
+    for row in plan.rows where row.method.facts.name == "rise" {
+      let rise = row.configuration.rise
+      let atMost = rise.settle == nil ? "" : "at most "
+      let settled =
+        rise.settle.map { "; an image's map is done when those of even and odd masks correlate at \($0)" } ?? ""
+      lines.append(
+        "\(row.title) with \(atMost)\(rise.masks) masks of \(rise.cells) × \(rise.cells) cells, each kept with "
+          + "probability \(rise.keep), absent pixels \(rise.absent)\(settled).")
     }
     lines += subjects
     lines.append(

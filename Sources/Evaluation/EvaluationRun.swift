@@ -180,7 +180,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
     "segmentations": configuration.data.segmentations, "mask_threshold": "\(configuration.data.maskThreshold)",
   ]
   context.settings.merge(request.method.settings(configuration)) { own, _ in own }
-  context.modelSHA256 = Checkpoint.digest(modelTensors(experiment.model.parameters))
+  context.modelSHA256 = modelTensors(experiment.model.parameters).digest()
   context.classes = experiment.dataset.classes.map { EvaluationSummary.ClassName(id: $0.id, name: $0.name) }
   context.grid = experiment.model.encoder.grid
   context.side = configuration.image.size

@@ -57,7 +57,7 @@ func explainedClassifier(
   }
   return FrozenClassifier(
     weight: try values("weight", [classes, encoder.width]), bias: try values("bias", [classes]),
-    sha256: Checkpoint.digest(tensors))
+    sha256: TensorTable(tensors).digest())
 }
 
 /// Refuses a decoder that was trained on another classifier.

@@ -26,7 +26,11 @@ public func exportWeights(_ experiment: Experiment, mergeLoRA: Bool, to path: St
   ]
   if let explains = experiment.model.explains { metadata["explains_sha256"] = explains }
   guard mergeLoRA else {
-    let tensors = modelTensors(experiment.model.parameters).map { (name: $0.name, shape: $0.shape, values: $0.values) }
+    let table = modelTensors(experiment.model.parameters)
+    let tensors = (0..<table.count).map { index in
+      let tensor = table[index]
+      return (name: tensor.name, shape: tensor.shape, values: tensor.values)
+    }
     try writeSafetensors(
       tensors, metadata: metadata.merging(["contents": ExportContents.adapter.rawValue]) { $1 }, to: path)
     return

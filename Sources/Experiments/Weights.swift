@@ -88,7 +88,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
   }
   // Each rank has read its own host's file.
   guard experiment.cluster.size > 1 else { return }
-  try experiment.cluster.requireAlike([("model_sha256 of --checkpoint", Checkpoint.digest(modelTensors(store)))])
+  try experiment.cluster.requireAlike([("model_sha256 of --checkpoint", modelTensors(store).digest())])
 }
 
 /// Refuses another network's weights.

@@ -15,10 +15,21 @@ public final class AppendedFile: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Appends all of a piece, or nothing of it.
+  ///
   /// - Throws: `Failure` 73, also where the file has vanished.
   public func append(_ bytes: [UInt8]) throws {
     try checkPresent()
-    try bytes.withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
+    let end = lseek(descriptor, 0, SEEK_END)
+    do {
+      try bytes.withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
+    } catch {
+      // A disk that is full takes the beginning of a line, which the next call's would go on behind. What another rank
+      // has written since stays.
+      let written = lseek(descriptor, 0, SEEK_CUR)
+      if end >= 0, written > end, lseek(descriptor, 0, SEEK_END) == written { ftruncate(descriptor, end) }
+      throw error
+    }
   }
 
   /// What is appended to a file without a name is lost.

@@ -17,14 +17,17 @@ public enum ChildProcess {
     case ranOutOfTime
   }
 
-  /// Runs a program to its end; what it writes to standard error is dropped.
+  /// Runs a program to its end.
   ///
   /// - Parameters:
   ///   - environment: of which the child gets all but what would make it a rank of this run.
   ///   - seconds: after which it is killed.
+  ///   - errors: what takes its standard error.
+  ///   - look: called again and again while it runs, with its process id.
   public static func run(
     _ program: String, _ arguments: [String],
-    environment: [String: String] = ProcessInfo.processInfo.environment, seconds: Double
+    environment: [String: String] = ProcessInfo.processInfo.environment, seconds: Double,
+    errors: FileHandle = .nullDevice, look: (Int32) -> Void = { _ in }
   ) -> Outcome {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
@@ -34,7 +37,7 @@ public enum ChildProcess {
     }
     let pipe = Pipe()
     process.standardOutput = pipe
-    process.standardError = FileHandle.nullDevice
+    process.standardError = errors
     guard (try? process.run()) != nil else { return .didNotStart }
     // A pipe holds little: it is read while the child writes.
     let received = Mutex(Data())
@@ -51,7 +54,8 @@ public enum ChildProcess {
         kill(process.processIdentifier, SIGKILL)
         return .ranOutOfTime
       }
-      usleep(5_000)
+      look(process.processIdentifier)
+      usleep(2_000)
     }
     guard process.terminationReason == .exit else { return .died }
     isRead.wait()

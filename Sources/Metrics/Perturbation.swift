@@ -46,11 +46,14 @@ public struct PerturbationPlan: Equatable, Sendable {
     fractions = (0...steps).map { Double($0) / Double(steps) }
   }
 
+  /// Points of a curve by the authors' earlier protocol.
+  public static let labPoints = 48
+
   /// The authors' earlier protocol (docs/model.md, "The authors' earlier protocol"): the map in 8 bits, then in three
   /// levels (below the middle of its range, above, and its maximum); 48 points from 1/48 on, each with every pixel of a
   /// level that it reaches into.
   public init(labMap map: [Float]) {
-    let points = 48
+    let points = Self.labPoints
     let levels = normalised(map).map { value -> Float in
       let level = (255 * value).rounded(.down)
       return level >= 255 ? 2 : level >= 127.5 ? 1 : 0

@@ -10,6 +10,9 @@ public enum EnvironmentSettings {
   /// Variables that are read by others than the program: the build, and this repository's tests and scripts.
   static let others = ["ALA_X86_64", "ALA_FIDELITY", "ALA_PICTURES"]
 
+  /// The launcher that the program starts ranks of its own with.
+  public static let launcher = "ALA_MPIRUN"
+
   struct Variable: Equatable {
     let name: String
     let path: String
@@ -21,7 +24,7 @@ public enum EnvironmentSettings {
   static func named(in environment: [String: String]) throws -> [(variable: Variable, value: String)] {
     var found: [(variable: Variable, value: String)] = []
     for (name, value) in environment.sorted(by: { $0.key < $1.key })
-    where name.hasPrefix(prefix) && !others.contains(name) {
+    where name.hasPrefix(prefix) && name != launcher && !others.contains(name) {
       let path = name == threads ? "run.threads" : path(of: name)
       guard SettingReader.knows(path) else {
         let nearest = SettingTable.nearest(
@@ -36,6 +39,11 @@ public enum EnvironmentSettings {
       found.append((Variable(name: name, path: path), value))
     }
     return found
+  }
+
+  /// An environment without what makes settings, for a program that shall have them from elsewhere.
+  public static func removed(from environment: [String: String]) -> [String: String] {
+    environment.filter { name, _ in !name.hasPrefix(prefix) }
   }
 
   /// Checks the names alone, for commands that read no settings.

@@ -7,19 +7,7 @@ import Machine
 /// Checkpoint files (docs/formats.md, "Checkpoint"): HDF5 with a 512-byte user block that holds a digest of all the
 /// rest.
 
-/// A named float32 tensor in its file's order.
-public struct NamedTensor: Equatable, Sendable {
-  public let name: String
-  public let shape: [Int]
-  public let values: [Float]
-
-  public init(name: String, shape: [Int], values: [Float]) {
-    self.name = name
-    self.shape = shape
-    self.values = values
-  }
-}
-
+/// A checkpoint that has been read.
 public struct Checkpoint: Sendable {
   /// Trained tensors and running statistics.
   public var model: [NamedTensor]
@@ -33,74 +21,12 @@ public struct Checkpoint: Sendable {
   static let format = "ala-checkpoint"
   static let version: Int64 = 1
 
-  public init(
-    model: [NamedTensor], firstMoments: [NamedTensor], secondMoments: [NamedTensor], steps: [String: Int64],
-    attributes: [String: HDF5Attribute]
-  ) {
-    self.model = model
-    self.firstMoments = firstMoments
-    self.secondMoments = secondMoments
-    self.steps = steps
-    self.attributes = attributes
-  }
-
   public func text(_ name: String) -> String? {
     if case .text(let value)? = attributes[name] { value } else { nil }
   }
 
   public func integer(_ name: String) -> Int? {
     if case .integer(let value)? = attributes[name] { Int(value) } else { nil }
-  }
-
-  /// SHA-256 over each tensor's name, then its little-endian float32 bytes, in the names' byte order.
-  public static func digest(_ tensors: [NamedTensor]) -> String {
-    let hash = SHA256()
-    for tensor in tensors.sorted(by: { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }) {
-      hash.update(tensor.name)
-      tensor.values.withUnsafeBytes { hash.update($0) }
-    }
-    return hash.finish()
-  }
-
-  // MARK: Writing
-
-  /// Writes the file under its name in one step: aside, flushed, synced, renamed, the folder synced.
-  ///
-  /// - Throws: `Failure` 73; an earlier file stays as it was.
-  public func write(to path: String) throws {
-    try makeAtomically(path) { temporary in
-      try writeHDF5(to: temporary, for: path)
-      try UserBlock.seal(temporary)
-    }
-  }
-
-  private func writeHDF5(to temporary: String, for path: String) throws {
-    let file = try HDF5File.create(temporary, for: path, userBlock: UserBlock.size)
-    func write(_ group: String, _ tensors: [NamedTensor]) throws {
-      try file.makeGroup(group)
-      for tensor in tensors {
-        let name = "\(group)/\(tensor.name)"
-        try file.makeDataset(name, .float32, shape: tensor.shape)
-        try tensor.values.withUnsafeBytes { bytes in
-          if let base = bytes.baseAddress { try file.write(name, .float32, base) }
-        }
-      }
-    }
-    try write("/model", model)
-    try file.makeGroup("/optimizer")
-    try write("/optimizer/m", firstMoments)
-    try write("/optimizer/v", secondMoments)
-    try file.makeGroup("/optimizer/steps")
-    for (name, var count) in steps.sorted(by: { $0.key < $1.key }) {
-      try file.makeDataset("/optimizer/steps/\(name)", .int64, shape: [])
-      try file.write("/optimizer/steps/\(name)", .int64, &count)
-    }
-    var all = attributes
-    all["format"] = .text(Self.format)
-    all["version"] = .integer(Self.version)
-    all["model_sha256"] = .text(Self.digest(model))
-    try file.write(all.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) })
-    try file.close()
   }
 
   // MARK: Reading
@@ -137,7 +63,7 @@ public struct Checkpoint: Sendable {
     let checkpoint = Checkpoint(
       model: try tensors(file, "/model"), firstMoments: try tensors(file, "/optimizer/m"),
       secondMoments: try tensors(file, "/optimizer/v"), steps: steps, attributes: attributes)
-    guard checkpoint.text("model_sha256") == digest(checkpoint.model) else {
+    guard checkpoint.text("model_sha256") == TensorTable(checkpoint.model).digest() else {
       throw Failure.badData("\(path): its weights do not have the digest that it states (model_sha256)")
     }
     return checkpoint

@@ -29,9 +29,9 @@ public struct CheckpointFolder: Sendable {
   /// Writes a checkpoint, makes it `last.h5` (and `best.h5`), and only then removes older ones.
   ///
   /// - Parameter bestStep: of the best checkpoint so far, which stays.
-  public func write(_ checkpoint: Checkpoint, step: Int, isBest: Bool, bestStep: Int?) throws {
+  public func write(_ contents: CheckpointContents, step: Int, isBest: Bool, bestStep: Int?) throws {
     try makeFolder(path)
-    try checkpoint.write(to: file(step: step))
+    try contents.write(to: file(step: step))
     try link(file(step: step), as: last)
     if isBest { try link(file(step: step), as: best) }
     // A resume has passed over the files of later steps, as over damaged ones: they must not push sound ones out.

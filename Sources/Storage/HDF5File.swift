@@ -2,8 +2,8 @@ import CHDF5
 import Failures
 import Foundation
 
-/// HDF5 files through the C library. One process, one thread at a time; every failed call becomes a `Failure` that
-/// names the file.
+/// HDF5 files through the C library; every failed call becomes a `Failure` that names the file. Files may be used from any
+/// thread, one file by one thread at a time: the library, which need not be built for threads, is entered by one at a time.
 
 public final class HDF5File: HDF5Reading {
   /// For messages.
@@ -15,7 +15,11 @@ public final class HDF5File: HDF5Reading {
     self.file = file
   }
 
-  deinit { if file >= 0 { H5Fclose(file) } }
+  deinit {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
+    if file >= 0 { H5Fclose(file) }
+  }
 
   /// Makes a new file.
   ///
@@ -26,6 +30,8 @@ public final class HDF5File: HDF5Reading {
   public static func create(
     _ path: String, for name: String? = nil, userBlock: Int = 0, usesLatest: Bool = false
   ) throws -> HDF5File {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_be_quiet()
     let creation = H5Pcreate(ala_h5p_file_create())
     defer { H5Pclose(creation) }
@@ -48,6 +54,8 @@ public final class HDF5File: HDF5Reading {
   ///
   /// - Throws: `Failure` 66 where there is none, 65 where it is no sound HDF5 file, 69 where somebody holds its lock.
   public static func open(_ path: String) throws -> HDF5File {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_be_quiet()
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
     let access = H5Pcreate(ala_h5p_file_access())
@@ -96,6 +104,8 @@ public final class HDF5File: HDF5Reading {
 
   /// Writes out what is pending and closes.
   public func close() throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     guard file >= 0 else { return }
     // The first fault is the one to tell of; closing after it only adds its own.
     let flushed = H5Fflush(file, H5F_SCOPE_GLOBAL)
@@ -109,6 +119,8 @@ public final class HDF5File: HDF5Reading {
   // MARK: Groups and data sets
 
   public func makeGroup(_ name: String) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let group = H5Gcreate2(file, name, ala_h5p_default(), ala_h5p_default(), ala_h5p_default())
     try writing("group \(name)", Int(group))
     H5Gclose(group)
@@ -116,6 +128,8 @@ public final class HDF5File: HDF5Reading {
 
   /// Makes a contiguous data set whose room is taken at once; its bytes are zero until they are written.
   public func makeDataset(_ name: String, _ type: HDF5Type, shape: [Int]) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let extents = shape.map { hsize_t($0) }
       let space = extents.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(extents.count), extents, nil)
@@ -135,6 +149,8 @@ public final class HDF5File: HDF5Reading {
 
   /// Writes a whole data set.
   public func write(_ name: String, _ type: HDF5Type, _ values: UnsafeRawPointer) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let dataset = H5Dopen2(file, name, ala_h5p_default())
       try writing("data set \(name)", Int(dataset))
@@ -147,6 +163,8 @@ public final class HDF5File: HDF5Reading {
 
   /// What a data set is.
   public func dataset(_ name: String) throws -> HDF5Dataset {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let dataset = H5Dopen2(file, name, ala_h5p_default())
     guard dataset >= 0 else { throw bad("data set \(name) is missing") }
     defer { H5Dclose(dataset) }
@@ -179,6 +197,8 @@ public final class HDF5File: HDF5Reading {
 
   /// Reads a whole data set as `type` (the library converts) into room for all its elements.
   public func read(_ name: String, _ type: HDF5Type, into values: UnsafeMutableRawPointer) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let dataset = H5Dopen2(file, name, ala_h5p_default())
       guard dataset >= 0 else { throw bad("data set \(name) is missing") }
@@ -205,6 +225,8 @@ public final class HDF5File: HDF5Reading {
 
   /// A group's links, in the names' byte order; nil where there is no such group.
   func links(in group: String) -> [(name: String, isExternal: Bool)]? {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     guard group == "/" || exists(group) else { return nil }
     let handle = H5Gopen2(file, group, ala_h5p_default())
     guard handle >= 0 else { return nil }
@@ -222,6 +244,8 @@ public final class HDF5File: HDF5Reading {
   }
 
   func isGroup(_ name: String) -> Bool {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let handle = H5Gopen2(file, name, ala_h5p_default())
     guard handle >= 0 else { return false }
     H5Gclose(handle)
@@ -239,18 +263,24 @@ public final class HDF5File: HDF5Reading {
 
   /// Makes sure that no file leads the library to another one; before any file is opened.
   static func confine() {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_be_quiet()
     ala_h5_confine()
   }
 
   /// Whether calls from several threads at once would be safe; ours never are.
   public static var isThreadSafe: Bool {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     var answer: hbool_t = false
     return H5is_library_threadsafe(&answer) >= 0 && answer
   }
 
   /// "1.10.8".
   public static func libraryVersion() -> String {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     ala_h5_begin()
     var version: (UInt32, UInt32, UInt32) = (0, 0, 0)
     H5get_libversion(&version.0, &version.1, &version.2)

@@ -9,7 +9,8 @@ public enum HDF5Probe {
   public static let command = "probe-hdf5"
   /// Of processor time.
   static let seconds = 20
-  private static let memory: rlim_t = 8 << 30
+  /// Beyond what the program itself takes, in bytes: to look, and to read.
+  private static let memory: (list: Int, read: Int) = (1 << 30, 5 << 30)
   /// Of data sets that are read at a time.
   static let mostBytes = 1 << 32
 
@@ -24,6 +25,13 @@ public enum HDF5Probe {
       switch self {
       case .list(let paths): [command, "list"] + paths
       case .read(let path, let datasets, let type): [command, "read", path, type.rawValue] + datasets
+      }
+    }
+
+    fileprivate var memory: Int {
+      switch self {
+      case .list: HDF5Probe.memory.list
+      case .read: HDF5Probe.memory.read
       }
     }
 
@@ -44,7 +52,7 @@ public enum HDF5Probe {
   public static func answer(_ arguments: [String]) {
     guard let request = Request(arguments) else { return }
     limit(RLIMIT_CPU.rawValue, rlim_t(seconds))
-    limit(RLIMIT_AS.rawValue, memory)
+    limit(RLIMIT_AS.rawValue, rlim_t(addressSpace() + request.memory))
     limit(RLIMIT_CORE.rawValue, 0)
     HDF5File.confine()
     do {
@@ -54,6 +62,12 @@ public enum HDF5Probe {
       StandardOutput.note((error as? Failure)?.message ?? "\(error)")
       exit(1)
     }
+  }
+
+  /// What this process has taken of its own, in bytes.
+  private static func addressSpace() -> Int {
+    let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").first
+    return (pages.flatMap { Int($0) } ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
   /// Never above what the process was given.

@@ -4,6 +4,8 @@ import Failures
 /// Attributes of the root.
 extension HDF5File {
   public func write(_ attributes: [(name: String, value: HDF5Attribute)]) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     for (name, value) in attributes {
       switch value {
       case .integer(var integer): try writeAttribute(name, ala_h5_int64(), &integer)
@@ -37,6 +39,8 @@ extension HDF5File {
 
   /// All attributes of the root that are of our kinds.
   public func attributes() throws -> [String: HDF5Attribute] {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let root = H5Oopen(file, "/", ala_h5p_default())
     guard root >= 0 else { throw bad("has no root group") }
     defer { H5Oclose(root) }

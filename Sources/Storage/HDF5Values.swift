@@ -23,6 +23,8 @@ public enum HDF5Type: String, Codable, Sendable {
 
   /// Runs `body` with the library's handle of the type.
   func with<Result>(_ body: (hid_t) throws -> Result) rethrows -> Result {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     switch self {
     case .float16:
       let type = ala_h5_make_float16()
@@ -39,6 +41,8 @@ public enum HDF5Type: String, Codable, Sendable {
 
   /// The type of a data set in a file; nil for what our files never hold.
   init?(_ type: hid_t) {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     let size = H5Tget_size(type)
     switch (H5Tget_class(type), size) {
     case (H5T_FLOAT, 2): self = .float16

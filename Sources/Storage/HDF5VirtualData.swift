@@ -5,6 +5,8 @@ import Failures
 extension HDF5File {
   /// Makes a data set whose rows lie in other files' data sets of the same name.
   func makeVirtualDataset(_ name: String, _ type: HDF5Type, shape: [Int], _ parts: [HDF5VirtualRows]) throws {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     try type.with { type in
       let extents = shape.map { hsize_t($0) }
       let space = H5Screate_simple(Int32(extents.count), extents, nil)
@@ -38,6 +40,8 @@ extension HDF5File {
   ///
   /// - Throws: `Failure` 65 for any other mapping than whole rows of the data set of the same name in a file beside.
   func virtualRows(_ properties: hid_t, _ name: String, rank: Int) throws -> [HDF5VirtualRows] {
+    HDF5Library.enter()
+    defer { HDF5Library.leave() }
     var count = 0
     guard H5Pget_virtual_count(properties, &count) >= 0 else { throw bad("data set \(name) cannot be read") }
     return try (0..<count).map { index in

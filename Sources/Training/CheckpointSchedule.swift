@@ -26,5 +26,5 @@ public struct CheckpointSchedule: Sendable {
     isBest || isLast || (everyEpochs > 0 && epoch % everyEpochs == 0)
   }
 
-  public mutating func note(writtenAt time: Date) { last = time }
+  public mutating func note(begunAt time: Date) { last = time }
 }

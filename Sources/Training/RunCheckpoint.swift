@@ -7,8 +7,8 @@ import Machine
 import Storage
 import Tensor
 
-/// Everything that a run needs to go on.
-func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: String) -> Checkpoint {
+/// What a run needs to go on beside its tensors.
+func checkpointAttributes(_ experiment: Experiment, _ state: TrainingState, mode: String) -> [String: HDF5Attribute] {
   let classes = experiment.dataset.classes.map { "{\"id\":\($0.id),\"name\":\(quoted($0.name))}" }
   var best = "null"
   if let value = state.best {
@@ -33,7 +33,7 @@ func makeCheckpoint(_ experiment: Experiment, _ state: TrainingState, mode: Stri
     "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
   ]
   if let explains = experiment.model.explains { attributes["explains_sha256"] = .text(explains) }
-  return makeCheckpoint(experiment.model.parameters, attributes: attributes)
+  return attributes
 }
 
 private func quoted(_ text: String) -> String {

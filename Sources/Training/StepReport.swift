@@ -78,7 +78,7 @@ final class StepReport {
     let n = Double(max(state.samples, 1))
     let (loss, accuracy) = (state.lossSum / n, Double(state.correct) / n)
     try experiment.cluster.onRoot {
-      let digest = Checkpoint.digest(modelTensors(experiment.model.parameters))
+      let digest = modelTensors(experiment.model.parameters).digest()
       try log.metric([
         ("event", .text("epoch")), ("epoch", .integer(state.epoch)), ("phase", .text(phase.name)),
         ("split", .text("train")), ("loss", .number(loss)), ("accuracy", .number(accuracy)),

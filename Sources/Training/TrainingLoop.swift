@@ -12,6 +12,7 @@ import Tensor
 
 extension ProfiledPart {
   static let data = ProfiledPart("waiting for data")
+  static let checkpoint = ProfiledPart("copying the state for a checkpoint")
 }
 
 /// Trains until the last epoch, an early stop, `stopAfterSteps`, or a signal (docs/model.md, "Phases and loss" and
@@ -60,6 +61,8 @@ private final class TrainingRun {
   private let signals = SignalWatch()
   private let report: StepReport
   private var schedule: CheckpointSchedule
+  /// On rank 0.
+  private let writer: CheckpointWriter?
   private let firstStep: Int
   private(set) var state: TrainingState
 
@@ -85,6 +88,7 @@ private final class TrainingRun {
     schedule = CheckpointSchedule(
       everyMinutes: configuration.checkpoint.everyMinutes, everyEpochs: configuration.checkpoint.everyEpochs,
       start: Date())
+    writer = experiment.cluster.isRoot ? CheckpointWriter(folder, of: experiment.model.parameters) : nil
     report = StepReport(experiment, firstStep: state.step, log)
   }
 
@@ -101,7 +105,18 @@ private final class TrainingRun {
 
   // MARK: The loop
 
+  /// - Throws: what ends the run early; all that was begun of checkpoints is written by then.
   func train() throws {
+    do {
+      try runEpochs()
+    } catch {
+      writer?.wait()
+      throw error
+    }
+    try finishWriting()
+  }
+
+  private func runEpochs() throws {
     let (cluster, settings) = (experiment.cluster, experiment.configuration.training)
     let seed = experiment.configuration.run.seed
     while !isFinished {
@@ -144,15 +159,17 @@ private final class TrainingRun {
   /// Hears what other ranks have met: goes on, writes a checkpoint first, or ends on all ranks alike.
   private func meet(_ failure: Failure?) throws {
     let cluster = experiment.cluster
-    let call = Profile.of(.ranks) {
-      cluster.round(failure: failure, signal: signals.pending, flag: cluster.isRoot && schedule.isDue(at: Date()))
-    }
+    let failure = failure ?? writer?.failure
+    // One that is still being written is recent enough.
+    let isDue = writer.map { !$0.isBusy && schedule.isDue(at: Date()) } ?? false
+    let call = Profile.of(.ranks) { cluster.round(failure: failure, signal: signals.pending, flag: isDue) }
     switch call {
     case .none: break
     case .flag: try save(isBest: false)
     case .failure: try cluster.share(failure)
     case .signal:
       try save(isBest: false)
+      try finishWriting()
       throw cluster.agreed(
         .interrupted(
           "interrupted at step \(state.step); \(folder.file(step: state.step)) is written: run the same command again"))
@@ -161,6 +178,7 @@ private final class TrainingRun {
 
   private func refuseTooMany() throws {
     guard state.skipped >= experiment.configuration.training.maxSkipped else { return }
+    try finishWriting()
     let last = folder.steps().first.map { folder.file(step: $0) } ?? "none"
     throw experiment.cluster.agreed(
       .internalError(
@@ -180,12 +198,18 @@ private final class TrainingRun {
     }
   }
 
+  /// Begins to write a checkpoint of the state as it is now.
   private func save(isBest: Bool) throws {
     try experiment.cluster.onRoot {
-      try folder.write(
-        makeCheckpoint(experiment, state, mode: source.mode), step: state.step, isBest: isBest,
-        bestStep: state.best?.step)
+      try Profile.of(.checkpoint) {
+        try writer?.begin(
+          step: state.step, attributes: checkpointAttributes(experiment, state, mode: source.mode), isBest: isBest,
+          bestStep: state.best?.step)
+      }
     }
-    schedule.note(writtenAt: Date())
+    schedule.note(begunAt: Date())
   }
+
+  /// Waits until every checkpoint that was begun is there.
+  private func finishWriting() throws { try experiment.cluster.onRoot { try writer?.finish() } }
 }

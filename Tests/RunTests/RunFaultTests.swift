@@ -57,6 +57,20 @@ private struct FaultyRun {
   #expect(try bench.train().code == 0)
 }
 
+@Test func aDiskThatIsFullInMidLineLeavesWholeLinesAndTheRunGoesOnBehindThem() throws {
+  let bench = try FaultyRun()
+  let long = ["--set", "training.epochs=20", "--set", "training.patience=0"]
+  #expect(try bench.train(long + ["--stop-after-steps", "40"]).code == 0)
+  let size = try FileManager.default.attributesOfItem(atPath: "\(bench.folder.path)/run/metrics.jsonl")[.size] as? Int
+  let limited = try run(
+    "/usr/bin/prlimit",
+    ["--fsize=\((size ?? 0) + 100)", bench.program, "train", "--config", "\(bench.folder.path)/c.yaml"] + long)
+  #expect(limited.code == 73 && limited.errors.contains("metrics.jsonl"), "\(limited.errors)")
+  #expect(try bench.steps() == Array(1...40))
+  #expect(try bench.train(long + ["--stop-after-steps", "5"]).code == 0)
+  #expect(try bench.steps() == Array(1...45))
+}
+
 @Test func refusedUpdatesInARowEndTheRunWithCode70() throws {
   let bench = try FaultyRun()
   let result = try bench.train(

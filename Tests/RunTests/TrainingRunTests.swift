@@ -138,11 +138,20 @@ struct TrainingBench {
   #expect(names.allSatisfy { $0.hasPrefix("step-") || $0 == "last.h5" || $0 == "best.h5" }, "\(names)")
 }
 
+/// Returns when a run that has been started has made a step, or after a minute.
+private func waitForFirstStep(of run: String) {
+  let limit = Date().addingTimeInterval(60)
+  func hasStep() -> Bool {
+    (try? String(contentsOfFile: "\(run)/metrics.jsonl", encoding: .utf8))?.contains("\"step\":2,") ?? false
+  }
+  while !hasStep(), Date() < limit { usleep(50_000) }
+}
+
 @Test(arguments: [1, 2]) func aSignalEndsARunWithACheckpointAndCode75(ranks: Int) throws {
   let bench = try TrainingBench(extra: "run: {seed: 0}")
   let long = ["--set", "training.epochs=400", "--set", "training.patience=1000"]
   let result = try bench.ala("train", ranks: ranks, run: "signalled", long) { process in
-    usleep(2_000_000)
+    waitForFirstStep(of: "\(bench.folder.path)/signalled")
     kill(process, SIGUSR1)
   }
   #expect(result.code == 75, "\(result.errors)")
@@ -357,7 +366,7 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
       "--set", "training.patience=1000", "--threads", "1",
     ], environment: ["ALA": bench.program]
   ) { process in
-    usleep(2_500_000)
+    waitForFirstStep(of: "\(root)/launched")
     kill(process, signal)
   }
   #expect(result.code == 75, "\(result.errors)")

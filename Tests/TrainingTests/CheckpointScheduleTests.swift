@@ -13,7 +13,7 @@ private func schedule(minutes: Double = 0, epochs: Int = 0) -> CheckpointSchedul
 @Test func aCheckpointIsDueOnceItsMinutesHavePassedSinceTheLast() {
   var timed = schedule(minutes: 2)
   #expect(!timed.isDue(at: start + 120) && timed.isDue(at: start + 121))
-  timed.note(writtenAt: start + 121)
+  timed.note(begunAt: start + 121)
   #expect(!timed.isDue(at: start + 240) && timed.isDue(at: start + 242))
   #expect(!schedule().isDue(at: start + 1e9), "0 minutes: never")
 }

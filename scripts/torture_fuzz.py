@@ -1,0 +1,174 @@
+"""Mutated files for every reader of ala: the part of scripts/torture that tries what others may hand over."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# An answer, or a sentence with the code that fits it.
+CODES = {0, 65, 66, 69, 73, 78}
+SECONDS = 60
+# More memory than a sound file of its kind takes.
+MOST_MIB = 1024
+
+
+def mutate(draw, sound, head):
+    """Bytes near to the sound ones; those of the first `head`, where formats keep their words, are changed more often."""
+    data = bytearray(sound)
+    for _ in range(draw.choice([1, 1, 2, 4, 16])):
+        reach = min(len(data), head) if draw.random() < 0.6 else len(data)
+        if reach == 0:
+            break
+        at = draw.randrange(reach)
+        kind = draw.randrange(8)
+        if kind < 2:
+            data[at] = draw.randrange(256)
+        elif kind == 2:
+            data[at] ^= 1 << draw.randrange(8)
+        elif kind == 3:
+            width = draw.choice([1, 2, 4, 8])
+            data[at:at + width] = draw.choice([b"\xff", b"\x00", b"\x80", b"\x7f"]) * width
+        elif kind == 4:
+            data[at:at + draw.randrange(1, 64)] = b""
+        elif kind == 5:
+            data[at:at] = data[draw.randrange(reach):][:draw.randrange(1, 64)]
+        elif kind == 6:
+            data = data[:draw.randrange(len(data) + 1)] if draw.random() < 0.3 else data
+        else:
+            words = [b"-1", b"0", b"99999999999999999999", b"1e999", b"nan", b'"', b"[", b"{", b"\n", b"../", b"\xff\xfe", b"&a [*a]"]
+            data[at:at + draw.randrange(4)] = draw.choice(words)
+    return bytes(data)
+
+
+def resealed(data):
+    """A checkpoint's digest made anew, as whoever means harm would make it."""
+    line = b"ala-checkpoint sha256 " + hashlib.sha256(data[512:]).hexdigest().encode() + b"\n"
+    return line + data[len(line):]
+
+
+class Reader:
+    """A kind of file: a sound one, where its copies go, and what reads them."""
+
+    def __init__(self, name, sound, command, head=2048, place=None, folder=None, reseals=False):
+        self.name, self.sound, self.command, self.head = name, Path(sound), command, head
+        # The mutated file's name below its own folder, which starts as a copy of another.
+        self.place, self.folder, self.reseals = place or Path(sound).name, folder, reseals
+
+
+def readers(bench):
+    root, run = bench.folder, bench.folder / "reference"
+    bench.call(["cache", *bench.settings("c", f"cache.dir={root}/fuzz-cache")])
+    bench.call(["evaluate", *bench.settings("reference", "evaluation.steps=4"), "--checkpoint", run, "--out",
+                root / "fuzz-test", "--limit", "4"])
+    pictures = Path(__file__).resolve().parent.parent / "Tests/ImagesTests/Fixtures"
+    text = root / "fuzz-text"
+    text.mkdir()
+    for name in ("classes", "images", "image_class_labels", "train_test_split", "bounding_boxes"):
+        if (root / f"data/{name}.txt").exists():
+            shutil.copy(root / f"data/{name}.txt", text)
+    os.symlink(root / "data/images", text / "images")
+
+    def inspect(file):
+        return ["inspect", file]
+
+    def explain(file):
+        return ["explain", file, "--checkpoint", run, "--out", f"{file}-out"]
+
+    def survey(file):
+        more = ["run.dir=" + os.path.dirname(file) + "/run", "data.root=" + os.path.dirname(file), "data.segmentations=none"]
+        sets = [word for pair in more for word in ("--set", pair)]
+        return ["train", "--config", root / "c.yaml", *sets, "--stop-after-steps", "1"]
+
+    def page(file):
+        return ["report", os.path.dirname(file), "--out", f"{file}.html"]
+
+    def verify(file):
+        return ["cache", *bench.settings("c", "cache.dir=" + os.path.dirname(file)), "--verify"]
+
+    def encode(file):
+        more = ["--set", f"encoder.weights={file}", "--set", f"run.dir={file}-run", "--stop-after-steps", "1"]
+        return ["train", "--config", root / "c.yaml", *more]
+
+    weights, shard = root / "data/encoder.safetensors", next((root / "fuzz-cache").glob("shard-*.h5"))
+    found = [
+        Reader("safetensors", weights, [inspect, inspect, inspect, encode], head=4096),
+        Reader("yaml", root / "c.yaml", [lambda file: ["train", "--config", file, "--dry-run"]]),
+        Reader("checkpoint", run / "checkpoints/last.h5",
+               [inspect, inspect, lambda file: ["export", "--checkpoint", file, "--out", f"{file}-out"]], reseals=True),
+        Reader("shard", shard, [inspect, verify], folder=root / "fuzz-cache"),
+        Reader("index", root / "fuzz-cache/index.h5", [inspect, verify], folder=root / "fuzz-cache"),
+        Reader("explanations", root / "fuzz-test/explanations.h5", [inspect, page], folder=root / "fuzz-test"),
+        Reader("summary", root / "fuzz-test/summary.json", [page], folder=root / "fuzz-test"),
+        Reader("split", run / "split.json", [inspect]),
+    ]
+    found += [Reader(f"cub {path.stem}", path, [survey], folder=text) for path in sorted(text.glob("*.txt"))]
+    found += [Reader(f"image {name}", pictures / name, [explain])
+              for name in ("420.jpg", "progressive.jpg", "cmyk.jpg", "alpha.png", "interlaced.png")]
+    return found
+
+
+def run(bench, program, arguments):
+    """Exit code, what it said, and the most memory that it took in MiB; the code is None where it did not end."""
+    process = subprocess.Popen([program, *map(str, arguments)], env=bench.environment, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, start_new_session=True)
+    late = threading.Event()
+
+    def stop():
+        late.set()
+        os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(SECONDS, stop)
+    timer.start()
+    words = process.stderr.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    timer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stderr.close()
+    return (None if late.is_set() else process.returncode), words, usage.ru_maxrss // 1024
+
+
+def fuzz(bench, program, draw, report, mutations):
+    """One line a reader; what breaks a promise is kept beside the working folder, and named."""
+    for reader in readers(bench):
+        sound = reader.sound.read_bytes()
+
+        def attempt(seed, reader=reader, sound=sound, base=draw.random()):
+            own = type(draw)(f"{base}/{reader.name}/{seed}")
+            data = mutate(own, sound, reader.head)
+            if reader.reseals and len(data) > 512:
+                data = resealed(data)
+            place = bench.folder / f"fuzz-{os.getpid()}-{seed}"
+            if reader.folder:
+                shutil.copytree(reader.folder, place, symlinks=True)
+            else:
+                place.mkdir()
+            try:
+                file = place / reader.place
+                file.write_bytes(data)
+                code, words, memory = run(bench, program, reader.command[seed % len(reader.command)](str(file)))
+                if code is None:
+                    problem = f"no end in {SECONDS} s"
+                elif code not in CODES:
+                    problem = f"ended with {code}: {words[-200:]}"
+                elif memory > MOST_MIB:
+                    problem = f"took {memory} MiB"
+                elif code != 0 and "ala: error:" not in words:
+                    problem = f"ended with {code} without a sentence"
+                else:
+                    return code, None
+                kept = Path(f"{bench.folder}-{reader.name.replace(' ', '-')}-{seed}{reader.sound.suffix}")
+                kept.write_bytes(data)
+                return code, f"mutation {seed}, kept as {kept}: {problem}"
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(attempt, range(mutations)))
+        problems = [problem for _, problem in found if problem]
+        codes = {code: sum(each == code for each, _ in found) for code in sorted({c for c, _ in found if c is not None})}
+        text = f"{reader.name}, {mutations} mutations, codes {codes}"
+        report.tell("fuzz", text, "; ".join(problems[:3]) + f" ({len(problems)} in all)" if problems else None, count=mutations)
