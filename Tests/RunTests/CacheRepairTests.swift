@@ -126,6 +126,7 @@ private struct CacheBench {
   let mended = try run(
     "/usr/bin/setpriv", ["--reuid", "65534", "--clear-groups", cache.bench.program] + arguments)
   #expect(mended.code == 0 && mended.errors.contains("\(CacheBench.shard).damaged"), "\(mended.errors)")
+  #expect(FileManager.default.fileExists(atPath: "\(cache.folder)/\(CacheBench.shard).damaged"))
   let verified = try cache.bench.ala("cache", run: "run", ["--verify"])
   #expect(verified.code == 0, "\(verified.errors)")
 }
