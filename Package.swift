@@ -139,7 +139,8 @@ let package = Package(
         "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
       ]),
     module(
-      "Reproducibility", ["Failures", "Files", "Lanes", "Machine", "Storage", "Cluster", "Dataset", "Settings"]),
+      "Reproducibility",
+      ["Failures", "Files", "Digests", "Lanes", "Machine", "Storage", "Cluster", "Dataset", "Settings"]),
     module(
       "Diagnosis",
       ["Failures", "Files", "Digests", "Randomness", "Machine", "Tensor", "Cluster", "Storage"]),

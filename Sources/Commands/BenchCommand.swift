@@ -96,9 +96,7 @@ struct BenchCommand: ClusterCommand {
   private func show(_ result: some Encodable, on cluster: Cluster, _ text: String) throws {
     try cluster.onRoot {
       guard json else { return try StandardOutput.print(text) }
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      try StandardOutput.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+      try StandardOutput.printJSON(result)
     }
   }
 

@@ -32,9 +32,7 @@ struct DoctorCommand: ClusterCommand {
       on: cluster)
     try cluster.onRoot {
       if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try StandardOutput.print(String(decoding: try encoder.encode(diagnosis), as: UTF8.self))
+        try StandardOutput.printJSON(diagnosis)
       } else {
         let end = diagnosis.sound ? ["sound: nothing keeps ala from running here"] : []
         try StandardOutput.print((diagnosis.lines + end).joined(separator: "\n"))

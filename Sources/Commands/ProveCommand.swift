@@ -57,9 +57,7 @@ struct ProveCommand: ClusterCommand {
       worlds: ranks.list, steps: steps, program: Program.path, environment: ProcessInfo.processInfo.environment)
     let proof = try prove(configuration, request) { StandardError.note($0) }
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      try StandardOutput.print(String(decoding: try encoder.encode(proof), as: UTF8.self))
+      try StandardOutput.printJSON(proof)
     } else {
       try StandardOutput.print(proof.lines.joined(separator: "\n"))
     }

@@ -60,7 +60,7 @@ struct TableText {
           + "\(Self.ruleMeanings[evaluation.iouRule] ?? evaluation.iouRule)."
         : "There are no masks: figures by mask are left out.",
     ]
-    let points = evaluation.protocol == "lab" ? "\(PerturbationPlan.labPoints) points" : "\(evaluation.steps) steps"
+    let points = EvaluationProtocol(setting: evaluation.protocol).pointsInWords(steps: evaluation.steps)
     let whose = evaluation.target == "predicted" ? "predicted" : "true"
     lines.append(
       evaluation.steps > 0

@@ -27,10 +27,7 @@ struct ClusterChecks {
   func checkMPI() -> Finding {
     let version = Cluster.libraryVersion()
     guard cluster.size > 1 else {
-      let hasLauncher = (environment["PATH"] ?? "").split(separator: ":").contains {
-        FileManager.default.isExecutableFile(atPath: "\($0)/mpirun")
-      }
-      return hasLauncher
+      return Processes.executable("mpirun", in: environment) != nil
         ? .ok("mpi", "\(version); started alone")
         : .note("mpi", "\(version); mpirun is not on the PATH", "install openmpi-bin to run several ranks")
     }

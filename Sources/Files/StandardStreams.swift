@@ -23,6 +23,15 @@ public enum StandardOutput {
     }
   }
 
+  /// A value as one JSON object on one line, its keys in order.
+  ///
+  /// - Throws: `Failure` 73 where it cannot be written whole.
+  public static func printJSON(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    try print(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
   /// A line beside the files that are a command's result: where it cannot be written, only that is said.
   public static func note(_ text: String) {
     do {

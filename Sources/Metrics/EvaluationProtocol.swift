@@ -33,6 +33,14 @@ public enum EvaluationProtocol: String, CaseIterable, Sendable {
     }
   }
 
+  /// How many points a curve has beside its first, in words.
+  public func pointsInWords(steps: Int) -> String {
+    switch self {
+    case .standard: "\(steps) steps"
+    case .lab: "\(PerturbationPlan.labPoints) points"
+    }
+  }
+
   /// Whether the predicted class is that of the largest logits_PB + logits_AB instead of logits_PB.
   public var sumsLogits: Bool { self == .lab }
 }

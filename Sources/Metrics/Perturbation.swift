@@ -47,7 +47,7 @@ public struct PerturbationPlan: Equatable, Sendable {
   }
 
   /// Points of a curve by the authors' earlier protocol.
-  public static let labPoints = 48
+  static let labPoints = 48
 
   /// The authors' earlier protocol (docs/model.md, "The authors' earlier protocol"): the map in 8 bits, then in three
   /// levels (below the middle of its range, above, and its maximum); 48 points from 1/48 on, each with every pixel of a

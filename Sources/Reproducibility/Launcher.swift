@@ -24,10 +24,7 @@ struct Launcher {
     self.program = program
     errorFile = "\(folder)/errors.txt"
     let given = (environment[EnvironmentSettings.launcher] ?? "").split(separator: " ").map(String.init)
-    let found = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/mpirun" }.first {
-      FileManager.default.isExecutableFile(atPath: $0)
-    }
-    mpirun = given.isEmpty ? found.map { [$0] } : given
+    mpirun = given.isEmpty ? Processes.executable("mpirun", in: environment).map { [$0] } : given
     self.environment = EnvironmentSettings.removed(from: environment)
     // What a killed job leaves shall lie in the folder that is removed. Open MPI refuses to start ranks as root unless it is
     // told twice that this is meant.
@@ -113,12 +110,8 @@ struct Launcher {
   private static func children(of parent: Int32) -> [Int32] {
     var parents: [Int32: Int32] = [:]
     for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-      guard let process = Int32(name), let text = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
-        // The name, in brackets, may hold anything.
-        let end = text.lastIndex(of: ")")
-      else { continue }
-      let fields = text[text.index(after: end)...].split(separator: " ")
-      parents[process] = fields.count > 1 ? Int32(fields[1]) : nil
+      guard let process = Int32(name), let fields = Processes.status(of: process), fields.count > 1 else { continue }
+      parents[process] = Int32(fields[1])
     }
     var found: [Int32] = []
     var next = [parent]

@@ -8,15 +8,13 @@ import Settings
 /// epochs, and a cache is made in seconds.
 struct ProofData {
   let root: String
-  /// The folder of masks, for `data.segmentations`.
-  let segmentations: String
   /// Training images.
   let count: Int
 
   /// Images of a class of which the split leaves one for validation.
   private static let perClass = 6
 
-  /// Writes text files below `folder`, with links to the images where they lie.
+  /// Writes text files below `folder`, with links to the images and masks where they lie.
   ///
   /// - Throws: `Failure` 65, 66 or 78 of the data set; 73 of the folder.
   init(_ configuration: Configuration, below folder: String) throws {
@@ -46,11 +44,10 @@ struct ProofData {
     try write("images.txt", chosen.map { "\($0.id) \($0.path)" })
     try write("image_class_labels.txt", chosen.map { "\($0.id) \(dataset.classes[$0.label].id)" })
     try write("train_test_split.txt", chosen.map { "\($0.id) \($0.isTest ? 0 : 1)" })
-    let images = URL(fileURLWithPath: "\(data.root)/images").standardizedFileURL.path
-    guard symlink(images, "\(root)/images") == 0 else { throw cannotWrite("\(root)/images") }
-    let masks = "\(data.root)/segmentations"
-    segmentations =
-      data.segmentations != "auto"
-      ? data.segmentations : FileManager.default.fileExists(atPath: masks) ? masks : "none"
+    for name in ["images", "segmentations"] {
+      let original = URL(fileURLWithPath: "\(data.root)/\(name)").standardizedFileURL.path
+      guard FileManager.default.fileExists(atPath: original) else { continue }
+      guard symlink(original, "\(root)/\(name)") == 0 else { throw cannotWrite("\(root)/\(name)") }
+    }
   }
 }

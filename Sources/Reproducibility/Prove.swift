@@ -1,3 +1,4 @@
+import Digests
 import Failures
 import Files
 import Foundation
@@ -66,8 +67,7 @@ private final class ProofRun {
     proof = Proof(steps: request.steps, epochs: epochs, images: data.count, lanes: lanes)
     try writeAtomically(configuration.resolvedYAML, to: "\(folder)/settings.yaml")
     let changes = [
-      ("data.root", data.root), ("data.classes", "all"),
-      ("data.segmentations", data.segmentations), ("training.epochs", "\(epochs)"),
+      ("data.root", data.root), ("data.classes", "all"), ("training.epochs", "\(epochs)"),
       ("training.patience", "0"), ("cache.views", "\(epochs)"), ("cache.dtype", "float32"), ("cache.layers", "all"),
       ("checkpoint.every_epochs", "0"), ("checkpoint.keep", "1"),
     ]
@@ -167,18 +167,19 @@ private final class ProofRun {
     let difference =
       own.count == losses.count
       ? zip(own, losses).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 0 : Double.greatestFiniteMagnitude
-    let state = [checkpoint.model, checkpoint.firstMoments, checkpoint.secondMoments].map { TensorTable($0).digest() }
-    let counts = checkpoint.steps.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-    let whole = TensorTable(
-      names: state + counts, shapes: (state + counts).map { _ in [0] }, values: { _ in [] }
-    ).digest()
+    let weights = checkpoint.text("model_sha256") ?? ""
+    let moments = [checkpoint.firstMoments, checkpoint.secondMoments].map { TensorTable($0).digest() }
+    let counts = checkpoint.steps.map { "\($0.key) \($0.value)" }
+    let hash = SHA256()
+    for part in ([weights] + moments + counts).sorted() { hash.update(part) }
+    let whole = hash.finish()
     let promise = Equality.promised(trial.ranks + trials[0].ranks, lanes: proof.lanes)
     let reference = proof.trials.first?.stateSHA256 ?? whole
     let holds = promise == .bits ? whole == reference : difference <= Equality.mostDifference
     return Proof.Outcome(
       name: trial.name, ranks: trial.ranks, threads: trial.threads, isCached: trial.cachedBy != nil,
       interruption: trial.interruption, interruptedAtStep: interruptedAt,
-      modelSHA256: checkpoint.text("model_sha256") ?? "", stateSHA256: whole, promise: promise,
+      modelSHA256: weights, stateSHA256: whole, promise: promise,
       lossDifference: difference, holds: holds, seconds: seconds)
   }
 

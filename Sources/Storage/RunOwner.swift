@@ -1,4 +1,5 @@
 import Foundation
+import Machine
 
 /// Who uses a run's folder, as it stands in the lock file and in the owner file.
 package struct RunOwner: Codable, Equatable {
@@ -63,13 +64,10 @@ package struct RunOwner: Codable, Equatable {
     return (text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  /// nil where there is no such process. Its name, in parentheses, may hold spaces; the start is field 22.
+  /// Field 22; nil where there is no such process.
   private static func start(of pid: Int32) -> String? {
-    guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-      let end = text.lastIndex(of: ")")
-    else { return nil }
-    let fields = text[text.index(after: end)...].split(separator: " ")
     // A zombie has ended, and only waits to be asked how.
-    return fields.count > 19 && fields[0] != "Z" ? String(fields[19]) : nil
+    guard let fields = Processes.status(of: pid), fields.count > 19, fields[0] != "Z" else { return nil }
+    return String(fields[19])
   }
 }

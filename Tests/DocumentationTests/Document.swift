@@ -78,10 +78,4 @@ struct Document: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// The files below a folder of the repository, by their paths from its root, in order.
-func filesBelow(_ folder: String) -> [String] {
-  let all = FileManager.default.enumerator(atPath: "\(repositoryRoot)/\(folder)")?.allObjects as? [String] ?? []
-  return all.map { "\(folder)/\($0)" }.sorted()
-}
-
 func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(repositoryRoot)/\(path)") }

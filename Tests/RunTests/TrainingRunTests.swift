@@ -139,7 +139,7 @@ struct TrainingBench {
 }
 
 /// Returns when a run that has been started has made a step, or after a minute.
-private func waitForFirstStep(of run: String) {
+func waitForFirstStep(of run: String) {
   let limit = Date().addingTimeInterval(60)
   func hasStep() -> Bool {
     (try? String(contentsOfFile: "\(run)/metrics.jsonl", encoding: .utf8))?.contains("\"step\":2,") ?? false

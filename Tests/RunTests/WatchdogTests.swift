@@ -7,10 +7,8 @@ import Testing
 private let patience = 2
 
 /// The ranks of an `mpirun`, by their number, once the run has begun its steps.
-private func ranks(of mpirun: Int32, when metrics: String) -> [Int32] {
-  let limit = Date().addingTimeInterval(60)
-  while !FileManager.default.fileExists(atPath: metrics), Date() < limit { usleep(50_000) }
-  usleep(300_000)
+private func ranks(of mpirun: Int32, inRun folder: String) -> [Int32] {
+  waitForFirstStep(of: folder)
   let found = try? run("/usr/bin/pgrep", ["-P", "\(mpirun)"])
   return (found?.output ?? "").split(separator: "\n").compactMap { Int32($0) }.sorted()
 }
@@ -23,7 +21,7 @@ private let endless = [
   let bench = try TrainingBench(lanes: 4)
   var since = Date()
   let result = try bench.ala("train", ranks: 3, run: "stopped", endless) { mpirun in
-    let ranks = ranks(of: mpirun, when: "\(bench.folder.path)/stopped/metrics.jsonl")
+    let ranks = ranks(of: mpirun, inRun: "\(bench.folder.path)/stopped")
     guard ranks.count == 3 else { return }
     kill(ranks[stopped], SIGSTOP)
     since = Date()
@@ -38,7 +36,7 @@ private let endless = [
 @Test func aJobThatIsSuspendedWhollyGoesOnWhenItIsContinued() throws {
   let bench = try TrainingBench(lanes: 4)
   let result = try bench.ala("train", ranks: 2, run: "suspended", endless) { mpirun in
-    let ranks = ranks(of: mpirun, when: "\(bench.folder.path)/suspended/metrics.jsonl")
+    let ranks = ranks(of: mpirun, inRun: "\(bench.folder.path)/suspended")
     for rank in ranks { kill(rank, SIGSTOP) }
     usleep(UInt32(patience * 1_500_000) + 2_000_000)
     for rank in ranks { kill(rank, SIGCONT) }
@@ -62,7 +60,7 @@ private let endless = [
       let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
       mpirun = found.flatMap { Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
     }
-    let found = mpirun.map { ranks(of: $0, when: "\(folder)/deaf/metrics.jsonl") } ?? []
+    let found = mpirun.map { ranks(of: $0, inRun: "\(folder)/deaf") } ?? []
     if found.count == 2 { kill(found[1], SIGSTOP) }
     kill(script, SIGTERM)
     usleep(3_200_000)

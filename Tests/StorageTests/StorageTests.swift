@@ -36,8 +36,8 @@ private func makeCheckpoint(_ value: Float = 1) -> CheckpointContents {
 /// Debian's build of the library is made for threads and would forgive; others are not.
 @Test func everyFunctionThatCallsTheHDF5LibraryTakesItsTurn() throws {
   let callers = ["HDF5File", "HDF5Values", "HDF5RootAttributes", "HDF5VirtualData"].map { "/\($0).swift" }
-  for path in filesOfSources() {
-    let text = try String(contentsOfFile: path, encoding: .utf8)
+  for path in filesBelow("Sources") where path.hasSuffix(".swift") {
+    let text = try String(contentsOfFile: "\(repositoryRoot)/\(path)", encoding: .utf8)
     // What is between one declaration and the next.
     let starts = text.ranges(of: /(?m)^ *(?:[a-z]+ )*(?:func|init|deinit|var)\b.*$/).map(\.lowerBound) + [text.endIndex]
     var turns = 0
@@ -52,12 +52,6 @@ private func makeCheckpoint(_ value: Float = 1) -> CheckpointContents {
     }
     #expect(turns > 0 || !callers.contains { path.hasSuffix($0) })
   }
-}
-
-private func filesOfSources() -> [String] {
-  let root = "\(repositoryRoot)/Sources"
-  return (FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? [])
-    .filter { $0.hasSuffix(".swift") }.map { "\(root)/\($0)" }
 }
 
 @Test func threadsThatUseHDF5FilesAtOnceTakeTurns() throws {

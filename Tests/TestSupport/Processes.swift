@@ -15,6 +15,12 @@ public let repositoryRoot: String = {
   return path as String
 }()
 
+/// The files below a folder of the repository, by their paths from its root, in order.
+public func filesBelow(_ folder: String) -> [String] {
+  let all = FileManager.default.enumerator(atPath: "\(repositoryRoot)/\(folder)")?.allObjects as? [String] ?? []
+  return all.map { "\(folder)/\($0)" }.sorted()
+}
+
 /// A program that the package builds, beside the running tests.
 public func builtProgram(_ name: String) -> String {
   let beside = (CommandLine.arguments[0] as NSString).deletingLastPathComponent + "/\(name)"

@@ -1,0 +1,20 @@
+import Foundation
+
+/// Programs that can be started, and processes that run, as the system tells of them.
+public enum Processes {
+  /// The file that a shell would start under a name; nil where the PATH has none.
+  public static func executable(_ name: String, in environment: [String: String]) -> String? {
+    (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/\(name)" }.first {
+      FileManager.default.isExecutableFile(atPath: $0)
+    }
+  }
+
+  /// What `/proc/PID/stat` says from field 3 on, the state and the parent first; nil where there is no such process.
+  public static func status(of process: Int32) -> [Substring]? {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+      // The name before, in parentheses, may hold anything.
+      let end = text.lastIndex(of: ")")
+    else { return nil }
+    return text[text.index(after: end)...].split(separator: " ")
+  }
+}
