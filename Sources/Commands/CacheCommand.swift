@@ -14,11 +14,11 @@ struct CacheCommand: ClusterCommand {
   @Flag(help: "Write nothing; read every row against its checksum.")
   var verify = false
 
+  var endsOnSignals: Bool { settings.dryRun || verify }
+
   func run(on cluster: Cluster) throws {
     let configuration = try settings.load(on: cluster)
     if settings.dryRun { return try settings.show(configuration, on: cluster) }
-    // A signal while the pass starts is heard at its first rows.
-    if !verify { _ = SignalWatch() }
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     if verify {

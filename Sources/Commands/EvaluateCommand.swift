@@ -58,6 +58,8 @@ struct EvaluateCommand: ClusterCommand {
     }
   }
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let configuration = try settings.load(on: cluster, stored: stored)

@@ -22,7 +22,12 @@ struct SettingsOptions: ParsableArguments {
   var dryRun = false
 
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.
-  func load(on cluster: Cluster, stored: String? = nil) throws -> Configuration {
+  ///
+  /// What could not have room on this machine is refused here, before anything is read; at a dry run, which may be made
+  /// elsewhere, it is a warning.
+  ///
+  /// - Parameter isTraining: whether the command trains a network of these settings.
+  func load(on cluster: Cluster, stored: String? = nil, isTraining: Bool = false) throws -> Configuration {
     let configuration = try cluster.agree {
       var flags: [(path: String, value: String)] = []
       if let threads { flags.append(("run.threads", "\(threads)")) }
@@ -31,8 +36,16 @@ struct SettingsOptions: ParsableArguments {
     }
     try cluster.requireAlike(configuration.sharedByRanks)
     cluster.setPatience(configuration.run.patienceSeconds)
+    let share = Double(cluster.localSize) / Double(cluster.size)
+    let excess = configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
+    if dryRun {
+      if let excess, cluster.isRoot { StandardError.note("ala: warning: \(excess)") }
+    } else {
+      try cluster.share(excess)
+    }
     return configuration
   }
+
   /// What `--dry-run` is for.
   func show(_ configuration: Configuration, on cluster: Cluster) throws {
     try cluster.onRoot { try StandardOutput.print(configuration.resolvedYAML, terminator: "") }

@@ -20,8 +20,10 @@ struct TableCommand: ClusterCommand {
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
-    let configuration = try settings.load(on: cluster)
+    let configuration = try settings.load(on: cluster, isTraining: true)
     let request = TableRequest(
       out: out, isDryRun: settings.dryRun, isOverwriting: overwrite, program: Program.path)
     try makeTable(configuration, request, cluster: cluster) { lines in

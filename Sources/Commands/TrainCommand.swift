@@ -32,8 +32,10 @@ struct TrainCommand: ClusterCommand {
     }
   }
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
-    let configuration = try settings.load(on: cluster)
+    let configuration = try settings.load(on: cluster, isTraining: true)
     if settings.dryRun { return try settings.show(configuration, on: cluster) }
     var options = TrainingOptions(program: Program.path)
     switch resume {
@@ -44,8 +46,6 @@ struct TrainCommand: ClusterCommand {
     options.initialWeights = initial
     options.stopAfterSteps = stopAfterSteps
     options.isProfiled = profile
-    // A signal while the run starts is heard at its first step.
-    _ = SignalWatch()
     let log = RunLog(cluster)
     let experiment = try Experiment(configuration, cluster: cluster, training: true)
     do {

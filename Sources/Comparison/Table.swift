@@ -38,8 +38,6 @@ public func makeTable(
   _ base: Configuration, _ request: TableRequest, cluster: Cluster, tell: ([String]) throws -> Void
 ) throws {
   let log = RunLog(cluster)
-  // A signal while networks are measured is heard before the first stage.
-  if !request.isDryRun { _ = SignalWatch() }
   var lock: RunLock?
   var folder = OutputFolder(request.out, of: "table", isOverwriting: request.isOverwriting)
   // What the settings alone tell is told before anything is written.

@@ -88,6 +88,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
       outputs + (request.cascade == nil ? [] : cascadeOutputs) + pictured(ids).map { "overlays/\($0).png" },
       inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }
+    folder.sweep()
   }
   defer { withExtendedLifetime(lock) {} }
 

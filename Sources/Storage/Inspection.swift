@@ -4,14 +4,12 @@ import Machine
 
 /// What is inside one of our HDF5 files, for `ala inspect`: attributes, then data sets with shape and type.
 ///
-/// - Parameter probe: the `ala` program, which walks the file first; see `ForeignHDF5`.
+/// - Parameter probe: the `ala` program; see `ForeignHDF5`.
 public func describeHDF5(_ path: String, probe: String = ChildProcess.ownProgram) throws -> [String] {
   if UserBlock.isPresent(path) { try UserBlock.verify(path) }
-  try ForeignHDF5.check(path, probe: probe)
-  let file = try HDF5File.open(path)
-  let attributes = try file.attributes()
+  let file = try ForeignHDF5(path, probe: probe)
   var lines: [String] = []
-  for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
+  for (name, value) in file.attributes().sorted(by: { $0.key < $1.key }) {
     switch value {
     case .text(let text) where text.contains("\n"): lines.append("\(name):\n" + text)
     case .text(let text): lines.append("\(name): \(text)")
@@ -19,7 +17,7 @@ public func describeHDF5(_ path: String, probe: String = ChildProcess.ownProgram
     case .number(let number): lines.append("\(name): \(number)")
     }
   }
-  lines += try file.everything().map { "\($0.name)  \($0.type.rawValue)  \($0.shape)" }
+  lines += file.datasets.map { "\($0.name)  \($0.type.rawValue)  \($0.shape)" }
   if let written = try? file.readArray("written", .uint8, of: UInt8.self) {
     lines.append("progress: \(written.count { $0 == 1 }) of \(written.count) rows are written")
   }
