@@ -1,4 +1,5 @@
 import Cluster
+import Estimation
 import Experiments
 import Failures
 import Foundation
@@ -115,35 +116,4 @@ final class Survey {
       throw cluster.agreed(Failure(failure.code, "row \(row): \(failure.message)"))
     }
   }
-}
-
-/// What a network's shape tells of it.
-struct NetworkShape {
-  let frozenLayers: [Int]
-  let firstLoRABlock: Int
-  /// Floats of the trained tensors, and of the running statistics.
-  let trainedCount: Int
-  let statisticCount: Int
-  /// How many of all epochs are of a phase.
-  let epochs: [(phase: Phase, count: Double)]
-
-  /// Epochs that are looked at: phases alternate in far shorter periods.
-  private static let lookedAt = 1000
-
-  init(_ network: any Network, epochs: Int) {
-    frozenLayers = network.frozenLayers
-    firstLoRABlock = network.encoder.firstLoRABlock
-    trainedCount = network.parameters.parameters.reduce(0) { $0 + $1.count }
-    statisticCount = network.parameters.statistics.reduce(0) { $0 + $1.count }
-    let first = (1...min(epochs, Self.lookedAt)).map { network.phase(epoch: $0) }
-    self.epochs = network.phases.map { phase in
-      (phase, Double(first.count { $0 == phase }) * Double(epochs) / Double(first.count))
-    }
-  }
-}
-
-/// What is known of a network before it is trained.
-struct NetworkFacts {
-  let shape: NetworkShape
-  let speed: NetworkSpeed
 }

@@ -17,9 +17,11 @@ public struct TableRequest: Sendable {
   public let isOverwriting: Bool
   /// The `ala` program, which examines foreign HDF5 files.
   public let program: String
+  public let volume: Volume
 
-  public init(out: String, isDryRun: Bool, isOverwriting: Bool, program: String) {
+  public init(out: String, isDryRun: Bool, isOverwriting: Bool, program: String, volume: Volume) {
     (self.out, self.isDryRun, self.isOverwriting, self.program) = (out, isDryRun, isOverwriting, program)
+    self.volume = volume
   }
 }
 
@@ -37,7 +39,7 @@ private let outputs = [
 public func makeTable(
   _ base: Configuration, _ request: TableRequest, cluster: Cluster, tell: ([String]) throws -> Void
 ) throws {
-  let log = RunLog(cluster)
+  let log = RunLog(cluster, volume: request.volume)
   var lock: RunLock?
   var folder = OutputFolder(request.out, of: "table", isOverwriting: request.isOverwriting)
   // What the settings alone tell is told before anything is written.

@@ -1,3 +1,4 @@
+import Estimation
 import Cluster
 import Experiments
 import Failures

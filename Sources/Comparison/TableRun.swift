@@ -1,3 +1,4 @@
+import Estimation
 import Caching
 import Cluster
 import Evaluation
@@ -42,7 +43,7 @@ final class TableRun {
       let start = Date()
       do {
         try run(stage)
-        log.info("\(plan.name(stage)): done in \(CostEstimate.words(seconds: Date().timeIntervalSince(start)))")
+        log.info("\(plan.name(stage)): done in \(Quantity.words(seconds: Date().timeIntervalSince(start)))")
       } catch let failure as Failure where failure.code != .interrupted && cluster.isShared(failure) {
         note(stage, Failure(failure.code, "\(plan.name(stage)): \(failure.message)\(remedy(stage, failure))"))
       }
@@ -104,7 +105,7 @@ final class TableRun {
   private func makeCache(_ cache: CacheGroup, seed: UInt64) throws {
     let configuration = try plan.configuration(cache.maker, seed: seed)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
-    try runCachingPass(experiment, log: RunLog(cluster))
+    try runCachingPass(experiment, log: RunLog(cluster, volume: log.volume))
   }
 
   private func train(_ network: Int, seed: UInt64) throws {
@@ -124,7 +125,7 @@ final class TableRun {
     }
     let configuration = try plan.configuration(network, seed: seed)
     let experiment = try Experiment(configuration, cluster: cluster, training: true)
-    let runLog = RunLog(cluster)
+    let runLog = RunLog(cluster, volume: log.volume)
     do {
       try Training.train(experiment, options, log: runLog)
     } catch {
@@ -150,7 +151,7 @@ final class TableRun {
       split: "test", method: row.method, limit: isSubset ? plan.evaluatedCount : nil,
       limitSeed: configuration.data.splitSeed, out: folder, isOverwriting: false,
       inputs: [checkpointPath(run), configuration.encoder.weights])
-    _ = try Evaluation.evaluate(experiment, request, log: RunLog(cluster))
+    _ = try Evaluation.evaluate(experiment, request, log: RunLog(cluster, volume: log.volume))
     try cluster.onRoot {
       let outputs = try StageRecord.digests(TablePlan.evaluationFiles, in: folder)
       try StageRecord(inputs: inputs, outputs: outputs).write(to: record)
