@@ -29,7 +29,12 @@ public struct WatchRequest: Sendable {
 /// - Throws: `Failure` 66 for what is no run's folder, 73 where the page cannot be written or is no page of this command.
 public func watch(_ request: WatchRequest, show: ([String]) throws -> Void) throws {
   var run = try WatchedRun(request.run)
-  try guardOutput(request.page, inputs: [], isOverwriting: request.isOverwriting) { isPage($0, of: watchGenerator) }
+  // A page in the run's folder is replaced; whatever else lies there is what the run has written.
+  let files = FileManager.default.enumerator(atPath: request.run)?.compactMap { $0 as? String } ?? []
+  let inputs = files.map { "\(request.run)/\($0)" }.filter { !isPage($0, of: watchGenerator) }
+  try guardOutput(request.page, inputs: inputs, isOverwriting: request.isOverwriting) {
+    isPage($0, of: watchGenerator)
+  }
   while true {
     run.look()
     let standing = Standing(run)

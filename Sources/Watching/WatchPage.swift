@@ -90,7 +90,7 @@ private let style = """
     .wait span.data { background: #e69f00; }
     .wait b { font-weight: 400; white-space: nowrap; font-variant-numeric: tabular-nums; }
     .wait i { flex: 1; }
-    td.bar { width: 45%; display: table-cell; }
+    @media (max-width: 560px) { th, td { padding-right: 8px; } td.number { white-space: nowrap; overflow-wrap: normal; } }
     pre { background: var(--tint); padding: 8px 12px; overflow-x: auto; font-size: 13px; }
   """
 

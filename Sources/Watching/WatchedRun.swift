@@ -40,7 +40,9 @@ struct WatchedRun {
   mutating func look() {
     // Before the files: what a run has written before it ended is there when it is known to have ended.
     holder = RunHolder.description(of: path)
-    let settings = Dictionary(RunFolder.settings((try? RunFolder.text("\(path)/config.yaml")) ?? "").map { ($0.key, $0.value) }) { $1 }
+    let settings = Dictionary(
+      RunFolder.settings((try? RunFolder.text("\(path)/config.yaml")) ?? "").map { ($0.key, $0.value) }
+    ) { $1 }
     epochs = settings["training.epochs"].flatMap { Int($0) } ?? 0
     batch = settings["training.batch"].flatMap { Int($0) } ?? 0
     trainCount = (try? Split.read(path: "\(path)/split.json"))?.train.count ?? 0

@@ -11,9 +11,9 @@ import Testing
 private let samples = ["WORK": "encode", "N": "2", "T": "2"]
 
 /// The arguments of every `ala …` in a line, behind whatever starts it (`mpirun -np 2 ala …`); a synopsis with all
-/// that it offers.
+/// that it offers. A comment, or a file that the output goes to, is none of it.
 private func commands(in line: String) -> [[String]] {
-  let spaced = line.replacing(/\s#\s.*$/, with: "").replacing(/[\[\]…]/, with: " ")
+  let spaced = line.replacing(/\s[#>]\s.*$/, with: "").replacing(/[\[\]…]/, with: " ")
   return spaced.split(separator: ";").compactMap { part in
     let words = part.split(separator: " ").map(String.init)
     guard let start = words.firstIndex(where: { $0 == "ala" || $0.hasSuffix("/ala") }),
