@@ -12,11 +12,13 @@ struct CostOptions: ParsableArguments {
   @Flag(name: .long, help: "With --dry-run: also measure, for some seconds, and tell how long it would take.")
   var estimate = false
 
-  /// The settings and, as YAML's comments, what they cost. Settings are told where data or weights are not there, too.
+  /// The settings and, as YAML's comments, what they cost. Settings are told where data or weights are not there, too, or
+  /// where the network could not be made on this machine.
   ///
   /// - Throws: what the command itself would throw before it begins, but for files that are not there.
   func show(_ settings: ResolvedSettings, _ options: SettingsOptions, of work: Work, on cluster: Cluster) throws {
     try options.show(settings, on: cluster)
+    guard options.excess(settings.configuration, isTraining: work.trains, cluster) == nil else { return }
     do {
       let lines = try costLines(settings.configuration, of: work, isMeasured: estimate, cluster: cluster)
       try cluster.onRoot { try StandardOutput.print(lines.map { "# \($0)" }.joined(separator: "\n")) }
@@ -91,14 +93,19 @@ struct SettingsOptions: ParsableArguments {
     let configuration = settings.configuration
     try cluster.requireAlike(configuration.sharedByRanks)
     cluster.setPatience(configuration.run.patienceSeconds)
-    let share = Double(cluster.localSize) / Double(cluster.size)
-    let excess = configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
+    let excess = excess(configuration, isTraining: isTraining, cluster)
     if dryRun {
       if let excess, cluster.isRoot { StandardError.note("ala: warning: \(excess)") }
     } else {
       try cluster.share(excess)
     }
     return settings
+  }
+
+  /// What the settings need beyond this machine's memory.
+  func excess(_ configuration: Configuration, isTraining: Bool, _ cluster: Cluster) -> Failure? {
+    let share = Double(cluster.localSize) / Double(cluster.size)
+    return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
   }
 
   /// What `--dry-run` is for: the settings, each with where it comes from.
