@@ -15,8 +15,8 @@ public enum Work {
   var trains: Bool { if case .training = self { true } else { false } }
 }
 
-/// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step, by
-/// the kernel's count, though nothing of that is touched yet.
+/// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step,
+/// by the kernel's count, though nothing of that is touched yet.
 struct MemoryNeed {
   /// Bytes of each rank's own.
   let own: Int
@@ -25,7 +25,6 @@ struct MemoryNeed {
   let ranksOfMachine: Int
 
   /// Makes what the work makes, and lets it go again. Call on every rank.
-  ///
   init(_ work: Work, _ experiment: Experiment) throws {
     let network = experiment.model
     let (touched, before) = (Processor.touchedMemory(), Processor.ownMemory())
