@@ -64,7 +64,7 @@ let package = Package(
     module(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
-    module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
+    module("Layers", ["Lanes", "Machine", "Tensor", "Randomness"], settings: kernels),
     module("Safetensors", ["Failures", "Files", "Digests"]),
     module("Encoder", ["Failures", "Files", "Randomness", "Safetensors", "Tensor", "Layers"]),
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
@@ -80,7 +80,7 @@ let package = Package(
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("ImageFolders", ["Failures", "Randomness", "Images"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "ImageFolders", "Safetensors"]),
-    module("Settings", ["Failures", "Files", "Yams"]),
+    module("Settings", ["Failures", "Files", "Machine", "Yams"]),
     .target(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -137,7 +137,7 @@ let package = Package(
     module(
       "Reporting",
       [
-        "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
@@ -161,7 +161,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
-    .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
+    .target(name: "CHeldSignals"),
+    .executableTarget(
+      name: "ala", dependencies: ["Commands", "COutOfMemory", "CHeldSignals"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -199,7 +201,7 @@ let package = Package(
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("ImageFoldersTests", ["ImageFolders", "Dataset", "Images", "Failures"]),
-    tests("StorageTests", ["Storage", "Failures"]),
+    tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),

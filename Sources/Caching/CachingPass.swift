@@ -30,12 +30,13 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
     let shards = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
       $0.hasPrefix("shard-")
     }
-    let isCache = FeatureCache.isIndex("\(folder)/index.h5")
-    try refuseStrangers(
-      in: folder, mark: ".lock", names: ["index.h5"] + shards.sorted(), setting: "cache.dir", isOwn: { _ in isCache })
+    let names = ["index.h5"] + shards.sorted()
+    // One of its files may be damaged.
+    let isCache = names.contains { FeatureCache.isOwnFile("\(folder)/\($0)") }
+    try refuseStrangers(in: folder, mark: ".lock", names: names, setting: "cache.dir", isOwn: { _ in isCache })
     try makeFolder(folder)
     lock = try RunLock(path: "\(folder)/.lock") { log.warning($0) }
-    cache.sweep()
+    for sentence in try cache.repair() { log.warning(sentence) }
   }
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
@@ -160,7 +161,8 @@ public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
     let problems = cache.verify(wanted, rank: cluster.rank, world: cluster.size)
     if let first = problems.first {
       throw Failure.badData(
-        "\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first)")
+        "\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first); "
+          + "`ala cache` mends it")
     }
   }
   log.info("\(folder): all \(wanted.count) rows are sound")

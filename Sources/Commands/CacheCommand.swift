@@ -17,14 +17,14 @@ struct CacheCommand: ClusterCommand {
   @Flag(help: "Write nothing; read every row against its checksum.")
   var verify = false
 
+  var endsOnSignals: Bool { settings.dryRun || verify }
+
   func validate() throws { try cost.check(isDryRun: settings.dryRun) }
 
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster)
     if settings.dryRun { return try cost.show(resolved, settings, of: .caching, on: cluster) }
     let configuration = resolved.configuration
-    // A signal while the pass starts is heard at its first rows.
-    if !verify { _ = SignalWatch() }
     let log = RunLog(cluster, volume: volume.volume)
     volume.describe(resolved, log)
     let start = Date()

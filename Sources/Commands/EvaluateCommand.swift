@@ -66,6 +66,8 @@ struct EvaluateCommand: ClusterCommand {
     }
   }
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let resolved = try settings.resolve(on: cluster, stored: stored)

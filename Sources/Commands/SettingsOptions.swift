@@ -50,15 +50,28 @@ struct SettingsOptions: ParsableArguments {
   var dryRun = false
 
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.
-  func resolve(on cluster: Cluster, stored: String? = nil) throws -> ResolvedSettings {
+  ///
+  /// What could not have room on this machine is refused here, before anything is read; at a dry run, which may be made
+  /// elsewhere, it is a warning.
+  ///
+  /// - Parameter isTraining: whether the command trains a network of these settings.
+  func resolve(on cluster: Cluster, stored: String? = nil, isTraining: Bool = false) throws -> ResolvedSettings {
     let settings = try cluster.agree {
       var flags: [(path: String, value: String)] = []
       if let threads { flags.append(("run.threads", "\(threads)")) }
       return try Configuration.resolve(
         file: config, stored: stored, flags: flags, sets: set, environment: ProcessInfo.processInfo.environment)
     }
-    try cluster.requireAlike(settings.configuration.sharedByRanks)
-    cluster.setPatience(settings.configuration.run.patienceSeconds)
+    let configuration = settings.configuration
+    try cluster.requireAlike(configuration.sharedByRanks)
+    cluster.setPatience(configuration.run.patienceSeconds)
+    let share = Double(cluster.localSize) / Double(cluster.size)
+    let excess = configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
+    if dryRun {
+      if let excess, cluster.isRoot { StandardError.note("ala: warning: \(excess)") }
+    } else {
+      try cluster.share(excess)
+    }
     return settings
   }
 

@@ -21,8 +21,10 @@ struct TableCommand: ClusterCommand {
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
-    let resolved = try settings.resolve(on: cluster)
+    let resolved = try settings.resolve(on: cluster, isTraining: true)
     let configuration = resolved.configuration
     if settings.dryRun { try settings.show(resolved, on: cluster) }
     let request = TableRequest(

@@ -36,8 +36,10 @@ struct TrainCommand: ClusterCommand {
     }
   }
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
-    let resolved = try settings.resolve(on: cluster)
+    let resolved = try settings.resolve(on: cluster, isTraining: true)
     if settings.dryRun { return try cost.show(resolved, settings, of: .training, on: cluster) }
     let configuration = resolved.configuration
     var options = TrainingOptions(program: Program.path)
@@ -49,8 +51,6 @@ struct TrainCommand: ClusterCommand {
     options.initialWeights = initial
     options.stopAfterSteps = stopAfterSteps
     options.isProfiled = profile
-    // A signal while the run starts is heard at its first step.
-    _ = SignalWatch()
     let log = RunLog(cluster, volume: volume.volume)
     volume.describe(resolved, log)
     let start = Date()

@@ -46,8 +46,12 @@ extension TablePlan {
     if let free = freeBytes(near: out), free < bytes {
       lines.append("warning: \(out) has \(Quantity.words(bytes: free)) of disk left")
     }
-    lines += stages.filter { states[$0] == .isStale }.map { stage in
-      "\(name(stage)): was made from other settings or data, and begins anew\(differences(stage))"
+    lines += stages.compactMap { stage in
+      switch states[stage] {
+      case .isStale: "\(name(stage)): was made from other settings or data, and begins anew\(differences(stage))"
+      case .isDamaged: "\(name(stage)): its files are not what it made, and it begins anew"
+      default: nil
+      }
     }
     return lines
   }

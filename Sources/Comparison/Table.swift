@@ -40,8 +40,6 @@ public func makeTable(
   _ base: Configuration, _ request: TableRequest, cluster: Cluster, tell: ([String]) throws -> Void
 ) throws {
   let log = RunLog(cluster, volume: request.volume)
-  // A signal while networks are measured is heard before the first stage.
-  if !request.isDryRun { _ = SignalWatch() }
   var lock: RunLock?
   var folder = OutputFolder(request.out, of: "table", isOverwriting: request.isOverwriting)
   // What the settings alone tell is told before anything is written.
@@ -67,16 +65,18 @@ public func makeTable(
     throw error
   }
   try cluster.onRoot {
-    try write(plan, run.failures, to: request.out)
+    let hasFigure = try write(plan, run.failures, to: request.out)
     try folder.finish()
+    log.info("written to \(request.out): table.md, table.html\(hasFigure ? ", figure.png" : "")")
   }
-  log.info("written to \(request.out): table.md, table.html, figure.png")
   guard let (_, first) = run.failures.first else { return }
   throw cluster.agreed(Failure(first.code, "\(first.message) (the table of all other rows is in \(request.out))"))
 }
 
 /// Compares what is there, and writes the table's files. Call on one rank.
-private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failure)], to out: String) throws {
+///
+/// - Returns: whether there is a figure: rows that are whole.
+private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failure)], to out: String) throws -> Bool {
   let results = try TableResults(
     plan,
     failures: failures.compactMap { stage, failure in
@@ -96,4 +96,5 @@ private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failu
   } else {
     unlink("\(out)/figure.png")
   }
+  return figure != nil
 }

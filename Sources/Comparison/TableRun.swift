@@ -45,7 +45,7 @@ final class TableRun {
         try run(stage)
         log.info("\(plan.name(stage)): done in \(Quantity.words(seconds: Date().timeIntervalSince(start)))")
       } catch let failure as Failure where failure.code != .interrupted && cluster.isShared(failure) {
-        note(stage, Failure(failure.code, "\(plan.name(stage)): \(failure.message)"))
+        note(stage, Failure(failure.code, "\(plan.name(stage)): \(failure.message)\(remedy(stage, failure))"))
       }
     }
     try hearSignals()
@@ -55,6 +55,16 @@ final class TableRun {
     failures.append((stage, failure))
     failed[stage] = failure
     if cluster.isRoot { log.warning("\(plan.name(stage)) is given up, the others go on: \(failure)") }
+  }
+
+  /// What is left to do by hand where a stage cannot go on from its own folder's files.
+  private func remedy(_ stage: Stage, _ failure: Failure) -> String {
+    switch (stage, failure.code) {
+    case (.train(let network, let seed), .badData): " (delete \(plan.runFolder(network, seed: seed)) to train it anew)"
+    case (.evaluate(let row, let seed), .cannotWrite):
+      " (or delete \(plan.evaluationFolder(plan.rows[row], seed: seed)) to make it anew)"
+    default: ""
+    }
   }
 
   /// The failure of an earlier stage that keeps this one from being run.
@@ -105,7 +115,8 @@ final class TableRun {
     let inputs = try text { try self.plan.trainingInputs(network, seed: seed) ?? "" }
     let isGoingOn = try text {
       let isSame = try self.plan.differences(fromRunOf: network, seed: seed).isEmpty
-      return isSame && StageRecord.read(record).map { $0.inputs == inputs } ?? true ? "yes" : "no"
+      let isBegun = StageRecord.read(record).map { $0.inputs == inputs && $0.outputs == nil } ?? true
+      return isSame && isBegun ? "yes" : "no"
     }
     if isGoingOn != "yes" { options.resume = .never }
     try cluster.onRoot {

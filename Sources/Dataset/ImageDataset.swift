@@ -104,6 +104,7 @@ public struct ImageDataset: Sendable {
   public let hasOwnValidation: Bool
   private let masks: MaskFolder?
   private let leftOutMasks: [Int: MaskFile]
+  private let states: [String: FileState]
   private let indexByID: [Int: Int]
 
   /// Reads the text files and takes a cheap look at every image and mask.
@@ -134,6 +135,7 @@ public struct ImageDataset: Sendable {
     hasOwnValidation = listing.images.contains(where: \.isValidation)
     unreadable = survey.unreadable
     leftOutMasks = survey.leftOutMasks
+    states = survey.states
     remarks = listing.remarks + survey.remarks(images)
     digest = hash.finish()
     indexByID = Dictionary(uniqueKeysWithValues: images.enumerated().map { ($1.id, $0) })
@@ -160,6 +162,18 @@ public struct ImageDataset: Sendable {
   /// The image's mask: in CUB-200-2011's layout the same relative path in the folder of masks, `.png`.
   public func mask(of image: ImageEntry) -> MaskFile {
     leftOutMasks[image.id] ?? masks?.file(of: image).map(MaskFile.file) ?? .absent
+  }
+
+  /// Makes sure that an image's or a mask's file is still the one that the data set was made of; called when it has been
+  /// read, so that no change while it was read is missed.
+  ///
+  /// - Throws: `Failure` 65.
+  public func checkUnchanged(_ path: String) throws {
+    guard let before = states[path], let now = FileState(path), now != before else { return }
+    let what = now.bytes == before.bytes ? "the time of its last change" : "its size"
+    throw Failure.badData(
+      "\(path): has been changed since this run began (\(what) is another): leave data alone while runs read them, and "
+        + "run the command again")
   }
 
   /// Classes that a split gives no image to train on: the model cannot learn them.

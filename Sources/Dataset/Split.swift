@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Randomness
 
@@ -39,15 +40,16 @@ public struct Split: Equatable, Sendable, Codable {
     return "{\"train\": \(list(train)), \"valid\": \(list(valid)), \"test\": \(list(test))}\n"
   }
 
+  /// Of a list of a hundred million ids.
+  private static let mostBytes = 1 << 30
+
   /// Reads a `split.json`.
   ///
   /// - Throws: `Failure` 66 or 65, naming the file.
   public static func read(path: String) throws -> Split {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw Failure.missingInput("\(path): cannot be read")
-    }
+    let bytes = try readFile(path, most: mostBytes)
     do {
-      return try JSONDecoder().decode(Split.self, from: data)
+      return try JSONDecoder().decode(Split.self, from: Data(bytes))
     } catch {
       throw Failure.badData("\(path): is not a split file; expected lists of ids named train, valid and test")
     }

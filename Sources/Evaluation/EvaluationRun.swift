@@ -79,6 +79,8 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
   describe(experiment, request, subset: subset, count: ids.count, log)
   let start = Date()
+  let pass = try EvaluationPass(
+    experiment, source: SampleSource(experiment, cache: nil), method: request.method, controls: Control.allCases)
   var lock: RunLock?
   var folder = OutputFolder(out, of: "evaluate", isOverwriting: request.isOverwriting)
   try cluster.onRoot {
@@ -86,6 +88,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
       outputs + (request.cascade == nil ? [] : cascadeOutputs) + pictured(ids).map { "overlays/\($0).png" },
       inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }
+    folder.sweep()
   }
   defer { withExtendedLifetime(lock) {} }
 
@@ -93,8 +96,6 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   let journal = try EvaluationJournal(
     folder: "\(out)/.unfinished", identity: identity(experiment, context), cluster: cluster, log: log)
   let signals = SignalWatch()
-  let pass = try EvaluationPass(
-    experiment, source: SampleSource(experiment, cache: nil), method: request.method, controls: Control.allCases)
   let outcomes = try pass.run(
     ids, .all(experiment.configuration.evaluation), log: log, doing: "evaluate", journal: journal, signals: signals)
   let isWholeValid = request.split == "valid" && subset.isEmpty

@@ -102,6 +102,12 @@ public struct OutputFolder {
     try writeList()
   }
 
+  /// Removes what a killed call has left half-written of the files that are claimed; for who has the folder alone.
+  public func sweep() {
+    let folders = Set(claimed.map { ("\(path)/\($0)" as NSString).deletingLastPathComponent })
+    for folder in folders { removeTemporaries(in: folder) }
+  }
+
   /// Notes what the files have become.
   ///
   /// - Parameter removesOthers: removes files of earlier calls that this one hasn't claimed, unless they have been changed.

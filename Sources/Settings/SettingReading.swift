@@ -28,8 +28,10 @@ struct SettingReader {
     guard FileManager.default.fileExists(atPath: path) else {
       throw Failure.missingInput("\(path): there is no such settings file")
     }
-    guard let data = FileManager.default.contents(atPath: path), data.count <= Self.mostBytes,
-      let text = String(data: data, encoding: .utf8)
+    guard access(path, R_OK) == 0 else {
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
+    }
+    guard let bytes = try? readFile(path, most: Self.mostBytes), let text = String(validating: bytes, as: UTF8.self)
     else { throw Failure.badConfiguration("\(path): is not a readable UTF-8 text of at most 1 MiB") }
     let mapping = try Self.sections(text, place: path)
     for (key, value) in mapping where key.string == "extends" {

@@ -14,10 +14,9 @@ public struct HDF5Contents {
   /// - Throws: `Failure` 66 or 65.
   public init(_ path: String, probe: String = ChildProcess.ownProgram) throws {
     if UserBlock.isPresent(path) { try UserBlock.verify(path) }
-    try ForeignHDF5.check(path, probe: probe)
-    let file = try HDF5File.open(path)
-    attributes = try file.attributes()
-    datasets = try file.everything().map { ($0.name, $0.type, $0.shape) }
+    let file = try ForeignHDF5(path, probe: probe)
+    attributes = file.attributes()
+    datasets = file.datasets.map { ($0.name, $0.type, $0.shape) }
     let flags = try? file.readArray("written", .uint8, of: UInt8.self)
     written = flags.map { ($0.count { $0 == 1 }, $0.count) }
   }

@@ -100,8 +100,7 @@ func begin(
         try log.beginAnew(folder: experiment.configuration.run.dir)
       }
     case .file(let path):
-      try ForeignHDF5.check(path, probe: options.program)
-      found = (path, try Checkpoint.read(path))
+      found = (path, try Checkpoint.readForeign(path, probe: options.program))
     case .automatic:
       let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
       found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }
