@@ -17,7 +17,7 @@ public enum Work {
 
 /// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step,
 /// by the kernel's count, though nothing of that is touched yet.
-struct MemoryNeed {
+struct MeasuredMemory {
   /// Bytes of each rank's own.
   let own: Int
   /// Bytes at most of the encoder, which the ranks of a machine share.
@@ -59,6 +59,6 @@ struct MemoryNeed {
     let ranks = ranksOfMachine == 1 ? "1 rank" : "\(ranksOfMachine) ranks"
     return "memory: about \(Quantity.words(bytes: own)) a rank, and at most \(Quantity.words(bytes: shared)) of the "
       + "encoder that a machine's ranks share; \(ranks) here about \(Quantity.words(bytes: all)) of "
-      + Quantity.words(bytes: Processor.machineMemory())
+      + Quantity.words(bytes: Int(MachineMemory.bytes))
   }
 }
