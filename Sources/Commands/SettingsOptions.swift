@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cluster
 import Experiments
+import Failures
 import Files
 import Foundation
 import Settings
@@ -65,14 +66,19 @@ struct SettingsOptions: ParsableArguments {
     let configuration = settings.configuration
     try cluster.requireAlike(configuration.sharedByRanks)
     cluster.setPatience(configuration.run.patienceSeconds)
-    let share = Double(cluster.localSize) / Double(cluster.size)
-    let excess = configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
+    let excess = excess(configuration, isTraining: isTraining, cluster)
     if dryRun {
       if let excess, cluster.isRoot { StandardError.note("ala: warning: \(excess)") }
     } else {
       try cluster.share(excess)
     }
     return settings
+  }
+
+  /// What the settings need beyond this machine's memory.
+  func excess(_ configuration: Configuration, isTraining: Bool, _ cluster: Cluster) -> Failure? {
+    let share = Double(cluster.localSize) / Double(cluster.size)
+    return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
   }
 
   /// What `--dry-run` is for: the settings, each with where it comes from.

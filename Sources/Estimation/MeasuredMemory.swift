@@ -12,7 +12,7 @@ public enum Work {
   case training
   case evaluation(EvaluatedWork)
 
-  var trains: Bool { if case .training = self { true } else { false } }
+  public var trains: Bool { if case .training = self { true } else { false } }
 }
 
 /// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step,

@@ -88,9 +88,8 @@ public enum VectorLevel: Int, Comparable, Sendable {
 extension Processor {
   /// The most memory that the process has held at a time, in MiB.
   public static func peakMemory() -> Int {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss / 1024
+    // getrusage's ru_maxrss would be that of the process which started this one, where that is larger.
+    statusBytes("VmHWM:") >> 20
   }
 
   /// Memory that the process has to itself, whether it has touched it yet or not, in bytes: the kernel's VmData.
