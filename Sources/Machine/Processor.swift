@@ -103,7 +103,4 @@ extension Processor {
     let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
     return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
   }
-
-  /// The machine's memory, in bytes.
-  public static func machineMemory() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 }
