@@ -13,9 +13,12 @@ struct EvaluateCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
     abstract: "Accuracy, IoU with masks, localisation by boxes, insertion, deletion, and the map of each image.",
-    discussion:
-      "Example: mpirun -np 2 ala evaluate --config configs/quickstart.yaml --checkpoint runs/quickstart/run --out runs/quickstart/test"
-  )
+    discussion: """
+      Examples:
+        mpirun -np 2 ala evaluate --checkpoint runs/quickstart/run --out runs/quickstart/test
+        ala evaluate --checkpoint runs/quickstart/run --out runs/quickstart/gradcam --method gradcam --limit 20
+        ala evaluate --checkpoint runs/quickstart/run --out runs/quickstart/test --quiet --json
+      """)
 
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var cost: CostOptions
