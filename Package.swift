@@ -129,7 +129,7 @@ let package = Package(
       "Estimation",
       [
         "Failures", "Files", "Machine", "Tensor", "Layers", "Networks", "Safetensors", "Cluster", "Storage", "Settings",
-        "Experiments", "Caching", "Explaining", "Training",
+        "Experiments", "Caching", "Explaining", "Metrics", "Training",
       ]),
     module(
       "Comparison",

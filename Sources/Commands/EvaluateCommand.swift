@@ -78,6 +78,9 @@ struct EvaluateCommand: ClusterCommand {
     let explaining =
       try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind)
     if settings.dryRun {
+      if cluster.isRoot, !FileManager.default.fileExists(atPath: checkpointPath(checkpoint)) {
+        StandardError.note("ala: warning: \(checkpoint): there is no such checkpoint yet (--checkpoint)")
+      }
       let work = EvaluatedWork(split: split, method: explaining, limit: limit, out: out)
       return try cost.show(resolved, settings, of: .evaluation(work), on: cluster)
     }
