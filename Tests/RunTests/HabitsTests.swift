@@ -122,6 +122,10 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
     ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--set", "evaluation.steps=0", "--json", "-q"])
   #expect(evaluated.code == 0, "\(evaluated.errors)")
   #expect(try json(evaluated.output)["accuracy"] as? Double != nil)
+  // Who is sent a diagnosis sees which program has made it.
+  let doctor = try json(try run(bench.program, ["doctor", "--json", "--dir", root]).output)
+  let version = try run(bench.program, ["--version"]).output.prefix { $0 != "\n" }
+  #expect(doctor["program"] as? String == String(version) && doctor["checks"] as? [Any] != nil, "\(doctor)")
 }
 
 @Test func completionsAndManualPagesComeFromTheParser() throws {
