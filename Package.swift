@@ -78,7 +78,8 @@ let package = Package(
     module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
-    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
+    module("ImageFolders", ["Failures", "Randomness", "Images"]),
+    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "ImageFolders", "Safetensors"]),
     module("Settings", ["Failures", "Files", "Machine", "Yams"]),
     .target(
       name: "TensorBoard",
@@ -119,9 +120,16 @@ let package = Package(
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
+      "Estimation",
+      [
+        "Failures", "Files", "Machine", "Tensor", "Layers", "Networks", "Safetensors", "Cluster", "Storage", "Settings",
+        "Experiments", "Caching", "Explaining", "Training",
+      ]),
+    module(
       "Comparison",
       [
-        "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers", "Networks",
+        "Estimation", "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers",
+        "Networks",
         "Cluster",
         "Storage", "Images", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining", "Evaluation",
         "Training", .product(name: "Mustache", package: "swift-mustache"),
@@ -149,7 +157,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
         "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
-        "Evaluation", "Training", "Comparison", "Benchmark", "Machine", "Diagnosis", "Reproducibility",
+        "Evaluation", "Training", "Estimation", "Comparison", "Benchmark", "Machine", "Diagnosis", "Reproducibility",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
@@ -192,6 +200,7 @@ let package = Package(
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
+    tests("ImageFoldersTests", ["ImageFolders", "Dataset", "Images", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),

@@ -40,6 +40,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   }
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
+  log.info("writes to \(folder)/: index.h5 and a shard for each rank, \(wanted.count) rows in all")
   experiment.describeData(log)
   experiment.describeMeans(log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
@@ -47,6 +48,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   _ = try cluster.agree { try cache.open(wanting: wanted) }
   try cluster.onRoot { try cache.writeIndex(wanted) }
   log.info("\(folder): \(wanted.count) rows are cached")
+  log.info("next: ala train with the same settings reads them")
 }
 
 /// Opens what is there, checks it, and clears what was made from something else.

@@ -153,9 +153,9 @@ package struct Ala: ParsableCommand {
     discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml",
     version: Program.versionText,
     subcommands: [
-      SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
-      TableCommand.self, ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self,
-      DoctorCommand.self, ProveCommand.self,
+      SynthCommand.self, ImportCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self,
+      ExplainCommand.self, TableCommand.self, ConfigCommand.self, ReportCommand.self, InspectCommand.self,
+      ExportCommand.self, BenchCommand.self, DoctorCommand.self, ProveCommand.self, ManualCommand.self,
     ])
 
   package init() {}

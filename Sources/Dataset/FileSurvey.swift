@@ -19,10 +19,11 @@ struct FileSurvey {
   private var turnedCount = 0
   private var firstTurned: String?
 
-  init(_ options: DatasetOptions, masks: MaskFolder?) {
+  /// - Parameter folder: that of the images.
+  init(_ options: DatasetOptions, folder: ImageFolder, masks: MaskFolder?) {
     self.options = options
     self.masks = masks
-    folder = ImageFolder("\(options.root)/images", followsLinks: options.followsLinks)
+    self.folder = folder
   }
 
   /// Looks at an image and its mask.
@@ -56,8 +57,8 @@ struct FileSurvey {
 
   private mutating func lookAtMask(of image: ImageEntry, size: ImageLook) throws {
     guard let masks else { return }
-    if let path = masks.file(of: image.path) { states[path] = FileState(path) }
-    let mask = masks.look(image.path, size: size, decodes: options.skipsUnreadable)
+    if let path = masks.file(of: image) { states[path] = FileState(path) }
+    let mask = masks.look(image, size: size, decodes: options.skipsUnreadable)
     if let problem = mask.problem {
       guard options.skipsUnreadable else {
         throw Failure.badData(
@@ -79,8 +80,7 @@ struct FileSurvey {
     }
     if let masks, maskCount == 0 {
       remarks.append(
-        "no image has a mask: looked in \(masks.path) for files such as \(masks.candidate(first.path)) "
-          + "(data.segmentations)")
+        "no image has a mask: looked \(masks.whereLooked(first)) (data.segmentations)")
     }
     for (id, mask) in leftOutMasks.sorted(by: { $0.key < $1.key }) {
       remarks.append("the mask of image \(id) is left out: \(mask.problem ?? "")")

@@ -27,7 +27,7 @@ struct EncoderDescription {
   /// - Returns: what is described, and a sentence about every file that describes nothing.
   /// - Throws: `Failure` 66 for a file that cannot be opened; 65 for one that is no JSON object, or whose values are of a wrong type.
   static func beside(_ weights: String) throws -> (found: [EncoderDescription], notes: [String]) {
-    let folder = (weights as NSString).deletingLastPathComponent
+    let folder = parentFolder(of: weights)
     var (found, notes): ([EncoderDescription], [String]) = ([], [])
     for name in names {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"

@@ -47,11 +47,7 @@ public final class Experiment: @unchecked Sendable {
     self.team = team
     let data = configuration.data
     let (dataset, split) = try cluster.agree {
-      var options = DatasetOptions(root: data.root, classes: data.classes)
-      options.masks = Masks(setting: data.segmentations)
-      options.skipsUnreadable = data.skipUnreadable
-      options.followsLinks = data.followLinks
-      let dataset = try ImageDataset(options)
+      let dataset = try ImageDataset(DatasetOptions(data))
       return (dataset, try Split(dataset, seed: data.splitSeed))
     }
     self.dataset = dataset

@@ -125,9 +125,9 @@ public struct OutputFolder {
   /// Removes a file, and the folders that it leaves empty.
   private func remove(_ name: String) {
     unlink("\(path)/\(name)")
-    var folder = (name as NSString).deletingLastPathComponent
+    var folder = parentFolder(of: name)
     while !folder.isEmpty, rmdir("\(path)/\(folder)") == 0 {
-      folder = (folder as NSString).deletingLastPathComponent
+      folder = parentFolder(of: folder)
     }
   }
 

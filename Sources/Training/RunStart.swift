@@ -57,6 +57,8 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
 func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
   let model = experiment.model
   let encoder = model.encoder
+  let folder = experiment.configuration.run.dir
+  log.info("writes to \(folder)/: checkpoints/, metrics.jsonl, tensorboard/, log.txt, config.yaml, split.json")
   log.info(
     "encoder \(encoder.spelling.rawValue): width \(encoder.width), \(encoder.depth) of \(encoder.availableDepth) blocks, "
       + "patch \(encoder.patch), grid \(encoder.grid) x \(encoder.grid), activation \(encoder.activation.rawValue)"

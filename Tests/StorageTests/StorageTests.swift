@@ -221,7 +221,7 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
   }
   try cache.writeIndex(rows)
   #expect(cache.verify(rows, rank: 0, world: 1).isEmpty)
-  let lines = try describeHDF5("\(folder.path)/index.h5", probe: builtProgram("ala"))
+  let lines = try HDF5Contents("\(folder.path)/index.h5", probe: builtProgram("ala")).lines
   #expect(lines.contains("/h02  float32  [14, 4, 3]") && lines.contains("progress: 14 of 14 rows are written"))
 }
 
