@@ -17,6 +17,10 @@ final class ForeignHDF5: HDF5Reading {
   private let probe: String
   private let descriptor: Int32
   private let size: Int
+  /// Of an index, whose values lie in other files; a row has one byte of them.
+  private static let mostFlags = 1 << 28
+  /// Bytes of values that have been read: at their place, and by a process.
+  private var taken = (inPlace: 0, converted: 0)
   /// Values that a process has read beside those that were asked for.
   private var convertedValues: [String: Data] = [:]
 
@@ -140,6 +144,7 @@ final class ForeignHDF5: HDF5Reading {
     guard Double(bytes) < MachineMemory.bytes else {
       throw bad("data set \(name) of shape \(dataset.shape) is larger than this machine's memory")
     }
+    try take(bytes, of: dataset)
     guard dataset.type == type, let offset = dataset.offset else {
       return try converted(dataset, type, bytes: bytes)
     }
@@ -149,6 +154,30 @@ final class ForeignHDF5: HDF5Reading {
         at: offset, path: path)
       initialized = bytes / type.bytes
     }
+  }
+
+  /// Holds what is read against what the file has, for shapes are easily declared: values lie in it once, or twice under
+  /// two names; those that are compressed, as weights are, are not smaller by more than this factor.
+  ///
+  /// - Throws: `Failure` 65, before memory is taken.
+  private func take(_ bytes: Int, of dataset: HDF5Dataset) throws {
+    let (total, most): (Int, Int)
+    if dataset.offset != nil {
+      taken.inPlace += dataset.byteCount(as: dataset.type) ?? bytes
+      (total, most) = (taken.inPlace, 2 * size)
+    } else {
+      taken.converted += bytes
+      (total, most) = (taken.converted, mostConverted(dataset))
+    }
+    guard total <= most else {
+      throw bad(
+        "data set \(dataset.name) of shape \(dataset.shape) would, with those before it, have more values than a file of "
+          + "\(size) bytes holds")
+    }
+  }
+
+  private func mostConverted(_ dataset: HDF5Dataset) -> Int {
+    dataset.parts == nil ? 64 * size : Self.mostFlags
   }
 
   /// Values of another type, or not in one piece: the library converts them in a process of its own, with those of the
@@ -164,7 +193,8 @@ final class ForeignHDF5: HDF5Reading {
       var wanted: [(dataset: HDF5Dataset, bytes: Int)] = [(dataset, bytes)]
       var total = bytes
       for other in alike where other.name != dataset.name {
-        guard let more = other.byteCount(as: type), total + more <= HDF5Probe.mostBytes else { continue }
+        guard let more = other.byteCount(as: type), total + more <= min(HDF5Probe.mostBytes, mostConverted(dataset))
+        else { continue }
         wanted.append((other, more))
         total += more
       }

@@ -9,8 +9,8 @@ public enum HDF5Probe {
   public static let command = "probe-hdf5"
   /// Of processor time.
   static let seconds = 20
-  /// Beyond what the program itself takes, in bytes: to look, and to read.
-  private static let memory: (list: Int, read: Int) = (1 << 30, 5 << 30)
+  /// Beyond what the program itself takes, in bytes, whatever is read.
+  private static let mostMemory = 5 << 30
   /// Of data sets that are read at a time.
   static let mostBytes = 1 << 32
 
@@ -28,10 +28,10 @@ public enum HDF5Probe {
       }
     }
 
-    fileprivate var memory: Int {
+    fileprivate var paths: [String] {
       switch self {
-      case .list: HDF5Probe.memory.list
-      case .read: HDF5Probe.memory.read
+      case .list(let paths): paths
+      case .read(let path, _, _): [path]
       }
     }
 
@@ -51,9 +51,10 @@ public enum HDF5Probe {
   /// sentence.
   public static func answer(_ arguments: [String]) {
     guard let request = Request(arguments) else { return }
-    limit(RLIMIT_CPU.rawValue, rlim_t(seconds))
-    limit(RLIMIT_AS.rawValue, rlim_t(addressSpace() + request.memory))
+    limit(RLIMIT_CPU.rawValue, seconds)
     limit(RLIMIT_CORE.rawValue, 0)
+    limit(RLIMIT_AS.rawValue, addressSpace() + mostMemory)
+    takeAtMost(roomToLook(into: request.paths))
     HDF5File.confine()
     do {
       try answer(request)
@@ -70,13 +71,32 @@ public enum HDF5Probe {
     return (pages.flatMap { Int($0) } ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// What is in a file takes no more than a multiple of the file itself, whatever its metadata say.
+  private static func roomToLook(into paths: [String]) -> Int {
+    let largest =
+      paths.compactMap { try? openRegularFile($0) }.map { descriptor, status in
+        close(descriptor)
+        return Int(status.st_size)
+      }.max() ?? 0
+    return (256 << 20) + 16 * min(largest, 64 << 20)
+  }
+
   /// Never above what the process was given.
-  private static func limit(_ resource: UInt32, _ most: rlim_t) {
+  private static func limit(_ resource: UInt32, _ most: Int) {
     var limits = rlimit()
     getrlimit(__rlimit_resource_t(resource), &limits)
-    limits.rlim_cur = min(limits.rlim_cur, most)
+    limits.rlim_cur = min(limits.rlim_cur, rlim_t(most))
     limits.rlim_max = limits.rlim_cur
     setrlimit(__rlimit_resource_t(resource), &limits)
+  }
+
+  /// Of memory from now on, in bytes; may be raised again, as far as the process's own limit.
+  private static func takeAtMost(_ bytes: Int) {
+    var limits = rlimit()
+    let memory = __rlimit_resource_t(RLIMIT_AS.rawValue)
+    getrlimit(memory, &limits)
+    limits.rlim_cur = min(limits.rlim_max, rlim_t(addressSpace() + bytes))
+    setrlimit(memory, &limits)
   }
 
   private static func answer(_ request: Request) throws {
@@ -101,6 +121,8 @@ public enum HDF5Probe {
     guard let bytes = dataset.byteCount(as: type), bytes <= mostBytes else {
       throw Failure.badData("\(file.path): data set \(name) of shape \(dataset.shape) is larger than any of ours")
     }
+    // The library's own buffers beside the values.
+    takeAtMost(bytes + (512 << 20))
     let room = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 64)
     defer { room.deallocate() }
     // What the library leaves alone, as the rows of a shard that is missing.

@@ -21,10 +21,10 @@ extension HDF5File {
     }
   }
 
-  private static func textType() -> hid_t {
+  private static func textType(_ characters: H5T_cset_t = H5T_CSET_UTF8) -> hid_t {
     let type = H5Tcopy(ala_h5_c_string())
     H5Tset_size(type, ala_h5_variable())
-    H5Tset_cset(type, H5T_CSET_UTF8)
+    H5Tset_cset(type, characters)
     return type
   }
 
@@ -38,6 +38,8 @@ extension HDF5File {
   }
 
   /// All attributes of the root that are of our kinds.
+  ///
+  /// - Throws: `Failure` 65 where one of them cannot be read.
   public func attributes() throws -> [String: HDF5Attribute] {
     HDF5Library.enter()
     defer { HDF5Library.leave() }
@@ -55,31 +57,38 @@ extension HDF5File {
       var name = [CChar](repeating: 0, count: 256)
       H5Aget_name(attribute, name.count, &name)
       let key = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      if let value = try value(of: attribute) { result[key] = value }
+      if let value = try value(of: attribute, name: key) { result[key] = value }
     }
     return result
   }
 
-  private func value(of attribute: hid_t) throws -> HDF5Attribute? {
+  private func value(of attribute: hid_t, name: String) throws -> HDF5Attribute? {
     let type = H5Aget_type(attribute)
     defer { H5Tclose(type) }
     let space = H5Aget_space(attribute)
     defer { H5Sclose(space) }
     guard H5Sget_simple_extent_npoints(space) == 1 else { return nil }
+    func read(_ type: hid_t, _ value: UnsafeMutableRawPointer) throws {
+      guard H5Aread(attribute, type, value) >= 0 else {
+        throw bad("attribute \(name) cannot be read: \(Self.message())")
+      }
+    }
     switch H5Tget_class(type) {
     case H5T_INTEGER:
       var value: Int64 = 0
-      guard H5Aread(attribute, ala_h5_int64(), &value) >= 0 else { return nil }
+      try read(ala_h5_int64(), &value)
       return .integer(value)
     case H5T_FLOAT:
       var value = 0.0
-      guard H5Aread(attribute, ala_h5_float64(), &value) >= 0 else { return nil }
+      try read(ala_h5_float64(), &value)
       return .number(value)
     case H5T_STRING where H5Tis_variable_str(type) > 0:
       var pointer: UnsafeMutablePointer<CChar>?
-      let text = Self.textType()
+      // The library does not convert between sets of characters; ASCII is UTF-8.
+      let text = Self.textType(H5Tget_cset(type))
       defer { H5Tclose(text) }
-      guard H5Aread(attribute, text, &pointer) >= 0, let pointer else { return nil }
+      try read(text, &pointer)
+      guard let pointer else { return .text("") }
       defer { H5free_memory(pointer) }
       return .text(String(cString: pointer))
     default: return nil

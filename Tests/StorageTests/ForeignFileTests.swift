@@ -43,6 +43,20 @@ func whatLeadsOutOfAFileIsRefusedByItsName(name: String, words: [String]) throws
   #expect(failure?.code == .badData && failure?.message.contains("huge") == true)
 }
 
+@Test(arguments: [("unfolded.h5", "/model/unfolded of shape [16777216]"), ("names.h5", "/model/b")])
+func valuesThatAFileCannotHoldAreRefusedBeforeMemoryIsTaken(name: String, words: String) throws {
+  let path = Fixture.path(name)
+  #expect(try !HDF5Contents(path, probe: program).datasets.isEmpty)
+  let failure = #expect(throws: Failure.self) { try Checkpoint.readModel(path, probe: program) }
+  #expect(failure?.code == .badData && failure?.message.hasPrefix("\(path): data set \(words)") == true)
+}
+
+@Test func anAttributeThatSaysItIsLongerThanItsFileIsRefused() throws {
+  let path = Fixture.path("long-text.h5")
+  let failure = #expect(throws: Failure.self) { try HDF5Contents(path, probe: program) }
+  #expect(failure?.code == .badData && failure?.message.hasPrefix("\(path): attribute format cannot be read") == true)
+}
+
 @Test func aPipeInPlaceOfAFileIsNotWaitedFor() throws {
   let folder = try TemporaryFolder()
   let path = "\(folder.path)/pipe.h5"

@@ -35,7 +35,7 @@ private func makeCheckpoint(_ value: Float = 1) -> CheckpointContents {
 
 /// Debian's build of the library is made for threads and would forgive; others are not.
 @Test func everyFunctionThatCallsTheHDF5LibraryTakesItsTurn() throws {
-  let callers = ["HDF5File", "HDF5Values", "HDF5RootAttributes", "HDF5VirtualData"].map { "/\($0).swift" }
+  let callers = ["File", "Objects", "Values", "RootAttributes", "VirtualData"].map { "/HDF5\($0).swift" }
   for path in filesBelow("Sources") where path.hasSuffix(".swift") {
     let text = try String(contentsOfFile: "\(repositoryRoot)/\(path)", encoding: .utf8)
     // What is between one declaration and the next.
