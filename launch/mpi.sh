@@ -5,8 +5,6 @@
 
 # How ala's sentence on a job that it ends goes on (Sources/Cluster/Watchdog.swift).
 verdict="The job ends (run.patience_seconds)"
-# How mpirun says that a host's daemon is gone; it has killed the ranks that it reaches by then.
-loss="ORTE has lost communication with a remote daemon"
 # Seconds that mpirun has then: it waits for the daemon of a host that is cut off for a quarter of an hour.
 verdict_seconds=10
 
@@ -112,7 +110,13 @@ pass_errors() {
   rm -r "$1"
   while IFS= read -r line || [ -n "$line" ]; do
     printf '%s\n' "$line" >&2 || true
-    case $line in *"$verdict"* | *"$loss"*) kill -USR2 "$2" 2>/dev/null || true ;; esac
+    case $line in
+      # Behind the verdict: how mpirun says that a host's daemon is gone, or never came. It may have killed the ranks before
+      # one of them could speak.
+      *"$verdict"* | "ORTE has lost communication"* | "ORTE was unable to reliably start"* | \
+        "An ORTE daemon has unexpectedly failed"*)
+        kill -USR2 "$2" 2>/dev/null || true ;;
+    esac
   done
 }
 
