@@ -27,7 +27,9 @@ private let program = builtProgram("ala")
 ])
 func whatLeadsOutOfAFileIsRefusedByItsName(name: String, words: [String]) throws {
   let path = Fixture.path(name)
-  for read in [{ _ = try describeHDF5(path, probe: program) }, { _ = try Checkpoint.readModel(path, probe: program) }] {
+  for read in [
+    { _ = try HDF5Contents(path, probe: program).lines }, { _ = try Checkpoint.readModel(path, probe: program) },
+  ] {
     let failure = #expect(throws: Failure.self) { try read() }
     #expect(failure?.code == .badData, "\(failure?.message ?? "")")
     #expect(failure?.message.hasPrefix(path) == true && words.allSatisfy { failure?.message.contains($0) == true })
@@ -36,7 +38,7 @@ func whatLeadsOutOfAFileIsRefusedByItsName(name: String, words: [String]) throws
 
 @Test func aDataSetBeyondAnyMemoryIsListedAndNeverRead() throws {
   let path = Fixture.path("huge.h5")
-  #expect(try describeHDF5(path, probe: program).contains("/model/huge  float32  [2147483648, 1048576]"))
+  #expect(try HDF5Contents(path, probe: program).lines.contains("/model/huge  float32  [2147483648, 1048576]"))
   let failure = #expect(throws: Failure.self) { try Checkpoint.readModel(path, probe: program) }
   #expect(failure?.code == .badData && failure?.message.contains("huge") == true)
 }
@@ -45,6 +47,6 @@ func whatLeadsOutOfAFileIsRefusedByItsName(name: String, words: [String]) throws
   let folder = try TemporaryFolder()
   let path = "\(folder.path)/pipe.h5"
   #expect(mkfifo(path, 0o600) == 0)
-  let failure = #expect(throws: Failure.self) { try describeHDF5(path, probe: program) }
+  let failure = #expect(throws: Failure.self) { try HDF5Contents(path, probe: program).lines }
   #expect(failure?.code == .badData && failure?.message.contains("no regular file") == true)
 }
