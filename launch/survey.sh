@@ -159,18 +159,24 @@ compare() {
       if ($3 !~ /\//) $3 = $3 "/32"
       address = $3
       sub(/\/.*/, "", address)
-      if (!seen[hosts, address]++) holders[address]++
       entries++
       host[entries] = hosts; of[entries] = address; name[address] = $2; net[entries] = network($3)
+      all[hosts] = all[hosts] " " address
     }
     END {
+      # Two names of one machine have everything in common.
+      for (h = 1; h <= hosts; h++) if (known[all[h]]++) isTwin[h] = 1; else machines++
       for (i = 1; i <= entries; i++) {
+        if (!isTwin[host[i]] && !seen[host[i], of[i]]++) holders[of[i]]++
+      }
+      for (i = 1; i <= entries; i++) {
+        if (isTwin[host[i]]) continue
         if (holders[of[i]] > 1) {
           if (!told[of[i]]++) list = list (list ? ", " : "") of[i] " (" name[of[i]] ")"
         } else if (!member[net[i], host[i]]++) members[net[i]]++
       }
       if (what == "repeated") { print list; exit }
-      for (n in members) if (members[n] == hosts) common = common (common ? "," : "") n
+      for (n in members) if (members[n] == machines) common = common (common ? "," : "") n
       for (n in members) every = every (every ? "," : "") n
       print common ? common : every
     }' "$@"

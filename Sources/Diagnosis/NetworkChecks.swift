@@ -23,7 +23,8 @@ package struct HostNetworks: Codable {
 /// - Returns: nil for one host.
 package func compareNetworks(_ ranks: [HostNetworks]) -> Finding? {
   let hosts = ranks.reduce(into: [HostNetworks]()) { known, rank in
-    if !known.contains(where: { $0.host == rank.host }) { known.append(rank) }
+    // Containers may have names of their own and one machine's network.
+    if !known.contains(where: { $0.host == rank.host || $0.interfaces == rank.interfaces }) { known.append(rank) }
   }
   guard hosts.count > 1 else { return nil }
   let all = hosts.flatMap { host in host.interfaces.map { (host.host, $0) } }

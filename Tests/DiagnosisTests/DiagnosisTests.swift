@@ -122,6 +122,7 @@ private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
       host: name, interfaces: own + [bridge], leftOut: leavesOut ? [bridge] : [], isChosen: isChosen)
   }
   #expect(compareNetworks([host("a", ["10.1.0.1"]), host("a", ["10.1.0.1"])]) == nil)
+  #expect(compareNetworks([host("a", ["10.1.0.1"]), host("container", ["10.1.0.1"])]) == nil)
   let found = compareNetworks([host("a", ["10.1.16.1"]), host("b", ["10.1.31.2"]), host("b", ["10.1.31.2"])])
   #expect(found?.verdict == .note && found?.text.contains("172.17.0.1 (docker0) on a, b") == true, "\(found as Any)")
   #expect(
