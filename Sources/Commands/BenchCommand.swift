@@ -61,6 +61,8 @@ struct BenchCommand: ClusterCommand {
     }
   }
 
+  var isSharedByRanks: Bool { true }
+
   func run(on cluster: Cluster) throws {
     switch work {
     case .model(let work):

@@ -16,6 +16,9 @@ struct DoctorCommand: ClusterCommand {
         ala doctor --json > doctor.json
       """)
 
+  /// Until ranks that do not reach each other are told of, at the start four times as long: a minute.
+  static let patienceSeconds = 15.0
+
   @Option(help: "A folder on the file system that runs write to.")
   var dir = "."
 
