@@ -1,6 +1,12 @@
-# What launch/local and launch/hosts share: starting ala under mpirun so that a signal ends in a checkpoint.
+# What launch/local, launch/hosts and launch/slurm share: starting ala under mpirun so that a signal ends in a checkpoint.
 # mpirun kills its ranks within a second of TERM or INT. It passes USR1 on to them, which asks for a checkpoint; so
 # mpirun gets a session of its own, away from the terminal's signals, and only ever sees USR1.
+# Whoever reads this file has set launch, the folder that it lies in.
+
+# What starts the ranks: words, to which run_ala adds its own.
+launcher=mpirun
+# The signal that asked for the checkpoint; empty until one has.
+asked_by=
 
 usage() {
   echo "usage: $1" >&2
@@ -13,12 +19,14 @@ run_ala() {
   config=$2
   shift 2
   case "$use" in
-    cache) command=cache ;;
-    train | resume) command=train ;;
-    *) usage "cache, train or resume; found $use" ;;
+    cache | train | evaluate | table) command=$use ;;
+    resume) command=train ;;
+    *) usage "cache, train, resume, evaluate or table; found $use" ;;
   esac
-  root=$(cd "$(dirname "$0")/.." && pwd)
-  ala=${ALA:-$root/.build/release/ala}
+  # In the archive the program lies in bin, in a checkout where it was built.
+  root=$(cd "$launch/.." && pwd)
+  ala=${ALA:-$root/bin/ala}
+  [ -n "${ALA:-}" ] || [ -x "$ala" ] || ala=$root/.build/release/ala
   [ -x "$ala" ] || { echo "$0: $ala is not built: run scripts/quickstart, or set ALA" >&2; exit 69; }
 
   # Put "ala COMMAND --config CONFIG" where the -- stands.
@@ -35,7 +43,9 @@ run_ala() {
   done
 
   if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-  setsid mpirun "$@" &
+  # The words of launcher are meant.
+  # shellcheck disable=SC2086
+  setsid $launcher "$@" &
   child=$!
   asked=
   ended=
@@ -60,6 +70,7 @@ stop() {
   now=$(date +%s)
   if [ -z "$asked" ]; then
     asked=$now
+    asked_by=$1
     kill -USR1 "$child" 2>/dev/null || true
   elif [ "$1" != USR1 ] && [ $((now - asked)) -ge 2 ] && [ -z "$ended" ]; then
     case $1 in HUP) ended=1 ;; INT) ended=2 ;; *) ended=15 ;; esac
