@@ -92,4 +92,19 @@ extension Processor {
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss / 1024
   }
+
+  /// Memory that the process has to itself, whether it has touched it yet or not, in bytes: the kernel's VmData.
+  public static func ownMemory() -> Int { statusBytes("VmData:") }
+
+  /// What of it is touched, in bytes: the kernel's RssAnon.
+  public static func touchedMemory() -> Int { statusBytes("RssAnon:") }
+
+  private static func statusBytes(_ key: String) -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
+    return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+  }
+
+  /// The machine's memory, in bytes.
+  public static func machineMemory() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 }
