@@ -75,7 +75,7 @@ let package = Package(
       "FCAM",
       ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches", "Randomness"], settings: kernels),
     module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
-    module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
+    module("Cluster", ["Failures", "Files", "Lanes", "Machine", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("ImageFolders", ["Failures", "Randomness", "Images"]),
@@ -212,7 +212,7 @@ let package = Package(
         "Networks", "Settings", "Tensor",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
-    tests("DiagnosisTests", ["Diagnosis", "Machine"]),
+    tests("DiagnosisTests", ["Cluster", "Diagnosis", "Machine"]),
     tests("MachineTests", ["Machine"]),
     .executableTarget(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",

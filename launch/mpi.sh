@@ -1,19 +1,64 @@
-# What launch/local, launch/hosts and launch/slurm share: starting ala under mpirun so that a signal ends in a checkpoint.
+# What the launchers share: starting ala under mpirun so that a signal ends in a checkpoint, and so that a job that has
+# ended ends mpirun, too.
 # mpirun kills its ranks within a second of TERM or INT. It passes USR1 on to them, which asks for a checkpoint; so
 # mpirun gets a session of its own, away from the terminal's signals, and only ever sees USR1.
 # Whoever reads this file has set launch, the folder that it lies in.
 
-# What starts the ranks: words, to which run_ala adds its own.
+# What starts the ranks.
 launcher=mpirun
-# The signal that asked for the checkpoint; empty until one has.
+# The signal that asked for a checkpoint; empty until one has.
 asked_by=
+
+# How ala's sentence on a job that it ends goes on (Sources/Cluster/Watchdog.swift).
+verdict="The job ends (run.patience_seconds)"
+# Seconds that mpirun has then: it waits for the daemon of a host that is cut off for a quarter of an hour.
+verdict_seconds=10
 
 usage() {
   echo "usage: $1" >&2
   exit 64
 }
 
-# run_ala USE CONFIG MPIRUN-ARGUMENTS... -- ALA-ARGUMENTS...
+# fail CODE SENTENCE
+fail() {
+  echo "$0: $2" >&2
+  exit "$1"
+}
+
+# Sets ala to the program: in an archive it lies in bin beside the launchers' folder, in a checkout where it was built.
+find_ala() {
+  root=$(cd "$launch/.." && pwd)
+  ala=${ALA:-$root/bin/ala}
+  [ -n "${ALA:-}" ] || [ -x "$ala" ] || ala=$root/.build/release/ala
+  [ -x "$ala" ] || fail 69 "$ala is not built: run scripts/quickstart, or set ALA"
+}
+
+# note_mpirun_options ARGUMENTS...: sets given to the words behind --mpirun, which are mpirun's.
+note_mpirun_options() {
+  given=
+  while [ $# -gt 0 ] && [ "$1" != --mpirun ]; do shift; done
+  [ $# -eq 0 ] || { shift; given=" $* "; }
+}
+
+# is_given OPTION: whether mpirun gets an option of the user's, which then stands for ours.
+is_given() {
+  case $given in *" $1 "* | *" -$1 "*) return 0 ;; *) return 1 ;; esac
+}
+
+# is_set PARAMETER: whether the user has set a parameter of Open MPI, by an option or in the environment.
+is_set() { is_given "$1" || printenv "OMPI_MCA_$1" >/dev/null; }
+
+# processors: those that this process may use. nproc would count threads instead, if told of them.
+processors() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
+
+# forwarded: mpirun's options that hand on every variable that sets something, which is to be the same for all ranks.
+forwarded() {
+  awk 'BEGIN {
+    for (name in ENVIRON) if (name ~ /^((ALA|OMP|OPENBLAS|HDF5)_[A-Za-z0-9_]+|PATH|LD_LIBRARY_PATH)$/) print "-x", name
+  }'
+}
+
+# run_ala USE CONFIG MPIRUN-ARGUMENTS... -- ALA-ARGUMENTS... [--mpirun MPIRUN-ARGUMENTS...]
 run_ala() {
   use=$1
   config=$2
@@ -23,15 +68,13 @@ run_ala() {
     resume) command=train ;;
     *) usage "cache, train, resume, evaluate or table; found $use" ;;
   esac
-  # In the archive the program lies in bin, in a checkout where it was built.
-  root=$(cd "$launch/.." && pwd)
-  ala=${ALA:-$root/bin/ala}
-  [ -n "${ALA:-}" ] || [ -x "$ala" ] || ala=$root/.build/release/ala
-  [ -x "$ala" ] || { echo "$0: $ala is not built: run scripts/quickstart, or set ALA" >&2; exit 69; }
+  find_ala
+  command -v "$launcher" >/dev/null ||
+    fail 69 "$launcher is not on the PATH: install Open MPI (scripts/install-dependencies)"
 
-  # Put "ala COMMAND --config CONFIG" where the -- stands.
+  # What stands behind --mpirun comes first; "ala COMMAND --config CONFIG" stands where the -- does.
   count=$#
-  while [ "$count" -gt 0 ]; do
+  while [ "$count" -gt 0 ] && [ "$1" != --mpirun ]; do
     argument=$1
     shift
     count=$((count - 1))
@@ -41,14 +84,21 @@ run_ala() {
       set -- "$@" "$argument"
     fi
   done
+  [ "$count" -eq 0 ] || shift
 
   if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-  # The words of launcher are meant.
-  # shellcheck disable=SC2086
-  setsid $launcher "$@" &
-  child=$!
+  pipe=$(mktemp -d) && mkfifo "$pipe/errors" || fail 73 "${TMPDIR:-/tmp}: cannot be written into"
   asked=
   ended=
+  judged=
+  ending=
+  child=
+  trap judge USR2
+  # It ends when mpirun does; what ends this script or mpirun must not end it before.
+  (trap '' TERM INT HUP QUIT PIPE USR1 USR2; pass_errors "$pipe" "$$") &
+  reader=$!
+  setsid "$launcher" "$@" 2>"$pipe/errors" &
+  child=$!
   for signal in TERM INT HUP USR1; do
     # A signal that was ignored when this began (nohup) stays so.
     # shellcheck disable=SC2064
@@ -60,8 +110,36 @@ run_ala() {
     wait "$child" && code=0 || code=$?
     kill -0 "$child" 2>/dev/null || break
   done
+  [ -z "$ending" ] || kill "$ending" 2>/dev/null || true
+  # What mpirun has left behind may hold its errors open.
+  count=20
+  while [ "$count" -gt 0 ] && kill -0 "$reader" 2>/dev/null; do sleep 0.1; count=$((count - 1)); done
+  [ -z "$judged" ] || code=69
   [ -z "$ended" ] || code=$((128 + ended))
   exit "$code"
+}
+
+# pass_errors FOLDER PROCESS: writes on what comes through the pipe in a folder, and tells a process of the verdict.
+pass_errors() {
+  exec <"$1/errors"
+  rm -r "$1"
+  while IFS= read -r line || [ -n "$line" ]; do
+    printf '%s\n' "$line" >&2 || true
+    case $line in *"$verdict"*) kill -USR2 "$2" 2>/dev/null || true ;; esac
+  done
+}
+
+# judge: every rank that lives has left, or does now.
+judge() {
+  [ -z "$judged" ] || return 0
+  judged=1
+  end_after "$verdict_seconds"
+}
+
+# end_after SECONDS: kills mpirun and what is left of its session, if it is still there by then.
+end_after() {
+  (sleep "$1"; kill -KILL -- "-$child" 2>/dev/null) >/dev/null 2>&1 &
+  ending=$!
 }
 
 # stop SIGNAL: the first one asks for a checkpoint; one that comes two seconds later or more ends the job, which then
@@ -77,6 +155,6 @@ stop() {
     echo "$0: a second signal: the job is ended; its files are as the last checkpoint left them" >&2
     kill -TERM "$child" 2>/dev/null || true
     # A stopped or deaf process hears nothing but this.
-    (sleep 5; kill -KILL -- "-$child" 2>/dev/null) >/dev/null 2>&1 &
+    end_after 5
   fi
 }

@@ -39,6 +39,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
     for sentence in try cache.repair() { log.warning(sentence) }
   }
   defer { withExtendedLifetime(lock) {} }
+  try cluster.requireOneFolder(folder, "cache.dir")
   try prepare(cache, wanted, experiment, log)
   log.info("writes to \(folder)/: index.h5 and a shard for each rank, \(wanted.count) rows in all")
   experiment.describeData(log)

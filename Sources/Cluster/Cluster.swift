@@ -21,6 +21,9 @@ public final class Cluster: @unchecked Sendable {
   /// What this rank has done in another way than usual, for the log.
   public internal(set) var remarks: [String] = []
 
+  /// What MPI leaves out on this host, for `mpirun`'s host has these addresses as well.
+  public let leftOut: [NetworkInterface]
+
   /// What `share` has last thrown: a failure that every rank knows of.
   public internal(set) var agreedFailure: Failure?
 
@@ -42,8 +45,9 @@ public final class Cluster: @unchecked Sendable {
 
   /// Joins the run. Without a launcher MPI is not started at all.
   ///
+  /// - Parameter patience: seconds of `run.patience_seconds` until settings say so; nil for the usual ones.
   /// - Throws: `Failure` 69 where MPI cannot start.
-  public init() throws {
+  public init(patience: Double? = nil) throws {
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)
     host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -53,11 +57,14 @@ public final class Cluster: @unchecked Sendable {
       (world, node) = (nil, nil)
       allowsThreads = false
       watchdog = nil
+      leftOut = []
       return
     }
+    leftOut = RepeatedAddresses.leaveOut()
     let given = getenv(Self.patienceVariable).flatMap { Double(String(cString: $0)) }
     let watchdog = Watchdog(
-      progress, host: host, patience: given.flatMap { $0 > 0 && $0.isFinite ? $0 : nil } ?? Self.usualPatience)
+      progress, host: host,
+      patience: given.flatMap { $0 > 0 && $0.isFinite ? $0 : nil } ?? patience ?? Self.usualPatience)
     self.watchdog = watchdog
     var provided: Int32 = 0
     let status = progress.waiting(.startOfMPI) {
@@ -81,6 +88,10 @@ public final class Cluster: @unchecked Sendable {
     self.world = world
     self.node = node
     (rank, size, localRank, localSize) = (Int(values.0), Int(values.1), Int(values.2), Int(values.3))
+    for one in leftOut {
+      remarks.append(
+        "\(one.address) (\(one.name)) is an address of mpirun's host, too: MPI leaves out its network, \(one.network)")
+    }
     meetRanks(watchdog)
   }
 

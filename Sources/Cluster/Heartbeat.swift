@@ -84,21 +84,7 @@ final class HeartbeatSocket: Sendable {
 
   /// Where this socket can be reached.
   func endpoint(host: String) -> Endpoint {
-    var addresses: [UInt32] = []
-    var list: UnsafeMutablePointer<ifaddrs>?
-    if getifaddrs(&list) == 0 {
-      var entry = list
-      while let interface = entry {
-        if let address = interface.pointee.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET),
-          interface.pointee.ifa_flags & UInt32(IFF_UP) != 0
-        {
-          address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { addresses.append($0.pointee.sin_addr.s_addr) }
-        }
-        entry = interface.pointee.ifa_next
-      }
-      freeifaddrs(list)
-    }
-    return Endpoint(host: host, addresses: addresses, port: port)
+    Endpoint(host: host, addresses: NetworkInterface.all().map(\.bits), port: port)
   }
 
   /// To one address; whether it arrives is not known.

@@ -32,6 +32,12 @@ final class Watchdog: @unchecked Sendable {
   private static let stepsOfPatience = 10
   /// Ranks that a sentence has room for.
   private static let mostNamed = 4
+  /// Seconds after which a rank speaks that nobody has told of others: so that the first speaks for all, who are ended by
+  /// its end.
+  private static let turn: Double = {
+    guard let rank = getenv("OMPI_COMM_WORLD_RANK").flatMap({ Int(String(cString: $0)) }), rank > 0 else { return 0 }
+    return 2 + 0.2 * Double(min(rank, 50))
+  }()
   /// Seconds that a launcher's end may take; it kills the ranks by then.
   private static let parentSeconds = 5.0
 
@@ -161,7 +167,7 @@ final class Watchdog: @unchecked Sendable {
         if others.rank == 0 {
           socket.send(Heartbeat.beat(rank: 0, moves: own.moves, own.state).bytes(token: others.token), to: from)
         }
-      case .end: _exit(ExitCode.unavailable.rawValue)
+      case .end: leave()
       default: break
       }
     }
@@ -204,16 +210,18 @@ final class Watchdog: @unchecked Sendable {
 
   /// Where no heartbeat gets through.
   private func judgeAlone(_ own: OwnMoves, limit: Double, at time: Double) {
-    guard time - own.lastMoved > limit else { return }
+    guard time - own.lastMoved > limit + Self.turn else { return }
     end(
       "\(host) has stood still for \(Int(time - own.lastMoved)) s (\(own.state.description)), and no heartbeat of other "
         + "ranks gets through")
   }
 
   private func end(_ found: String, _ others: Acquaintance? = nil, _ socket: HeartbeatSocket? = nil) -> Never {
+    let advice = acquaintance.withLock { $0 == nil } ? Self.networkAdvice : nil
+    // launch/mpi.sh knows the verdict by its first sentence's end.
     StandardError.note(
-      "ala: error: \(found). The job ends (run.patience_seconds); its files are as the last checkpoint left them: run the "
-        + "same command again")
+      "ala: error: \(found). The job ends (run.patience_seconds)\(advice ?? "; its files are as the last checkpoint left them: run the same command again")"
+    )
     if let others, let socket {
       let word = Heartbeat.end(rank: others.rank).bytes(token: others.token)
       for _ in 0..<3 {
@@ -223,7 +231,26 @@ final class Watchdog: @unchecked Sendable {
         usleep(20_000)
       }
     }
+    leave()
+  }
+
+  private func leave() -> Never {
+    LauncherEnd.arrange()
     _exit(ExitCode.unavailable.rawValue)
+  }
+
+  /// What may keep ranks of several hosts from each other at the start; nil on one host.
+  private static var networkAdvice: String? {
+    let environment = ProcessInfo.processInfo.environment
+    guard let size = environment["OMPI_COMM_WORLD_SIZE"], environment["OMPI_COMM_WORLD_LOCAL_SIZE"] != size else {
+      return nil
+    }
+    let interfaces = NetworkInterface.all().filter { !$0.isLoopback }
+    let list = interfaces.map { "\($0.name) \($0.address) in \($0.network)" }.joined(separator: ", ")
+    let network = interfaces.first?.network ?? "NETWORK"
+    return ": its ranks do not reach each other. This host has \(list). Where hosts have an address in common "
+      + "(docker0), or a network leads nowhere, name the one between them: mpirun --mca btl_tcp_if_include \(network) "
+      + "--mca oob_tcp_if_include \(network) (docs/several-hosts.md)"
   }
 }
 

@@ -56,6 +56,8 @@ struct BenchCommand: ClusterCommand {
     }
   }
 
+  var isSharedByRanks: Bool { true }
+
   func run(on cluster: Cluster) throws {
     switch work {
     case .model(let work):

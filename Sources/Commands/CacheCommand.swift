@@ -18,6 +18,7 @@ struct CacheCommand: ClusterCommand {
   var verify = false
 
   var endsOnSignals: Bool { settings.dryRun || verify }
+  var isSharedByRanks: Bool { true }
 
   func validate() throws { try cost.check(isDryRun: settings.dryRun) }
 

@@ -12,6 +12,9 @@ struct DoctorCommand: ClusterCommand {
     abstract: "Checks the machine: libraries, processor, BLAS, threads, memory, file system; says what to do.",
     discussion: "Example: mpirun -np 2 ala doctor --dir runs")
 
+  /// Until ranks that do not reach each other are told of, at the start four times as long: a minute.
+  static let patienceSeconds = 15.0
+
   @Option(help: "A folder on the file system that runs write to.")
   var dir = "."
 

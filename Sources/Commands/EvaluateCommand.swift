@@ -67,6 +67,7 @@ struct EvaluateCommand: ClusterCommand {
   }
 
   var endsOnSignals: Bool { settings.dryRun }
+  var isSharedByRanks: Bool { true }
 
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil

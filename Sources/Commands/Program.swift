@@ -30,7 +30,8 @@ package enum Program {
     let cluster: Cluster
     do {
       try checkProcessor()
-      cluster = try Cluster()
+      let isDoctor = arguments.first { !$0.hasPrefix("-") } == DoctorCommand.configuration.commandName
+      cluster = try Cluster(patience: isDoctor ? DoctorCommand.patienceSeconds : nil)
     } catch {
       StandardError.note("ala: error: \(error)")
       return Cluster.failure(of: error).code.rawValue
@@ -42,6 +43,12 @@ package enum Program {
 
   private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
     let parsed = Result { try parse(arguments) }
+    if case .success(let command) = parsed, command.isSharedByRanks,
+      let launcher = ForeignLauncher(ProcessInfo.processInfo.environment, size: cluster.size)
+    {
+      if launcher.isFirst { StandardError.note("ala: error: \(launcher.refusal)") }
+      return launcher.refusal.code.rawValue
+    }
     let misuse = misuse(parsed)
     let misusing = cluster.sum(misuse == nil ? 0 : 1)
     if let misuse, misusing == cluster.size {
@@ -137,12 +144,15 @@ package enum Program {
 protocol ClusterCommand: ParsableCommand {
   /// Whether a signal ends it at once; else it is heard at the next step, image or row.
   var endsOnSignals: Bool { get }
+  /// Whether ranks share its work, so that copies which are no ranks of one world would spoil each other's.
+  var isSharedByRanks: Bool { get }
   /// - Throws: `Failure`, which becomes the exit code.
   func run(on cluster: Cluster) throws
 }
 
 extension ClusterCommand {
   var endsOnSignals: Bool { true }
+  var isSharedByRanks: Bool { false }
 }
 
 /// The whole command line. `parseAsRoot` reads it without running anything.

@@ -22,6 +22,7 @@ struct TableCommand: ClusterCommand {
   var overwrite = false
 
   var endsOnSignals: Bool { settings.dryRun }
+  var isSharedByRanks: Bool { true }
 
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)

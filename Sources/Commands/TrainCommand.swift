@@ -37,6 +37,7 @@ struct TrainCommand: ClusterCommand {
   }
 
   var endsOnSignals: Bool { settings.dryRun }
+  var isSharedByRanks: Bool { true }
 
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)

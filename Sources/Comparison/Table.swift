@@ -50,6 +50,7 @@ public func makeTable(
     try log.openText("\(request.out)/log.txt")
   }
   defer { withExtendedLifetime(lock) {} }
+  try cluster.requireOneFolder(request.out, "--out")
   let plan = try TablePlan(base, out: request.out, cluster: cluster)
   try cluster.onRoot {
     try writeAtomically(try plan.json(), to: "\(request.out)/plan.json")

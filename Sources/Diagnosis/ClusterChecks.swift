@@ -59,6 +59,17 @@ struct ClusterChecks {
       "\(version); \(cluster.size) ranks on \(counts.map { "\($0.key) (\($0.value))" }.joined(separator: ", "))")
   }
 
+  /// The networks of the ranks' hosts; nil on one host.
+  func checkNetworks() -> Finding? {
+    let own = HostNetworks(
+      host: cluster.host, interfaces: NetworkInterface.all(), leftOut: cluster.leftOut,
+      isChosen: cluster.leftOut.isEmpty && RepeatedAddresses.isChosen(environment))
+    let all = cluster.allGather(Array((try? JSONEncoder().encode(own)) ?? Data())).compactMap {
+      try? JSONDecoder().decode(HostNetworks.self, from: Data($0))
+    }
+    return compareNetworks(all)
+  }
+
   /// Runs refuse ranks that differ in any of it.
   func checkLikeness(program: String, kernel: String) -> Finding {
     let differing = cluster.differing(likenessFacts(program: program, kernel: kernel))

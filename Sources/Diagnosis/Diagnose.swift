@@ -38,6 +38,7 @@ public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws ->
   let threads = options.threads ?? max(1, Processor.available() / cluster.localSize)
   let ranks = ClusterChecks(cluster: cluster, environment: options.environment)
   var findings = [ranks.checkMPI()]
+  if let network = ranks.checkNetworks() { findings.append(network) }
   if cluster.size > 1 { findings.append(ranks.checkLikeness(program: options.program, kernel: options.blas.kernel)) }
   findings.append(checkHDF5Library(options.environment))
   findings.append(checkProcessor(processor))

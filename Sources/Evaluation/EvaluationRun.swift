@@ -91,6 +91,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
     folder.sweep()
   }
   defer { withExtendedLifetime(lock) {} }
+  try cluster.requireOneFolder(out, "--out")
 
   var context = context(experiment, request, subset: subset)
   let journal = try EvaluationJournal(

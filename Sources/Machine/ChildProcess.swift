@@ -33,7 +33,7 @@ public enum ChildProcess {
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     process.environment = environment.filter { name, _ in
-      !["OMPI_", "PMIX_", "PMI_"].contains { name.hasPrefix($0) }
+      !["OMPI_", "PMIX_", "PMI_", "SLURM_STEP_NUM_TASKS"].contains { name.hasPrefix($0) }
     }
     let pipe = Pipe()
     process.standardOutput = pipe

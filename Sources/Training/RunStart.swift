@@ -48,6 +48,7 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
     lock = try RunLock(path: "\(run)/.lock") { log.warning($0) }
     folder.sweep()
   }
+  try cluster.requireOneFolder(run, "run.dir")
   try cluster.agree { try log.open(folder: run) }
   experiment.describeData(log, training: true)
   return lock

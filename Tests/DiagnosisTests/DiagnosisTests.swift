@@ -1,3 +1,4 @@
+import Cluster
 import Diagnosis
 import Foundation
 import Machine
@@ -111,6 +112,25 @@ private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
   #expect(check([2], 2, online: 8, launched: false).verdict == .ok)
   #expect(check([4], 4, quota: 1.5).text.contains("1.5"))
   #expect(check([4], 4, quota: 4).verdict == .ok)
+}
+
+@Test func addressesThatHostsHaveInCommonAreNotedWithTheNetworksThatTellThemApart() {
+  func host(_ name: String, _ addresses: [String], leavesOut: Bool = false, isChosen: Bool = false) -> HostNetworks {
+    let bridge = NetworkInterface(name: "docker0", address: "172.17.0.1", prefixLength: 16)
+    let own = (["127.0.0.1"] + addresses).map { NetworkInterface(name: "eth0", address: $0, prefixLength: 20) }
+    return HostNetworks(
+      host: name, interfaces: own + [bridge], leftOut: leavesOut ? [bridge] : [], isChosen: isChosen)
+  }
+  #expect(compareNetworks([host("a", ["10.1.0.1"]), host("a", ["10.1.0.1"])]) == nil)
+  let found = compareNetworks([host("a", ["10.1.16.1"]), host("b", ["10.1.31.2"]), host("b", ["10.1.31.2"])])
+  #expect(found?.verdict == .note && found?.text.contains("172.17.0.1 (docker0) on a, b") == true, "\(found as Any)")
+  #expect(
+    found?.advice?.contains("--mca btl_tcp_if_include 10.1.16.0/20 --mca oob_tcp_if_include 10.1.16.0/20") == true)
+  let apart = compareNetworks([host("a", ["10.1.0.1"]), host("b", ["10.2.0.1"], leavesOut: true)])
+  #expect(apart?.advice?.contains("btl_tcp_if_include 10.1.0.0/20,10.2.0.0/20") == true)
+  #expect(apart?.text.contains("left out in this call") == true)
+  let chosen = compareNetworks([host("a", ["10.1.0.1"], isChosen: true), host("b", ["10.1.0.2"], isChosen: true)])
+  #expect(chosen?.verdict == .ok, "\(chosen as Any)")
 }
 
 @Test func scarceMemoryIsNoted() {

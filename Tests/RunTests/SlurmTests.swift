@@ -43,18 +43,18 @@ func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() thro
       "\(folder)/s", "sh", "-c",
       """
       cd \(folder)
-      submit() { # NAME OPTIONS... -- the job's training goes to the folder of its name
-        name=$1; shift
-        sbatch --quiet --job-name="$name" --output="$name.log" "$@" "\(job)" train c.yaml \
-          --set "run.dir=\(folder)/$name run" \(endless.joined(separator: " ")) || exit 1
+      submit() { # NAME "OPTIONS" ARGUMENTS...: the run's folder has the job's name
+        name=$1 options=$2; shift 2
+        sbatch --quiet --job-name="$name" --output="$name.log" $options "\(job)" train c.yaml \
+          --set "run.dir=\(folder)/$name run" \(endless.joined(separator: " ")) "$@" || exit 1
       }
       signal() { # NAME SIGNAL: once it has trained
         until [ -e "$1 run/checkpoints/last.h5" ]; do sleep 0.1; done
         scancel --batch --signal="$2" --name="$1"
       }
-      ALA_MPIRUN="mpirun --oversubscribe" submit ended
-      ALA_MPIRUN="mpirun --oversubscribe" submit asked
-      submit limit --cpus-per-task=1 --time=1 --signal=B:USR1@55
+      submit ended "" --mpirun --oversubscribe
+      submit asked "" --mpirun --oversubscribe
+      submit limit "--cpus-per-task=1 --time=1 --signal=B:USR1@55"
       signal ended TERM
       signal asked USR1
       while [ -n "$(squeue --noheader)" ]; do sleep 0.2; done

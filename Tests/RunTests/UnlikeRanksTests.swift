@@ -118,25 +118,3 @@ private func errors(_ result: ProcessResult) -> [Substring] {
     #expect(errors(result).count == 1, "\(result.errors)")
   }
 }
-
-@Test func hostsGetEveryVariableThatSetsSomething() throws {
-  let folder = try TemporaryFolder()
-  let fake = "\(folder.path)/mpirun"
-  try "#!/bin/sh\nfor word; do echo \"$word\"; done\n".write(toFile: fake, atomically: true, encoding: .utf8)
-  chmod(fake, 0o755)
-  try "node1 slots=2\n".write(toFile: "\(folder.path)/hosts", atomically: true, encoding: .utf8)
-  let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-  let result = try run(
-    "\(repositoryRoot)/launch/hosts", ["\(folder.path)/hosts", "train", "c.yaml", "--resume", "never"],
-    environment: [
-      "PATH": "\(folder.path):\(path)", "ALA": "/bin/true", "ALA_TRAINING__LR": "1 2\nALA_NOT=1", "OMP_PROC_BIND": "x",
-      "OPENBLAS_CORETYPE": "Haswell", "HDF5_USE_FILE_LOCKING": "FALSE",
-    ])
-  let words = result.output.split(separator: "\n").map(String.init)
-  let passed = zip(words, words.dropFirst()).filter { $0.0 == "-x" }.map(\.1)
-  #expect(
-    Set(passed).isSuperset(of: [
-      "PATH", "LD_LIBRARY_PATH", "ALA_TRAINING__LR", "OMP_PROC_BIND", "OPENBLAS_CORETYPE", "HDF5_USE_FILE_LOCKING",
-    ]) && !passed.contains("ALA_NOT"), "\(result.output)\(result.errors)")
-  #expect(words.suffix(6) == ["/bin/true", "train", "--config", "c.yaml", "--resume", "never"], "\(words)")
-}
