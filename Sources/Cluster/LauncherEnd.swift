@@ -27,23 +27,18 @@ enum LauncherEnd {
 
   /// Leaves a process behind that kills the launcher if it is still there by then. This one is about to end.
   static func arrange() {
-    guard let (process, start) = launcher() else { return }
+    guard let launcher = launcher() else { return }
     let script = """
       sleep "$3"; read -r line <"/proc/$1/stat" || exit; set -- "$1" "$2" ${line##*) }
       [ "${22}" != "$2" ] || kill -KILL "$1"
       """
-    let words = ["sh", "-c", script, "sh", "\(process)", String(start), "\(seconds)"].map { strdup($0) }
-    let environment = ["PATH=/usr/bin:/bin"].map { strdup($0) }
-    defer { for word in words + environment { free(word) } }
-    var attributes = posix_spawnattr_t()
-    var actions = posix_spawn_file_actions_t()
-    posix_spawnattr_init(&attributes)
-    posix_spawn_file_actions_init(&actions)
-    // A launcher ends its rank's whole group, and waits until nobody holds the rank's output.
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID))
-    for stream in 0...2 { posix_spawn_file_actions_addopen(&actions, Int32(stream), "/dev/null", O_RDWR, 0) }
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-    var child: pid_t = 0
-    posix_spawn(&child, "/bin/sh", &actions, &attributes, words + [nil], environment + [nil])
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", script, "sh", "\(launcher.process)", String(launcher.start), "\(Self.seconds)"]
+    process.environment = ["PATH": "/usr/bin:/bin"]
+    // A launcher waits until nobody holds its rank's output, and ends the rank's group, which is not that of a `Process`.
+    (process.standardInput, process.standardOutput, process.standardError) =
+      (FileHandle.nullDevice, FileHandle.nullDevice, FileHandle.nullDevice)
+    try? process.run()
   }
 }
