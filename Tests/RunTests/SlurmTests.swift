@@ -5,14 +5,23 @@ import Testing
 
 /// `launch/slurm` as a job of a real Slurm, which is this machine alone (Tests/Slurm/with-slurm).
 
-private let withSlurm = "\(repositoryRoot)/Tests/Slurm/with-slurm"
+/// In namespaces of its own, so that its daemons end with it, however it ends.
+private func withSlurm(_ arguments: [String], environment: [String: String] = [:], seconds: Double) throws
+  -> ProcessResult
+{
+  let program = "\(repositoryRoot)/Tests/Slurm/with-slurm"
+  return try run(
+    "/usr/bin/unshare", ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", program] + arguments,
+    environment: environment, seconds: seconds)
+}
+
 private let job = "\(repositoryRoot)/launch/slurm"
 
 /// Why there can be no Slurm here; nil where there can.
 private let obstacle: String? = {
   guard let folder = try? TemporaryFolder() else { return "no temporary folder" }
-  let tried = try? run(withSlurm, ["\(folder.path)/s", "true"], seconds: 60)
-  return tried?.code == 0 ? nil : "no Slurm can be started here: \(tried?.errors ?? "with-slurm cannot run")"
+  let tried = try? withSlurm(["\(folder.path)/s", "true"], seconds: 60)
+  return tried?.code == 0 ? nil : "no Slurm can be started here: \(tried?.errors ?? "no unshare")"
 }()
 
 /// What Slurm keeps of a job: `Restarts`, `JobState` and so on.
@@ -37,8 +46,7 @@ func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() thro
   let endless = ["--set", "training.epochs=100000", "--set", "training.patience=0"]
 
   // The jobs take the node in turn. Slurm looks at the limits of time every 30 seconds; meanwhile the others are signalled.
-  let result = try run(
-    withSlurm,
+  let result = try withSlurm(
     [
       "\(folder)/s", "sh", "-c",
       """
