@@ -3,7 +3,7 @@ import Storage
 import TestSupport
 import Testing
 
-/// `launch/slurm` as a job of a real Slurm, which is this machine alone (Tests/Slurm/with-slurm).
+/// `launch/slurm` as a job of a real Slurm, whose two nodes are this machine (Tests/Slurm/with-slurm).
 
 /// In namespaces of its own, so that its daemons end with it, however it ends.
 private func withSlurm(_ arguments: [String], environment: [String: String] = [:], seconds: Double) throws
@@ -45,7 +45,7 @@ func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() thro
   try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
   let endless = ["--set", "training.epochs=100000", "--set", "training.patience=0"]
 
-  // The jobs take the node in turn. Slurm looks at the limits of time every 30 seconds; meanwhile the others are signalled.
+  // The jobs take both nodes, in turn. Slurm looks at the limits of time every 30 seconds; meanwhile the others are signalled.
   let result = try withSlurm(
     [
       "\(folder)/s", "sh", "-c",
