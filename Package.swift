@@ -87,6 +87,12 @@ let package = Package(
       exclude: ["event.proto"], swiftSettings: processor),
     module("Metrics", ["Images"]),
     module(
+      "Watching",
+      [
+        "Failures", "Files", "Storage", "Dataset", "Reporting", "TensorBoard",
+        .product(name: "Mustache", package: "swift-mustache"),
+      ]),
+    module(
       "Experiments",
       [
         "Failures", "Files", "Digests", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches",
@@ -123,7 +129,7 @@ let package = Package(
       "Estimation",
       [
         "Failures", "Files", "Machine", "Tensor", "Layers", "Networks", "Safetensors", "Cluster", "Storage", "Settings",
-        "Experiments", "Caching", "Explaining", "Training",
+        "Experiments", "Caching", "Explaining", "Metrics", "Training",
       ]),
     module(
       "Comparison",
@@ -157,13 +163,16 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
         "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
-        "Evaluation", "Training", "Estimation", "Comparison", "Benchmark", "Machine", "Diagnosis", "Reproducibility",
+        "Evaluation", "Training", "Watching", "Estimation", "Comparison", "Benchmark", "Machine", "Diagnosis",
+        "Reproducibility",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
     .target(name: "CHeldSignals"),
+    .plugin(name: "CommitOfBuild", capability: .buildTool()),
     .executableTarget(
-      name: "ala", dependencies: ["Commands", "COutOfMemory", "CHeldSignals"], swiftSettings: processor),
+      name: "ala", dependencies: ["Commands", "COutOfMemory", "CHeldSignals"], swiftSettings: processor,
+      plugins: ["CommitOfBuild"]),
 
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),

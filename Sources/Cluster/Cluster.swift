@@ -118,6 +118,9 @@ public final class Cluster: @unchecked Sendable {
   /// - Parameter number: the step, from 1.
   public func note(_ activity: Activity, _ number: Int = 0) { progress.note(activity, number) }
 
+  /// Seconds that this rank has spent in what waits for other ranks, since it began.
+  public var secondsWaited: Double { progress.secondsWaited }
+
   public var isRoot: Bool { rank == 0 }
 
   /// " (rank 2 on host a)", where there are several ranks: for messages.

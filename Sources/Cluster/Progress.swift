@@ -54,11 +54,14 @@ final class Progress: Sendable {
   private let operation = Atomic(Operation.none.rawValue)
   private let activity = Atomic(Activity.starting.rawValue)
   private let number = Atomic(0)
+  private let waitedNanoseconds = Atomic<UInt64>(0)
 
   /// Does what waits for other ranks.
   func waiting<Result>(_ operation: Operation, _ body: () throws -> Result) rethrows -> Result {
     self.operation.store(operation.rawValue, ordering: .relaxed)
+    let start = DispatchTime.now().uptimeNanoseconds
     defer {
+      waitedNanoseconds.wrappingAdd(DispatchTime.now().uptimeNanoseconds - start, ordering: .relaxed)
       self.operation.store(Operation.none.rawValue, ordering: .relaxed)
       counter.wrappingAdd(1, ordering: .relaxed)
     }
@@ -70,6 +73,9 @@ final class Progress: Sendable {
     self.number.store(number, ordering: .relaxed)
     counter.wrappingAdd(1, ordering: .relaxed)
   }
+
+  /// How long all that waits for other ranks has taken until now.
+  var secondsWaited: Double { Double(waitedNanoseconds.load(ordering: .relaxed)) / 1e9 }
 
   /// What stands here now.
   var state: ProgressState {

@@ -6,6 +6,8 @@ import Failures
 public enum RoundCall: Int, Sendable {
   /// Nothing.
   case none
+  /// That ranks tell each other how long their steps have waited.
+  case tally
   /// What the work itself asks for: go on, or write a checkpoint.
   case flag
   /// A signal to stop has come.
@@ -24,8 +26,10 @@ extension Cluster {
   ///   - failure: what this rank has met, if anything.
   ///   - signal: the signal that has come to this rank, if any.
   ///   - flag: what this rank asks for.
-  public func round(failure: Failure?, signal: Int32?, flag: Bool) -> RoundCall {
-    let own: RoundCall = failure != nil ? .failure : signal != nil ? .signal : flag ? .flag : .none
+  ///   - tally: whether this rank asks for a tally of waiting.
+  public func round(failure: Failure?, signal: Int32?, flag: Bool, tally: Bool = false) -> RoundCall {
+    let own: RoundCall =
+      failure != nil ? .failure : signal != nil ? .signal : flag ? .flag : tally ? .tally : .none
     return RoundCall(rawValue: maximum(own.rawValue)) ?? .failure
   }
 }

@@ -10,7 +10,12 @@ struct BenchCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Times a part of the work at ViT-B/16 size on random weights, against what the machine allows.",
-    discussion: "Example: ala bench encode --threads 2 --batch 8 --json")
+    discussion: """
+      Examples:
+        ala bench encode --threads 2 --batch 8 --json
+        mpirun -np 2 ala bench train-alpha --profile
+        ala bench checkpoint --folder runs
+      """)
 
   @Argument(
     help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint.")

@@ -8,7 +8,11 @@ struct CacheCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "cache",
     abstract: "Encodes every view once and stores the features; goes on where it was interrupted.",
-    discussion: "Example: mpirun -np 2 ala cache --config configs/quickstart.yaml")
+    discussion: """
+      Examples:
+        mpirun -np 2 ala cache --config configs/quickstart.yaml
+        ala cache --config configs/quickstart.yaml --verify
+      """)
 
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var cost: CostOptions

@@ -10,7 +10,11 @@ struct DoctorCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
     abstract: "Checks the machine: libraries, processor, BLAS, threads, memory, file system; says what to do.",
-    discussion: "Example: mpirun -np 2 ala doctor --dir runs")
+    discussion: """
+      Examples:
+        mpirun -np 2 ala doctor --dir runs
+        ala doctor --json > doctor.json
+      """)
 
   /// Until ranks that do not reach each other are told of, at the start four times as long: a minute.
   static let patienceSeconds = 15.0
@@ -35,7 +39,7 @@ struct DoctorCommand: ClusterCommand {
       on: cluster)
     try cluster.onRoot {
       if json {
-        try StandardOutput.printJSON(diagnosis)
+        try StandardOutput.printJSON(Document(diagnosis: diagnosis))
       } else {
         let end = diagnosis.sound ? ["sound: nothing keeps ala from running here"] : []
         try StandardOutput.print((diagnosis.lines + end).joined(separator: "\n"))
@@ -45,6 +49,19 @@ struct DoctorCommand: ClusterCommand {
     guard problems.isEmpty else {
       throw cluster.agreed(
         .unavailable("\(problems.count) problem\(problems.count == 1 ? "" : "s"): \(problems.joined(separator: "; "))"))
+    }
+  }
+
+  /// The diagnosis with the program that has made it, for who is sent one.
+  private struct Document: Encodable {
+    let diagnosis: Diagnosis
+
+    enum CodingKeys: String, CodingKey { case program }
+
+    func encode(to encoder: Encoder) throws {
+      try diagnosis.encode(to: encoder)
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(Program.versionLine, forKey: .program)
     }
   }
 }

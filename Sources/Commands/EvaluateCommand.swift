@@ -13,9 +13,12 @@ struct EvaluateCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
     abstract: "Accuracy, IoU with masks, localisation by boxes, insertion, deletion, and the map of each image.",
-    discussion:
-      "Example: mpirun -np 2 ala evaluate --config configs/quickstart.yaml --checkpoint runs/quickstart/run --out runs/quickstart/test"
-  )
+    discussion: """
+      Examples:
+        mpirun -np 2 ala evaluate --checkpoint runs/quickstart/run --out runs/quickstart/test
+        ala evaluate --checkpoint runs/quickstart/run --out runs/quickstart/gradcam --method gradcam --limit 20
+        ala evaluate --checkpoint runs/quickstart/run --out runs/quickstart/test --quiet --json
+      """)
 
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var cost: CostOptions
@@ -76,6 +79,9 @@ struct EvaluateCommand: ClusterCommand {
     let explaining =
       try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind)
     if settings.dryRun {
+      if cluster.isRoot, !FileManager.default.fileExists(atPath: checkpointPath(checkpoint)) {
+        StandardError.note("ala: warning: \(checkpoint): there is no such checkpoint yet (--checkpoint)")
+      }
       let work = EvaluatedWork(split: split, method: explaining, limit: limit, out: out)
       return try cost.show(resolved, settings, of: .evaluation(work), on: cluster)
     }

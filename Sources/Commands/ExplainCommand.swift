@@ -9,7 +9,11 @@ struct ExplainCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain",
     abstract: "Shows where the model looked in any image, and what it took it for.",
-    discussion: "Example: ala explain photo.jpg --checkpoint runs/quickstart/run --out explained")
+    discussion: """
+      Examples:
+        ala explain photo.jpg --checkpoint runs/quickstart/run --out explained
+        ala explain photos --checkpoint runs/quickstart/run --out explained --method gradcam
+      """)
 
   @OptionGroup var settings: SettingsOptions
 

@@ -7,7 +7,11 @@ struct ExportCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
     abstract: "Writes a checkpoint's weights as safetensors for other tools.",
-    discussion: "Example: ala export --checkpoint runs/quickstart/run --out adapter.safetensors")
+    discussion: """
+      Examples:
+        ala export --checkpoint runs/quickstart/run --out adapter.safetensors
+        ala export --checkpoint runs/quickstart/run --out encoder.safetensors --merge-lora
+      """)
 
   @OptionGroup var settings: SettingsOptions
 

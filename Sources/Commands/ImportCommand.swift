@@ -65,6 +65,9 @@ struct ImportCommand: ClusterCommand {
   /// Small sets are through before anybody asks how far they are.
   private static let quietSeconds = 2.0
 
+  /// It ends between two files, and takes away what it has made.
+  var endsOnSignals: Bool { false }
+
   func validate() throws {
     guard FileTransfer.Kind(rawValue: transfer) != nil else {
       throw ValidationError("--transfer \(transfer): expected hard-link, copy or symbolic-link")

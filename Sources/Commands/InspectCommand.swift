@@ -12,7 +12,11 @@ struct InspectCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Says what is inside a checkpoint, cache, safetensors or split file.",
-    discussion: "Example: ala inspect runs/quickstart/run/checkpoints/last.h5")
+    discussion: """
+      Examples:
+        ala inspect runs/quickstart/run/checkpoints/last.h5
+        ala inspect runs/quickstart/data/encoder.safetensors --json
+      """)
 
   @Argument(help: "The file.")
   var file: String

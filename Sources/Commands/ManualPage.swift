@@ -68,9 +68,7 @@ struct ManualPage {
     lines += [Self.escaped(synopsis), ".SH DESCRIPTION", Self.escaped(command.abstract ?? "")]
     for paragraph in (command.discussion ?? "").components(separatedBy: "\n\n") where !paragraph.isEmpty {
       lines.append(".PP")
-      lines += paragraph.components(separatedBy: "\n").flatMap { line in
-        line.hasPrefix("  ") ? [".br", Self.escaped(line)] : [Self.escaped(line)]
-      }
+      lines += Self.lines(ofParagraph: paragraph)
     }
     if !shown.isEmpty {
       lines.append(".SH OPTIONS")
@@ -87,7 +85,22 @@ struct ManualPage {
       "0 done, 64 usage, 65 bad data or file, 66 missing input, 69 unavailable, 70 internal, 73 cannot write,",
       "75 interrupted after a checkpoint (run the same command again), 78 bad configuration.",
     ]
+    if command.ownSubcommands.isEmpty { lines += [".SH \"SEE ALSO\"", ".BR ala (1)"] }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Indented lines stand as they are, as in `--help`.
+  private static func lines(ofParagraph paragraph: String) -> [String] {
+    var lines: [String] = []
+    var isLiteral = false
+    for line in paragraph.components(separatedBy: "\n") {
+      if line.hasPrefix("  ") != isLiteral {
+        lines += isLiteral ? [".fi", ".RE"] : [".RS 4", ".nf"]
+        isLiteral.toggle()
+      }
+      lines.append(escaped(isLiteral ? String(line.dropFirst(2)) : line))
+    }
+    return lines + (isLiteral ? [".fi", ".RE"] : [])
   }
 
   private var synopsis: String {

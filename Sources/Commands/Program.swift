@@ -7,19 +7,26 @@ import Foundation
 import Machine
 import Settings
 import Storage
+import Synchronization
 import Tensor
 
 /// The program from its arguments to its exit code: one rank speaks, all end alike.
 package enum Program {
   static let version = "0.1.0"
 
+  /// Of the build, as `main` has been told; empty where that is not known.
+  private static let commit = Mutex("")
+
   /// This program's file, for the child that examines foreign HDF5 files.
   static let path = ChildProcess.ownProgram
 
   /// Runs the command that the arguments name, or a part of one that the program has started a child for.
+  ///
+  /// - Parameter commit: that the program was built from, for `--version`; empty where it is not known.
   /// - Returns: The exit code, the same on every rank.
-  package static func main(_ arguments: [String]) -> Int32 {
+  package static func main(_ arguments: [String], commit: String) -> Int32 {
     letWritesFail()
+    self.commit.withLock { $0 = commit }
     HDF5Probe.answer(arguments)
     BLASKernel.choose()
     if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
@@ -129,9 +136,15 @@ package enum Program {
     #endif
   }
 
+  /// "ala 0.1.0 (commit 1a2b3c4d5e6f)".
+  static var versionLine: String {
+    let commit = commit.withLock { $0 }
+    return "ala \(version)" + (commit.isEmpty ? "" : " (commit \(commit))")
+  }
+
   static var versionText: String {
     """
-    ala \(version)
+    \(versionLine)
     Swift \(swiftVersion)
     MPI \(Cluster.libraryVersion())
     BLAS \(blasConfiguration())
@@ -164,7 +177,8 @@ package struct Ala: ParsableCommand {
     version: Program.versionText,
     subcommands: [
       SynthCommand.self, ImportCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self,
-      ExplainCommand.self, TableCommand.self, ConfigCommand.self, ReportCommand.self, InspectCommand.self,
+      ExplainCommand.self, TableCommand.self, ConfigCommand.self, ReportCommand.self, WatchCommand.self,
+      InspectCommand.self,
       ExportCommand.self, BenchCommand.self, DoctorCommand.self, ProveCommand.self, ManualCommand.self,
     ])
 

@@ -8,7 +8,11 @@ struct ReportCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
     abstract: "One self-contained page: curves, tables and examples of one run or several side by side.",
-    discussion: "Example: ala report runs/quickstart/run --out runs/quickstart/report.html")
+    discussion: """
+      Examples:
+        ala report runs/quickstart/run --out runs/quickstart/report.html
+        ala report runs/first runs/second --out compared.html
+      """)
 
   @Argument(help: "Folders of runs (their evaluations are found) or of evaluations.")
   var runs: [String]

@@ -1,35 +1,10 @@
 import ArgumentParser
 import Cluster
-import Estimation
 import Experiments
 import Failures
 import Files
 import Foundation
 import Settings
-
-/// What beside the settings tells what a command would cost.
-struct CostOptions: ParsableArguments {
-  @Flag(name: .long, help: "With --dry-run: also measure, for some seconds, and tell how long it would take.")
-  var estimate = false
-
-  /// The settings and, as YAML's comments, what they cost. Settings are told where data or weights are not there, too.
-  ///
-  /// - Throws: what the command itself would throw before it begins, but for files that are not there.
-  func show(_ settings: ResolvedSettings, _ options: SettingsOptions, of work: Work, on cluster: Cluster) throws {
-    try options.show(settings, on: cluster)
-    do {
-      let lines = try costLines(settings.configuration, of: work, isMeasured: estimate, cluster: cluster)
-      try cluster.onRoot { try StandardOutput.print(lines.map { "# \($0)" }.joined(separator: "\n")) }
-    } catch let failure as Failure where failure.code == .missingInput {
-      if cluster.isRoot { StandardError.note("ala: warning: the cost is not known: \(failure.message)") }
-    }
-  }
-
-  /// - Throws: `ValidationError` where nothing would read the flag.
-  func check(isDryRun: Bool) throws {
-    if estimate && !isDryRun { throw ValidationError("--estimate tells what a --dry-run does not do: give both") }
-  }
-}
 
 /// How much a command says.
 struct VolumeOptions: ParsableArguments {
@@ -91,14 +66,19 @@ struct SettingsOptions: ParsableArguments {
     let configuration = settings.configuration
     try cluster.requireAlike(configuration.sharedByRanks)
     cluster.setPatience(configuration.run.patienceSeconds)
-    let share = Double(cluster.localSize) / Double(cluster.size)
-    let excess = configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
+    let excess = excess(configuration, isTraining: isTraining, cluster)
     if dryRun {
       if let excess, cluster.isRoot { StandardError.note("ala: warning: \(excess)") }
     } else {
       try cluster.share(excess)
     }
     return settings
+  }
+
+  /// What the settings need beyond this machine's memory.
+  func excess(_ configuration: Configuration, isTraining: Bool, _ cluster: Cluster) -> Failure? {
+    let share = Double(cluster.localSize) / Double(cluster.size)
+    return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
   }
 
   /// What `--dry-run` is for: the settings, each with where it comes from.

@@ -8,7 +8,12 @@ struct TrainCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
     abstract: "Trains the adapter; the same command goes on with an interrupted run.",
-    discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml")
+    discussion: """
+      Examples:
+        mpirun -np 2 ala train --config configs/quickstart.yaml
+        ala train --config configs/quickstart.yaml --set training.lr=1e-4 --set run.dir=runs/slower
+        ala train --config configs/quickstart.yaml --dry-run --estimate
+      """)
 
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var cost: CostOptions

@@ -112,10 +112,7 @@ public struct ImageDataset: Sendable {
   /// - Throws: `Failure` 66 for a missing file, 65 for a wrong one, naming file and line; 78 for a class that isn't there.
   public init(_ options: DatasetOptions) throws {
     root = options.root
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: root, isDirectory: &isFolder),
-      isFolder.boolValue || options.layout == .folders
-    else {
+    guard FileManager.default.fileExists(atPath: root) else {
       throw Failure.missingInput("\(root): there is no such folder (data.root)")
     }
     let listing =

@@ -77,7 +77,10 @@ public struct ImageImport {
         }
         images.append(image.withMask(mask))
       } catch let failure as Failure {
-        findings.note(.unreadable, image.path, failure.message)
+        // What follows the file's name, which is told already.
+        let place = "\(file): "
+        let words = failure.message
+        findings.note(.unreadable, image.path, words.hasPrefix(place) ? String(words.dropFirst(place.count)) : words)
       }
     }
     return images

@@ -1,4 +1,5 @@
 import Failures
+import Foundation
 import ImageFolders
 import Images
 
@@ -18,12 +19,20 @@ struct ImageListing {
   ///
   /// - Throws: `Failure` 66 for a missing file, 65 for a wrong one, naming file and line; 78 for a class that isn't there.
   init(cub options: DatasetOptions) throws {
+    func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(options.root)/\(name)") }
+    guard has("images.txt") || has("classes.txt") else {
+      throw Failure.missingInput(
+        "\(options.root): has no images.txt and classes.txt, as CUB-200-2011's layout has; folders of pictures, or a CSV "
+          + "of them, are read with data.layout: folders, or brought into that layout by ala import")
+    }
     let annotations = try Annotations(root: options.root, classes: options.classes)
     folder = ImageFolder("\(options.root)/images", followsLinks: options.followsLinks)
     classes = annotations.classes
     images = try annotations.images.lines.compactMap(annotations.entry)
     masks = try MaskFolder(options.masks, root: options.root)
-    remarks = []
+    remarks = [("data.labels", options.labels != nil), ("data.boxes", options.boxes != nil)].compactMap { key, isSet in
+      isSet ? "\(key) has no effect: it is of data.layout: folders" : nil
+    }
     place = annotations.images.path
   }
 
@@ -47,8 +56,17 @@ struct ImageListing {
       labels[image.label].map { ImageEntry(image, label: $0, hasValidation: catalogue.hasOwnValidation) }
     }
     let found = catalogue.images.compactMap { image in image.mask.map { (image.id, $0) } }
-    masks = options.masks == .none ? nil : MaskFolder(found: Dictionary(uniqueKeysWithValues: found), root: place)
+    masks = Self.placeOfMasks(options).map { MaskFolder(found: Dictionary(uniqueKeysWithValues: found), place: $0) }
     remarks = catalogue.findings.lines(problems: true).map { "left out: \($0)" }
+  }
+
+  /// Where masks are looked for in folders of pictures, in words; nil where they are not.
+  private static func placeOfMasks(_ options: DatasetOptions) -> String? {
+    switch options.masks {
+    case .beside: "beside the images and for folders such as masks/, in \(options.root)"
+    case .folder(let folder): "in \(folder)"
+    case .none: nil
+    }
   }
 }
 

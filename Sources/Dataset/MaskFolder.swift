@@ -23,6 +23,7 @@ public enum MaskFile: Equatable, Sendable {
 
 /// The folder of masks: for `images/a/b.jpg` the file `a/b.png`. Or masks that were found, wherever they lie.
 struct MaskFolder {
+  /// The folder; in words where masks were found.
   private let path: String
   /// By image id; nil where masks have their images' names.
   private let found: [Int: String]?
@@ -46,9 +47,9 @@ struct MaskFolder {
 
   /// - Parameters:
   ///   - found: by image id.
-  ///   - root: where they were looked for.
-  init(found: [Int: String], root: String) {
-    path = root
+  ///   - place: where they were looked for, in words.
+  init(found: [Int: String], place: String) {
+    path = place
     self.found = found
   }
 
@@ -62,7 +63,7 @@ struct MaskFolder {
 
   /// Where masks were looked for, in words.
   func whereLooked(_ example: ImageEntry) -> String {
-    guard found == nil else { return "beside the images and for folders such as masks/, in \(path)" }
+    guard found == nil else { return path }
     return "in \(path) for files such as \(path)/\(Self.relativePath(ofMaskOf: example.path))"
   }
 

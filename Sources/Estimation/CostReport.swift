@@ -33,7 +33,7 @@ public func costLines(
   let experiment = try Experiment(configuration, cluster: cluster, training: work.trains)
   let report = CostReport(experiment, secondsToBegin: Date().timeIntervalSince(start))
   var lines = report.setLines + report.networkLines(trains: work.trains)
-  lines.append(try MemoryNeed(work, experiment).line)
+  lines.append(try MeasuredMemory(work, experiment).line)
   lines += report.diskLines(work)
   guard isMeasured else { return lines + ["times: measured with --estimate"] }
   let isCached = configuration.cache.dir != nil

@@ -1,5 +1,6 @@
 import Experiments
 import Explaining
+import Metrics
 import Settings
 
 /// What a network's caching pass, training and evaluations take, by what was measured of it: the one reckoning behind
@@ -54,9 +55,10 @@ public struct WorkCost {
 
   /// Forward passes, or what takes as long, of an evaluated image.
   public func viewsPerImage(_ method: any ExplanationMethod) -> Double {
-    let steps = configuration.evaluation.steps
+    let evaluation = configuration.evaluation
+    let points = EvaluationProtocol(setting: evaluation.protocol).pointCount(steps: evaluation.steps)
     // The control of the randomised model is a forward pass, too.
-    return viewsPerMap(method) + 1 + (steps > 0 ? 2.0 * Double(steps + 1) : 0)
+    return viewsPerMap(method) + 1 + (evaluation.steps > 0 ? 2.0 * Double(points + 1) : 0)
   }
 
   private func viewsPerMap(_ method: any ExplanationMethod) -> Double {

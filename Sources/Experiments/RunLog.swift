@@ -200,6 +200,8 @@ public enum MetricValue: Sendable {
   case text(String)
   case integer(Int)
   case number(Double?)
+  /// One for each rank.
+  case numbers([Double])
 
   var json: String {
     switch self {
@@ -207,6 +209,7 @@ public enum MetricValue: Sendable {
     case .integer(let integer): "\(integer)"
     // JSON has no word for what is not finite.
     case .number(let number): number.flatMap { $0.isFinite ? "\($0)" : nil } ?? "null"
+    case .numbers(let numbers): "[\(numbers.map { String(format: "%.3f", $0) }.joined(separator: ","))]"
     }
   }
 }

@@ -38,14 +38,16 @@ public func guardOutput(
 }
 
 /// Which file a path leads to; nil where there is none.
-private struct FileIdentity: Equatable {
+struct FileIdentity: Equatable {
   let device: UInt
   let number: UInt
+
+  init(_ status: stat) { (device, number) = (UInt(status.st_dev), UInt(status.st_ino)) }
 
   init?(_ path: String) {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
-    (device, number) = (UInt(status.st_dev), UInt(status.st_ino))
+    self.init(status)
   }
 }
 

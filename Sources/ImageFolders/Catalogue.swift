@@ -65,8 +65,9 @@ public struct Catalogue: Sendable {
       throw Failure.badData("\(root): is in CUB-200-2011's layout already; use it as data.root, with data.layout: cub")
     }
     let pairs = MaskPairs(tree)
-    var findings = tree.findings
     let found = try FoundLists(source, tree: tree, labels: labels)
+    // A list tells itself of what it names; the rest is left, whatever it is.
+    var findings = found.labels == nil ? tree.findings : tree.findings.withoutProblems
     let placed = try Placement(tree, pairs: pairs, list: found.labels)
     findings.add(
       placed.findings.without(.annotations) { folder in found.paths.contains { $0.hasPrefix("\(folder)/") } })

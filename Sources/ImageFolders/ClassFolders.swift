@@ -41,8 +41,10 @@ struct ClassFolders {
     "imagesets", "models", "weights", "checkpoints", "runs", "logs", "scripts", "code", "src",
   ]
 
-  /// Folders of all images.
+  /// Of folders that hold all images, whatever their class.
   private static let imageNames: Set = ["image", "images", "img", "imgs", "jpegimages", "pictures", "photos", "data"]
+
+  static func isNamedForImages(_ folder: some StringProtocol) -> Bool { imageNames.contains(folder.lowercased()) }
 
   /// - Parameters:
   ///   - pictures: relative to the root, without masks.
@@ -59,25 +61,22 @@ struct ClassFolders {
     let own = pictures.compactMap(below)
     for path in pictures where below(path) == nil { findings.note(.noClass, path) }
     hasParts = Self.hasParts(own)
-    let classDepth = hasParts ? 2 : 1
-    // The only folder, and it is named for what every set has: its pictures are of no class.
-    let isFlat =
-      !hasParts && Set(own.map { $0.split(separator: "/")[0] }).count == 1
-      && own.first.map { Self.imageNames.contains($0.split(separator: "/")[0].lowercased()) } == true
+    let depth = Self.classDepth(own, hasParts: hasParts)
     var images: [PlacedImage] = []
     for path in own {
       let parts = path.split(separator: "/").map(String.init)
       let part = hasParts ? Part(name: parts[0]) : nil
       if hasParts && part == nil {
         findings.note(.noPart, path)
-      } else if parts.count <= classDepth || (isFlat && parts.count == classDepth + 1) {
+      } else if parts.count <= depth {
         findings.note(.noClass, path)
       } else {
-        images.append(PlacedImage(path: path, className: parts[classDepth - 1], part: part))
+        images.append(PlacedImage(path: path, className: parts[depth - 1], part: part))
       }
     }
     self.images = images
-    Self.noteEmpty(folders.compactMap(below), hasParts: hasParts, pictures: own, images: images, &findings)
+    Self.noteEmpty(
+      folders.compactMap(below), depth: depth, hasParts: hasParts, pictures: own, images: images, &findings)
     self.findings = findings
   }
 
@@ -108,11 +107,20 @@ struct ClassFolders {
     return hasClasses && (parts.count == groups.count || parts.count > 1)
   }
 
+  /// How many folders deep the classes are, that folder included: one more where all pictures lie in a folder that is
+  /// named for what every set has, as in `train/images/CLASS/`; without folders below, its pictures are of no class.
+  private static func classDepth(_ paths: [String], hasParts: Bool) -> Int {
+    let depth = hasParts ? 2 : 1
+    let folders = paths.map { $0.split(separator: "/").dropLast() }.filter { $0.count >= depth }
+    let names = Set(folders.map { $0[depth - 1].lowercased() })
+    return names.count == 1 && names.allSatisfy(isNamedForImages) ? depth + 1 : depth
+  }
+
   /// Class folders without pictures, and folders of other things.
   private static func noteEmpty(
-    _ folders: [String], hasParts: Bool, pictures: [String], images: [PlacedImage], _ findings: inout Findings
+    _ folders: [String], depth: Int, hasParts: Bool, pictures: [String], images: [PlacedImage],
+    _ findings: inout Findings
   ) {
-    let depth = hasParts ? 2 : 1
     let full = Set(
       pictures.map { path in
         Array(path.split(separator: "/").dropLast().prefix(depth).joined(separator: "/").utf8)
@@ -123,10 +131,10 @@ struct ClassFolders {
       guard parts.count == depth, !full.contains(Array(path.utf8)) else { continue }
       if hasParts, Part(name: parts[0]) == nil {
         continue
-      } else if !hasParts, annotationNames.contains(parts[0].lowercased()) {
-        findings.note(.annotations, path)
-      } else if classes.contains(parts[parts.count - 1]) {
+      } else if classes.contains(parts[depth - 1]) {
         findings.note(.emptyPart, path)
+      } else if annotationNames.contains(parts[depth - 1].lowercased()) {
+        findings.note(.annotations, path)
       } else {
         findings.note(.emptyClass, path)
       }

@@ -28,6 +28,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case outside
   case outsideLink
   case brokenLink
+  case namedButLeft
   case badName
   case nameClash
   case classClash
@@ -75,6 +76,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .outside: "files that are named but lie outside the folder"
     case .outsideLink: "symbolic links out of the folder"
     case .brokenLink: "symbolic links to nothing"
+    case .namedButLeft: "files that are named but hidden, or of an operating system or a program"
     case .badName: "names that a line of text cannot hold (a line break, a blank at an end, no UTF-8)"
     case .nameClash: "pictures that differ in nothing but the ending of their names, and would share a mask"
     case .classClash: "class folders of one name, but for blanks at its ends or how Unicode writes it"
@@ -97,7 +99,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .outside: "give the folder that holds all of them"
     case .outsideLink: "allow them with --follow-links (data.follow_links: true)"
     case .brokenLink: "fetch what they stand for (git annex get, dvc pull), or remove them"
-    case .badName, .nameClash, .classClash: "rename them"
+    case .namedButLeft, .badName, .nameClash, .classClash: "rename them"
     case .maskClash: "put them into folders like the pictures'"
     case .boxClash: "name the pictures with their folders"
     case .otherSize: "give boxes of these very files"
@@ -114,7 +116,15 @@ public struct Findings: Sendable {
     /// What more is to say of it.
     public let detail: String?
 
-    public var text: String { detail.map { "\(name) (\($0))" } ?? name }
+    /// On one line, whatever the name holds: a file's name may be a command to a terminal.
+    public var text: String {
+      let text = detail.map { "\(name) (\($0))" } ?? name
+      return text.unicodeScalars.map { scalar in
+        scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .lineSeparator
+          || scalar.properties.generalCategory == .paragraphSeparator
+          ? scalar.escaped(asASCII: true) : String(scalar)
+      }.joined()
+    }
   }
 
   private var byKind: [FindingKind: [Finding]] = [:]
@@ -126,6 +136,13 @@ public struct Findings: Sendable {
 
   public mutating func add(_ others: Findings) {
     for (kind, findings) in others.byKind { byKind[kind, default: []] += findings }
+  }
+
+  /// Those that stand in nobody's way.
+  var withoutProblems: Findings {
+    var rest = self
+    rest.byKind = byKind.filter { !$0.key.isProblem }
+    return rest
   }
 
   /// The same but for some of a kind, by their names.

@@ -48,6 +48,15 @@ struct FolderTree {
     others.sort(by: precedes)
   }
 
+  /// Why paths were not taken; a folder's reason is that of all that lies in it.
+  var reasons: [String: FindingKind] {
+    var reasons: [String: FindingKind] = [:]
+    for kind in FindingKind.allCases {
+      for finding in findings[kind] { reasons[finding.name] = kind }
+    }
+    return reasons
+  }
+
   private mutating func walk(_ folder: String, ancestors: [FolderIdentity]) throws {
     for name in try names(in: folder) {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"

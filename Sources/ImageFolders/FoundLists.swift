@@ -38,10 +38,7 @@ struct FoundLists {
             + "--labels (data.labels)")
       }
       self.labels = lists.first?.table
-      for (path, _) in lists {
-        paths.insert(path)
-        notes.append("labels are those of \(path)")
-      }
+      paths.formUnion(lists.map(\.path))
     }
     if let named = source.boxes {
       boxes = source.looksAtFiles ? try named.map { try BoxFile(path: $0) } : []

@@ -40,6 +40,8 @@ struct LabelList {
       index.find(Self.relative(name, to: tree.root), listedIn: folder, byLastParts: false)
     }
     let columns = try Self.columns(table) { find($0) != .none }
+    let reasons = tree.reasons
+    var named: Set<String> = []
     var found: [Int: (label: String, part: Part?)] = [:]
     var order: [Int] = []
     for row in table.rows.dropFirst(columns.headings) {
@@ -48,7 +50,9 @@ struct LabelList {
       let word = columns.part.map { row.fields[$0] } ?? ""
       let part = Part(name: word)
       guard case .one(let number) = find(row.fields[columns.path]) else {
-        findings.note(Self.absence(of: row.fields[columns.path], folder: folder, tree: tree), place)
+        let absence = Self.absence(of: row.fields[columns.path], folder: folder, tree: tree, reasons: reasons)
+        findings.note(absence.kind, place)
+        if let path = absence.path { named.insert(path) }
         continue
       }
       if label.isEmpty {
@@ -69,6 +73,9 @@ struct LabelList {
     }
     let listed = Set(order.map { Array(tree.pictures[$0].utf8) })
     for path in pictures where !listed.contains(Array(path.utf8)) { findings.note(.notListed, path) }
+    for (path, kind) in reasons.sorted(by: { precedes($0.key, $1.key) }) where kind.isProblem && !named.contains(path) {
+      findings.note(.notListed, path, kind.words)
+    }
   }
 
   private static func columns(_ table: CSVTable, isPicture: (String) -> Bool) throws -> Columns {
@@ -86,14 +93,24 @@ struct LabelList {
   }
 
   /// Why a name leads to no picture.
-  private static func absence(of name: String, folder: String?, tree: FolderTree) -> FindingKind {
-    let place = relative(name, to: tree.root)
-    let beside = folder.map { "\($0)/\(place)" }
-    let isOutside = place.hasPrefix("/") || (simplified(place) == nil && beside.flatMap(simplified) == nil)
-    if isOutside { return .outside }
-    let candidates = [place] + (beside.map { [$0] } ?? [])
-    // What is there and was not taken has a reason of its own: it is no JPEG or PNG, or hidden, or a link.
-    return candidates.contains { access("\(tree.root)/\($0)", F_OK) == 0 } ? .otherFormat : .missing
+  ///
+  /// - Parameter reasons: why paths of the tree were not taken.
+  /// - Returns: with the path of the tree that it leads to, if there is one.
+  private static func absence(
+    of name: String, folder: String?, tree: FolderTree, reasons: [String: FindingKind]
+  ) -> (kind: FindingKind, path: String?) {
+    let name = relative(name.replacing("\\", with: "/"), to: tree.root)
+    let places = ([name] + (folder.map { $0.isEmpty ? [] : ["\($0)/\(name)"] } ?? [])).compactMap(simplified)
+    guard !name.hasPrefix("/"), !places.isEmpty else { return (.outside, nil) }
+    for place in places {
+      var above = place
+      while !above.isEmpty {
+        if let kind = reasons[above] { return (kind.isProblem ? kind : .namedButLeft, above) }
+        above = ImageFolders.folder(of: above)
+      }
+    }
+    // What is there and was not left for another reason is no picture.
+    return (places.contains { access("\(tree.root)/\($0)", F_OK) == 0 } ? .otherFormat : .missing, nil)
   }
 
   /// A list's folder, relative to the root; nil where it lies elsewhere.

@@ -47,11 +47,7 @@ struct MaskPairs {
         rest += paths
         continue
       }
-      for path in paths {
-        let parts = path.split(separator: "/")
-        let kept = parts.dropLast().filter { !Self.folderNames.contains($0.lowercased()) } + parts.suffix(1)
-        inFolders.append((path, stem(of: kept.joined(separator: "/"))))
-      }
+      inFolders += paths.map { ($0, Self.imageStem(ofMaskAt: $0)) }
     }
     images = rest.sorted(by: precedes)
   }
@@ -81,6 +77,13 @@ struct MaskPairs {
     }
   }
 
+  /// A path without the folders that are named for masks, and without its ending.
+  private static func imageStem(ofMaskAt path: String) -> String {
+    let parts = path.split(separator: "/")
+    let kept = parts.dropLast().filter { !folderNames.contains($0.lowercased()) } + parts.suffix(1)
+    return stem(of: kept.joined(separator: "/"))
+  }
+
   private static func withoutSuffix(_ stem: String) -> String? {
     suffixes.first { stem.lowercased().hasSuffix($0) }.map { String(stem.dropLast($0.count)) }
   }
@@ -96,7 +99,7 @@ struct MaskPairs {
   ) -> [Int: String] {
     let index = StemIndex(images)
     var result: [Int: String] = [:]
-    let own = named.map { tree in tree.pictures.map { (mask: $0, stem: stem(of: $0)) } }
+    let own = named.map { tree in tree.pictures.map { (mask: $0, stem: Self.imageStem(ofMaskAt: $0)) } }
     for (mask, stem) in own ?? (inFolders + beside) {
       switch index.find(stem, prefix: prefix, withoutSuffix: Self.withoutSuffix) {
       case .none: findings.note(.maskWithoutImage, mask)
@@ -109,7 +112,7 @@ struct MaskPairs {
   }
 }
 
-/// Images by their paths without ending, whole and from their last parts on.
+/// Images by their paths without ending: whole, without folders such as `images/`, and from their last parts on.
 private struct StemIndex {
   enum Match {
     case none
@@ -118,6 +121,8 @@ private struct StemIndex {
   }
 
   private var whole: [String: [Int]] = [:]
+  /// As `x/images/1` stands beside `x/masks/1`.
+  private var withoutImageFolders: [String: [Int]] = [:]
   private var bySuffix: [String: [Int]] = [:]
 
   init(_ images: [String]) {
@@ -125,6 +130,8 @@ private struct StemIndex {
       let stem = stem(of: path)
       whole[stem, default: []].append(number)
       var parts = ArraySlice(stem.split(separator: "/"))
+      let kept = parts.dropLast().filter { !ClassFolders.isNamedForImages($0) } + parts.suffix(1)
+      withoutImageFolders[kept.joined(separator: "/"), default: []].append(number)
       while !parts.isEmpty {
         bySuffix[parts.joined(separator: "/"), default: []].append(number)
         parts = parts.dropFirst()
@@ -139,7 +146,7 @@ private struct StemIndex {
     if let base = withoutSuffix(start) { names.append(base) }
     // The image's own ending may stand before the mask's: x.jpg.png.
     names += names.map { stem(of: $0) }
-    for table in [whole, bySuffix] {
+    for table in [whole, withoutImageFolders, bySuffix] {
       for name in names {
         guard let found = table[name] else { continue }
         return found.count == 1 ? .one(found[0]) : .several(found.count)

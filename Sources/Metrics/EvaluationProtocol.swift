@@ -33,12 +33,17 @@ public enum EvaluationProtocol: String, CaseIterable, Sendable {
     }
   }
 
-  /// How many points a curve has beside its first, in words.
-  public func pointsInWords(steps: Int) -> String {
+  /// How many points a curve has beside its first.
+  public func pointCount(steps: Int) -> Int {
     switch self {
-    case .standard: "\(steps) steps"
-    case .lab: "\(PerturbationPlan.labPoints) points"
+    case .standard: steps
+    case .lab: PerturbationPlan.labPoints
     }
+  }
+
+  /// The same in words.
+  public func pointsInWords(steps: Int) -> String {
+    "\(pointCount(steps: steps)) \(self == .standard ? "steps" : "points")"
   }
 
   /// Whether the predicted class is that of the largest logits_PB + logits_AB instead of logits_PB.

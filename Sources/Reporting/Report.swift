@@ -36,10 +36,10 @@ public func renderReport(_ paths: [String]) throws -> String {
     "date": ISO8601DateFormatter().string(from: Date()),
     "notes": methods.flatMap { name, folder in folder.summary.notes.map { "\(name): \($0)" } },
     "figures": ReportTable.figures(methods),
-    "curves": try charts(evaluationCharts(methods)).map { ["charts": $0] },
+    "curves": try chartSources(evaluationCharts(methods)).map { ["charts": $0] },
     "training": try ReportTable.training(runs).map { table in
       [
-        "charts": try charts(runs.flatMap { trainingCharts($0.name, $0.run) } + mapAreaCharts(runs)) ?? [],
+        "charts": try chartSources(runs.flatMap { trainingCharts($0.name, $0.run) } + mapAreaCharts(runs)) ?? [],
         "heads": table.heads,
         "rows": table.rows,
       ] as [String: Any]
@@ -60,11 +60,14 @@ public func renderReport(_ paths: [String]) throws -> String {
 }
 
 /// Whether a file is a page that `renderReport` has made.
-public func isReport(_ path: String) -> Bool {
+public func isReport(_ path: String) -> Bool { isPage(path, of: "ala report") }
+
+/// Whether a file is a page of `pageTemplate` with that generator.
+public func isPage(_ path: String, of generator: String) -> Bool {
   guard let handle = FileHandle(forReadingAtPath: path) else { return false }
   defer { try? handle.close() }
   let head = (try? handle.read(upToCount: 4096)) ?? Data()
-  return String(decoding: head, as: UTF8.self).contains("<meta name=\"generator\" content=\"ala report\">")
+  return String(decoding: head, as: UTF8.self).contains("<meta name=\"generator\" content=\"\(generator)\">")
 }
 
 /// The last part of each path, with as many before it as tell them apart.
@@ -124,12 +127,6 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
     )
   }
   let stepsPerEpoch = Double(run.steps.last?.step ?? 0) / Double(max(run.steps.last?.epoch ?? 1, 1))
-  func epochs(_ split: String, _ phase: String?, _ value: KeyPath<RunFolder.Line, Double?>) -> (
-    x: [Double], y: [Double]
-  ) {
-    let lines = run.epochs.filter { $0.split == split && (phase == nil || $0.phase == phase) }
-    return (lines.map { Double($0.epoch) }, lines.map { $0[keyPath: value] ?? .nan })
-  }
   var losses: [Chart.Series] = []
   for (index, phase) in ["alpha", "ones"].enumerated() {
     let single = steps(phase, \.loss_pb)
@@ -148,6 +145,17 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
   if !losses.isEmpty {
     charts.append(Chart(title: "Training losses: \(name)", xLabel: "epoch", yLabel: "cross-entropy", series: losses))
   }
+  return charts + [accuracyChart(name, run.epochs)].compactMap { $0 }
+}
+
+/// Accuracies of training by phase, of validation, and its IoU, over the epochs; nil before there is one.
+public func accuracyChart(_ name: String, _ lines: [RunFolder.Line]) -> Chart? {
+  func epochs(_ split: String, _ phase: String?, _ value: KeyPath<RunFolder.Line, Double?>) -> (
+    x: [Double], y: [Double]
+  ) {
+    let own = lines.filter { $0.split == split && (phase == nil || $0.phase == phase) }
+    return (own.map { Double($0.epoch) }, own.map { $0[keyPath: value] ?? .nan })
+  }
   var validation: [Chart.Series] = []
   for (title, split, phase, value, index) in [
     ("training accuracy, alpha epochs", "train", "alpha", \RunFolder.Line.accuracy, 0),
@@ -160,11 +168,9 @@ private func trainingCharts(_ name: String, _ run: RunFolder) -> [Chart] {
       validation.append(Chart.Series(title, x: curve.x, y: curve.y, Chart.palette[index], isDashed: split == "train"))
     }
   }
-  if !validation.isEmpty {
-    charts.append(
-      Chart(title: "Accuracy and IoU: \(name)", xLabel: "epoch", yLabel: "share", series: validation, yRange: 0...1))
-  }
-  return charts
+  return validation.isEmpty
+    ? nil
+    : Chart(title: "Accuracy and IoU: \(name)", xLabel: "epoch", yLabel: "share", series: validation, yRange: 0...1)
 }
 
 /// How much of the image the maps of several runs see, epoch by epoch: whether alternation widens them.
@@ -193,7 +199,7 @@ private func means(_ lines: [RunFolder.Line], _ value: KeyPath<RunFolder.Line, D
 }
 
 /// Charts as data URIs of SVG; nil where there is none.
-private func charts(_ charts: [Chart]) throws -> [[String: String]]? {
+public func chartSources(_ charts: [Chart]) throws -> [[String: String]]? {
   guard !charts.isEmpty else { return nil }
   return try charts.map { chart in
     let svg = Data(try chart.canvas().svg().utf8).base64EncodedString()

@@ -45,9 +45,10 @@ public let reportStyle = """
 /// The frame of a page, as a template: everything is escaped by the library; nothing is fetched from anywhere.
 ///
 /// - Parameters:
+///   - head: further elements of the head.
 ///   - style: beside `reportStyle`.
 ///   - body: what follows the title.
-public func pageTemplate(generator: String, style: String = "", body: String) -> String {
+public func pageTemplate(generator: String, head: String = "", style: String = "", body: String) -> String {
   """
   <!DOCTYPE html>
   <html lang="en">
@@ -55,7 +56,7 @@ public func pageTemplate(generator: String, style: String = "", body: String) ->
   <meta charset="utf-8">
   <meta name="generator" content="\(generator)">
   <meta name="viewport" content="width=device-width, initial-scale=1">
-  <link rel="icon" href="data:,">
+  <link rel="icon" href="data:,">\(head.isEmpty ? "" : "\n" + head)
   <title>{{title}}</title>
   <style>
   \(reportStyle)\(style.isEmpty ? "" : "\n" + style)

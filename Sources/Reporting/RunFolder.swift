@@ -20,6 +20,9 @@ public struct RunFolder {
     public let map_area: Double?
     public let samples_per_s: Double?
     public let model_sha256: String?
+    /// By rank, of a `ranks` line.
+    public let waits_for_data_ms: [Double]?
+    public let waits_for_ranks_ms: [Double]?
   }
 
   public let path: String
@@ -76,10 +79,10 @@ public struct RunFolder {
   }
 
   /// - Returns: "" where there is no such file.
-  static func text(_ path: String) throws -> String { String(decoding: try read(path) ?? [], as: UTF8.self) }
+  public static func text(_ path: String) throws -> String { String(decoding: try read(path) ?? [], as: UTF8.self) }
 
   /// `section:` lines and `  key: value` lines, as resolved settings are written.
-  private static func settings(_ text: String) -> [(key: String, value: String)] {
+  public static func settings(_ text: String) -> [(key: String, value: String)] {
     var section = ""
     var result: [(String, String)] = []
     for line in text.split(whereSeparator: \.isNewline) {

@@ -22,7 +22,7 @@ struct ProofData {
   init(_ configuration: Configuration, below folder: String) throws {
     let data = configuration.data
     var options = DatasetOptions(root: data.root, classes: data.classes)
-    options.layout = DataLayout(rawValue: data.layout) ?? .cub
+    options.layout = DataLayout(setting: data.layout)
     options.labels = data.labels
     options.skipsUnreadable = data.skipUnreadable
     options.followsLinks = data.followLinks

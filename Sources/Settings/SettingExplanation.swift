@@ -3,11 +3,14 @@ import Failures
 extension ResolvedSettings {
   /// What a setting means, may be, is, and why.
   ///
-  /// - Parameter path: of a setting, or a section, which explains every setting in it.
+  /// - Parameter path: of a setting; of a member of one that is a map, which explains the whole; or of a section, which
+  ///   explains every setting in it.
   /// - Throws: `Failure` 78 for a path that is neither, naming the nearest.
   public func explanation(of path: String) throws -> String {
+    let above = path.lastIndex(of: ".").flatMap { SettingTable.key(String(path[..<$0])) }
     let keys =
-      SettingTable.key(path).map { [$0] } ?? SettingTable.keys.filter { $0.path.hasPrefix("\(path).") }
+      (SettingTable.key(path) ?? above.flatMap { $0.kind.isMap ? $0 : nil }).map { [$0] }
+      ?? SettingTable.keys.filter { $0.path.hasPrefix("\(path).") }
     guard !keys.isEmpty else { throw SettingReader.unknown(path, place: "--explain") }
     return keys.map(explanation).joined(separator: "\n\n")
   }

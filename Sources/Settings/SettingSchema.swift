@@ -2,8 +2,8 @@ import Foundation
 
 /// The settings as a JSON schema (draft 7), by which editors check and complete settings files as they are written.
 extension SettingTable {
-  /// The schema's text; `docs/settings.schema.json` is this text. What it accepts the program reads, but for what several settings must agree on; what it refuses
-  /// the program refuses, or reads otherwise than YAML would.
+  /// The schema's text; `docs/settings.schema.json` is this text. What it accepts the program reads, but for what several
+  /// settings must agree on; what it refuses the program refuses, or reads otherwise than YAML would.
   public static var schema: String {
     var sections: [(name: String, keys: [SettingKey])] = []
     for key in keys {

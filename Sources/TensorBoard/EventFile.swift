@@ -80,7 +80,7 @@ public final class EventFile {
   }
 
   /// TFRecord's mask: rotated right by 15 bits, plus a constant.
-  private static func maskedCRC(_ bytes: [UInt8]) -> [UInt8] {
+  static func maskedCRC(_ bytes: [UInt8]) -> [UInt8] {
     let crc = crc32c(bytes)
     let masked = (crc >> 15 | crc << 17) &+ 0xA282_EAD8
     return withUnsafeBytes(of: masked.littleEndian) { Array($0) }

@@ -17,6 +17,8 @@ final class StepReport {
   private var stepStarted = Date()
   private var otherBytesBefore = 0
   private var dataWait = 0.0
+  private var waitedBefore = 0.0
+  private var waiting: WaitingTally
 
   /// - Parameter firstStep: updates made before this process began.
   init(_ experiment: Experiment, firstStep: Int, _ log: RunLog) {
@@ -24,6 +26,7 @@ final class StepReport {
     self.log = log
     self.firstStep = firstStep
     phase = experiment.phase(epoch: 1)
+    waiting = WaitingTally(experiment.cluster)
   }
 
   /// Begins an epoch.
@@ -37,6 +40,7 @@ final class StepReport {
   func beginStep() {
     stepStarted = Date()
     otherBytesBefore = experiment.cluster.otherBytesSent
+    waitedBefore = experiment.cluster.secondsWaited
   }
 
   /// The step's samples are there.
@@ -67,6 +71,7 @@ final class StepReport {
             ("other_bytes", .integer(cluster.otherBytesSent - otherBytesBefore)),
           ])
     }
+    waiting.note(data: dataWait, ranks: cluster.secondsWaited - waitedBefore)
     log.progress(
       state.step, of: experiment.configuration.training.epochs * experiment.stepsPerEpoch,
       doing: "epoch \(state.epoch) (\(phase.name)) step",
@@ -74,7 +79,23 @@ final class StepReport {
       detail: String(format: "loss %.4f", outcome.loss))
   }
 
+  /// Whether rank 0 wants to know how long the ranks' steps wait.
+  var isTallyDue: Bool { waiting.isDue }
+
+  /// Tells how long each rank's steps have waited since the last time. Every rank calls it.
+  func tally(_ state: TrainingState) throws {
+    guard let means = waiting.gather() else { return }
+    try experiment.cluster.onRoot {
+      try log.metric([
+        ("event", .text("ranks")), ("epoch", .integer(state.epoch)), ("step", .integer(state.step)),
+        ("phase", .text(phase.name)), ("waits_for_data_ms", .numbers(means.data)),
+        ("waits_for_ranks_ms", .numbers(means.ranks)),
+      ])
+    }
+  }
+
   func endEpoch(_ state: TrainingState) throws {
+    try tally(state)
     let n = Double(max(state.samples, 1))
     let (loss, accuracy) = (state.lossSum / n, Double(state.correct) / n)
     try experiment.cluster.onRoot {

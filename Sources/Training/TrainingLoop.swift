@@ -166,9 +166,12 @@ private final class TrainingRun {
     let failure = failure ?? writer?.failure
     // One that is still being written is recent enough.
     let isDue = writer.map { !$0.isBusy && schedule.isDue(at: Date()) } ?? false
-    let call = Profile.of(.ranks) { cluster.round(failure: failure, signal: signals.pending, flag: isDue) }
+    let call = Profile.of(.ranks) {
+      cluster.round(failure: failure, signal: signals.pending, flag: isDue, tally: report.isTallyDue)
+    }
     switch call {
     case .none: break
+    case .tally: try report.tally(state)
     case .flag: try save(isBest: false)
     case .failure: try cluster.share(failure)
     case .signal:

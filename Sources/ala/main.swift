@@ -1,4 +1,4 @@
 import Commands
 import Foundation
 
-exit(Program.main(Array(CommandLine.arguments.dropFirst())))
+exit(Program.main(Array(CommandLine.arguments.dropFirst()), commit: commitOfBuild))

@@ -117,6 +117,20 @@ private func withLinks(_ root: String, to elsewhere: TemporaryFolder) throws -> 
   #expect(reason.contains(mask))
 }
 
+@Test func aFolderInNoLayoutSaysHowOthersAreReadAndSettingsOfAnotherLayoutAreTold() throws {
+  let folder = try TemporaryFolder()
+  let failure = #expect(throws: Failure.self) { try ImageDataset(options(folder.path)) }
+  #expect(failure?.code == .missingInput && failure?.message.contains("data.layout: folders") == true)
+  let root = try synthetic(folder)
+  let set = try ImageDataset(
+    options(root) {
+      $0.labels = "x.csv"
+      $0.boxes = []
+    })
+  let told = set.remarks.filter { $0.contains("has no effect") }
+  #expect(told.count == 2 && told[0].hasPrefix("data.labels") && told[1].hasPrefix("data.boxes"))
+}
+
 @Test func whereMasksWereLookedForIsSaidWhenThereIsNone() throws {
   let folder = try TemporaryFolder()
   let root = try synthetic(folder)

@@ -67,6 +67,40 @@ private func problem(parsing arguments: [String]) -> String? {
   for name in commandNames { #expect(quoted.contains(name), "README.md does not name ala \(name)") }
 }
 
+/// The examples of `--help`, which the manual pages show, too.
+@Test(arguments: Ala.configuration.subcommands.map { $0.configuration.commandName ?? "" })
+func everyCommandsHelpHasAnExampleOfItThatParses(name: String) throws {
+  let text = try #require(Ala.configuration.subcommands.first { $0.configuration.commandName == name }).configuration
+    .discussion
+  let examples = text.split(separator: "\n").flatMap { line in
+    let line = line.trimmingCharacters(in: .whitespaces)
+    return line.hasPrefix("ala ") || line.hasPrefix("mpirun ") || line.hasPrefix("Example: ") ? commands(in: line) : []
+  }
+  #expect(examples.contains { $0.first == name }, "ala \(name) --help: \(text)")
+  for arguments in examples {
+    let problem = problem(parsing: arguments)
+    #expect(problem == nil, "ala \(name) --help: ala \(arguments.joined(separator: " ")): \(problem ?? "")")
+  }
+}
+
+/// Issue templates are YAML, which `Document` is not for.
+@Test func theIssueTemplatesAskForCommandsOfTheProgram() throws {
+  let templates = filesBelow(".github/ISSUE_TEMPLATE").filter { !$0.hasSuffix("config.yml") }
+  #expect(!templates.isEmpty)
+  for path in templates {
+    let text = try String(contentsOfFile: "\(repositoryRoot)/\(path)", encoding: .utf8)
+    for span in text.matches(of: /`([^`]+)`/) {
+      for arguments in commands(in: String(span.1)) where !arguments.isEmpty {
+        let problem = problem(parsing: arguments)
+        let isMention = arguments.count == 1 && commandNames.contains(arguments[0])
+        #expect(problem == nil || isMention, "\(path): \(span.1): \(problem ?? "")")
+      }
+    }
+  }
+  let bug = try String(contentsOfFile: "\(repositoryRoot)/.github/ISSUE_TEMPLATE/bug.yml", encoding: .utf8)
+  #expect(bug.contains("`ala doctor --json`") && bug.contains("`ala --version`"))
+}
+
 @Test func theCitationAndTheChangelogNameTheProgramsVersion() throws {
   let text = Ala.configuration.version
   let version = try #require(text.firstMatch(of: /^ala ([0-9.]+)/)?.1)

@@ -119,6 +119,11 @@ func imageNetsFoldersGiveThePartsAndValidationImagesTestWhereNoOthersDo(below: S
   let read = try catalogue(pictures)
   #expect(found(read, .badName) == [" b/1.jpg", "a/1\n2.jpg", "a/1.jpg "])
   #expect(found(read, .nameClash) == ["c/1.jpg", "c/1.png"])
+  // What a terminal would obey is written out.
+  try pictures.photographs("d/\u{1B}[2J\r.jpg ")
+  let words = try catalogue(pictures).findings.lines(problems: true).joined()
+  #expect(words.contains("a/1\\n2.jpg") && words.contains("d/\\u{1B}[2J\\r.jpg"), "\(words)")
+  #expect(!words.unicodeScalars.contains("\u{1B}"))
 }
 
 @Test(arguments: [
@@ -151,6 +156,19 @@ func masksAreFoundBesideTheirImagesAndInFoldersOfTheirs(masks: [String]) throws 
   #expect(paths(within) == paths(read) && within.images[0].mask?.hasSuffix("/images/drawn/cat/1.png") == true)
 }
 
+@Test(arguments: [
+  ["cat/images/1.jpg", "cat/masks/1.png", "dog/images/1.jpg", "dog/masks/1.png"],
+  ["train/images/cat/1.jpg", "train/masks/cat/1.png", "test/images/dog/1.jpg", "test/masks/dog/1.png"],
+  ["train/cat/img/1.jpg", "train/cat/gt/1.png", "test/dog/img/1.jpg", "test/dog/gt/1.png"],
+])
+func imagesAndMasksMayLieInFoldersOfTheirOwnBelowClassesAndParts(files: [String]) throws {
+  let pictures = try PictureFolder().photographs(files[0], files[2]).masks(files[1], files[3])
+  let read = try catalogue(pictures)
+  #expect(names(read) == ["cat", "dog"] && read.findings.kinds(problems: true).isEmpty)
+  #expect(read.images.map { $0.mask?.dropFirst(pictures.path.count + 1) } == [files[1][...], files[3][...]])
+  #expect(read.findings.kinds(problems: false).isEmpty, "\(read.findings.lines(problems: false))")
+}
+
 @Test func masksThatMayBeOfSeveralImagesAreAProblemAndUnmatchedOnesAreLeft() throws {
   let pictures = try PictureFolder().photographs("cat/1.jpg", "dog/1.jpg").masks("masks/1.png", "masks/9.png")
   let read = try catalogue(pictures)
@@ -177,6 +195,9 @@ func masksAreFoundBesideTheirImagesAndInFoldersOfTheirs(masks: [String]) throws 
   #expect(failure?.code == .badData && failure?.message.contains("CLASS/image.jpg") == true)
   #expect(failure?.message.contains("pictures in no class folder: 2 (1.jpg, 2.jpg)") == true)
   #expect(throws: Failure.self) { try catalogue(try PictureFolder().photographs("images/1.jpg", "images/2.jpg")) }
+  let detection = try PictureFolder().photographs("train/images/1.jpg", "val/images/2.jpg").text(
+    "0", to: "train/labels/1.txt")
+  #expect(throws: Failure.self) { try catalogue(detection) }
   let cub = try PictureFolder().text("1 a", to: "images.txt").text("1 a", to: "classes.txt")
   #expect(throws: Failure.self) { try catalogue(cub) }
   let absent = #expect(throws: Failure.self) { try Catalogue(CatalogueSource(root: "\(flat.path)/absent")) }

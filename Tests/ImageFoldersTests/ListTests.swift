@@ -15,6 +15,7 @@ private func catalogue(_ pictures: PictureFolder, _ change: (inout CatalogueSour
   return try Catalogue(source)
 }
 
+private func paths(_ catalogue: Catalogue) -> [String] { catalogue.images.map(\.path) }
 private func found(_ catalogue: Catalogue, _ kind: FindingKind) -> [String] { catalogue.findings[kind].map(\.name) }
 
 private func box(_ x: Double, _ y: Double, _ width: Double, _ height: Double) -> PixelBox {
@@ -61,6 +62,24 @@ func aListOfLabelsIsReadInAnyOrderQuotedOrNotByAnySystem(text: String) throws {
   #expect(found(read, .noLabel) == ["l.csv:8 3.jpg"] && found(read, .badPart) == ["l.csv:9 4.jpg"])
   #expect(
     read.findings.lines(problems: true).contains { $0.hasPrefix("files that are named but not there: 1 (l.csv:6") })
+}
+
+@Test func onlyWhatAListNamesCanStandInItsWayAndTheReasonIsTheFilesOwn() throws {
+  let pictures = try PictureFolder().photographs("1.jpg", "2.jpg", ".hidden/3.jpg").write([1], to: "x.webp")
+  let elsewhere = try PictureFolder().photographs("5.jpg")
+  symlink("absent", "\(pictures.path)/4.jpg")
+  symlink(elsewhere.path, "\(pictures.path)/out")
+  try pictures.text("path,label\n1.jpg,a\n2.jpg,b\n", to: "l.csv")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["1.jpg", "2.jpg"] && read.findings.problemCount == 0)
+  #expect(Set(found(read, .notListed)) == ["4.jpg", "out", "x.webp"])
+  try pictures.text(
+    "path,label\n1.jpg,a\n.hidden/3.jpg,a\n4.jpg,b\nout/5.jpg,b\nx.webp,b\nl.csv,b\n", to: "l.csv")
+  let named = try catalogue(pictures)
+  #expect(found(named, .namedButLeft) == ["l.csv:3 .hidden/3.jpg"] && found(named, .brokenLink) == ["l.csv:4 4.jpg"])
+  #expect(found(named, .outsideLink) == ["l.csv:5 out/5.jpg"])
+  #expect(found(named, .otherFormat) == ["l.csv:6 x.webp", "l.csv:7 l.csv"])
+  #expect(found(named, .notListed) == ["2.jpg"])
 }
 
 @Test(arguments: [

@@ -55,6 +55,7 @@ private let hasScript = FileManager.default.isExecutableFile(atPath: "/usr/bin/s
   ] {
     let result = try bench.ala(command, ranks: 2, run: "run", own + ["--dry-run", "--estimate"])
     #expect(result.code == 0 && result.output.contains("# time: at most"), "\(command): \(result.errors)")
+    #expect(result.errors.contains("none: there is no such checkpoint") == (command == "evaluate"), "\(result.errors)")
   }
   for name in ["run", "k", "e"] { #expect(!FileManager.default.fileExists(atPath: "\(bench.folder.path)/\(name)")) }
   let alone = try bench.ala("train", run: "run", ["--estimate"])

@@ -38,6 +38,7 @@ private func resolve(_ text: String, base: String, sets: [String] = [], environm
     #expect(text.contains(words), "\(words): \(text)")
   }
   #expect(try settings.explanation(of: "lora").contains("lora.rank: 16"))
+  #expect(try settings.explanation(of: "image.augment.flip").hasPrefix("image.augment: "))
   let failure = #expect(throws: Failure.self) { try settings.explanation(of: "training.lrr") }
   #expect(failure?.code == .badConfiguration && failure?.message.contains("training.lr") == true)
 }

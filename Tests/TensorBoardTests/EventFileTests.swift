@@ -26,3 +26,26 @@ import Testing
   #expect(
     FileManager.default.contents(atPath: file.path) == FileManager.default.contents(atPath: Fixture.path("events.bin")))
 }
+
+@Test func eventsAreReadAsFarAsTheyAreWholeAndNoFurtherThanTheyAreSound() throws {
+  let bytes = try #require(FileManager.default.contents(atPath: Fixture.path("events.bin")))
+  let whole = EventReader.events(in: bytes)
+  let events = try #require(whole.events)
+  #expect(whole.count == bytes.count && events.map(\.step) == [0, 7, 300])
+  #expect(events[1].time == 1.5e9 + 0.125)
+  #expect(events[2].pictures.map(\.tag) == ["maps/12"] && events[2].pictures.first?.png == Data(0..<200))
+  var last = 0
+  for length in 0..<bytes.count {
+    let part = EventReader.events(in: bytes.prefix(length))
+    let count = try #require(part.events?.count)
+    #expect(count < 3 && count >= last && part.count <= length)
+    last = count
+  }
+  // Every damaged byte ends the reading before its own record.
+  for place in bytes.indices {
+    var damaged = bytes
+    damaged[place] ^= 0x10
+    let read = EventReader.events(in: damaged)
+    #expect((read.events?.count ?? 0) < 3 && read.count <= place)
+  }
+}

@@ -12,12 +12,12 @@ public enum Work {
   case training
   case evaluation(EvaluatedWork)
 
-  var trains: Bool { if case .training = self { true } else { false } }
+  public var trains: Bool { if case .training = self { true } else { false } }
 }
 
-/// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step, by
-/// the kernel's count, though nothing of that is touched yet.
-struct MemoryNeed {
+/// The memory of a rank: what it has touched when data and encoder are read, and what it asks for before its first step,
+/// by the kernel's count, though nothing of that is touched yet.
+struct MeasuredMemory {
   /// Bytes of each rank's own.
   let own: Int
   /// Bytes at most of the encoder, which the ranks of a machine share.
@@ -25,7 +25,6 @@ struct MemoryNeed {
   let ranksOfMachine: Int
 
   /// Makes what the work makes, and lets it go again. Call on every rank.
-  ///
   init(_ work: Work, _ experiment: Experiment) throws {
     let network = experiment.model
     let (touched, before) = (Processor.touchedMemory(), Processor.ownMemory())
@@ -60,6 +59,6 @@ struct MemoryNeed {
     let ranks = ranksOfMachine == 1 ? "1 rank" : "\(ranksOfMachine) ranks"
     return "memory: about \(Quantity.words(bytes: own)) a rank, and at most \(Quantity.words(bytes: shared)) of the "
       + "encoder that a machine's ranks share; \(ranks) here about \(Quantity.words(bytes: all)) of "
-      + Quantity.words(bytes: Processor.machineMemory())
+      + Quantity.words(bytes: Int(MachineMemory.bytes))
   }
 }

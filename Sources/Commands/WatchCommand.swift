@@ -1,0 +1,76 @@
+import ArgumentParser
+import Cluster
+import Failures
+import Files
+import Foundation
+import Watching
+
+struct WatchCommand: ClusterCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "watch",
+    abstract: "Looks on while a run goes on: losses, rate, time left, newest maps, what ranks wait for.",
+    discussion: """
+      Shows them here, and writes a page that a browser loads again by itself, until the run ends. It reads only what the \
+      run writes, and may be ended and started again at any time.
+
+      Examples:
+        ala watch runs/quickstart/run
+        ala watch runs/quickstart/run --once --out now.html
+      """)
+
+  @Argument(help: "The run's folder (run.dir).")
+  var run: String
+
+  @Option(help: ArgumentHelp("The page to write; by default watch.html in the run's folder.", valueName: "FILE"))
+  var out: String?
+
+  @Option(help: ArgumentHelp("Look again after so many seconds.", valueName: "seconds"))
+  var every = 5
+
+  @Flag(help: "Look once, and end.")
+  var once = false
+
+  @Flag(help: "Replace a file that is no page of this command.")
+  var overwrite = false
+
+  func validate() throws {
+    if !(1...86400).contains(every) { throw ValidationError("--every is \(every); expected seconds from 1 to 86400") }
+  }
+
+  func run(on cluster: Cluster) throws {
+    guard cluster.size == 1 else {
+      throw cluster.agreed(.usage("ala watch looks at all ranks of a run from outside: start it without mpirun"))
+    }
+    let run = run.count > 1 && run.hasSuffix("/") ? String(run.dropLast()) : run
+    let page = out ?? "\(run)/watch.html"
+    var view = WatchView(isRedrawn: !once && Terminal.isThere && isatty(STDOUT_FILENO) == 1)
+    try watch(
+      WatchRequest(run: run, page: page, seconds: every, isOnce: once, isOverwriting: overwrite)
+    ) { lines in
+      try view.show(lines + ["page: \(page)"])
+    }
+  }
+}
+
+/// Lines that stand in place of those shown before, on a terminal; elsewhere the first time all of them, then the one that
+/// tells how far the run has come, where it has changed.
+private struct WatchView {
+  let isRedrawn: Bool
+  private var shownLines = 0
+  private var lastProgress: String?
+
+  init(isRedrawn: Bool) { self.isRedrawn = isRedrawn }
+
+  mutating func show(_ lines: [String]) throws {
+    guard isRedrawn else {
+      let progress = lines.dropFirst().first
+      defer { lastProgress = progress }
+      if lastProgress == nil { return try StandardOutput.print(lines.joined(separator: "\n")) }
+      if let progress, progress != lastProgress { try StandardOutput.print(progress) }
+      return
+    }
+    let back = shownLines > 0 ? "\u{1B}[\(shownLines)A\r\u{1B}[J" : ""
+    StandardError.write(back + lines.map { Terminal.fitted($0) + "\n" }.joined())
+    shownLines = lines.count
+  }
+}

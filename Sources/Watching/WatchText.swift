@@ -1,0 +1,43 @@
+import Foundation
+
+extension Standing {
+  /// For a terminal; the lines are cut by who shows them.
+  func lines(run: String) -> [String] {
+    var lines = ["\(run): \(state)", progressLine]
+    let width = phases.map(\.phase.count).max() ?? 0
+    for row in phases {
+      let cells = zip(Self.phaseHeads, row.cells).map { "\($0) \($1)" }.joined(separator: "  ")
+      let name = row.phase + String(repeating: " ", count: width - row.phase.count)
+      lines.append("\(name)  \(cells)  \(Self.sparks(row.epochLosses))")
+    }
+    if let validation { lines.append("validation, \(validation)") }
+    if let first = ranks.first, let last = ranks.last, ranks.count > 1 {
+      lines.append(
+        "a step waits for other ranks: \(Self.words(first)) … \(Self.words(last)); for samples: "
+          + Self.words(ranks.map(\.dataMilliseconds).max() ?? 0) + " at most")
+    }
+    return lines + lastWords.suffix(1).map { "log: \($0)" }
+  }
+
+  private var progressLine: String {
+    guard let share else { return progress }
+    let length = 24
+    let done = Int(share * Double(length))
+    return "[\(String(repeating: "#", count: done))\(String(repeating: ".", count: length - done))] "
+      + String(format: "%.0f%%  ", 100 * share) + progress
+  }
+
+  private static func words(_ row: RankRow) -> String { "\(words(row.ranksMilliseconds)) on rank \(row.rank)" }
+
+  static func words(_ milliseconds: Double) -> String { String(format: "%.1f ms", milliseconds) }
+
+  private static let sparkLimit = 24
+
+  /// The last of some numbers as a row of bars.
+  private static func sparks(_ values: [Double]) -> String {
+    let shown = values.filter(\.isFinite).suffix(sparkLimit)
+    guard shown.count > 1, let low = shown.min(), let high = shown.max() else { return "" }
+    let bars = Array("▁▂▃▄▅▆▇█")
+    return String(shown.map { bars[high > low ? Int(($0 - low) / (high - low) * Double(bars.count - 1)) : 0] })
+  }
+}

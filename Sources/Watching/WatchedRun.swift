@@ -1,0 +1,61 @@
+import Dataset
+import Failures
+import Foundation
+import Reporting
+import Storage
+
+/// A run seen from outside: by the files that it writes.
+struct WatchedRun {
+  let path: String
+  private(set) var metrics: RunMetrics
+  private(set) var events: RunEvents
+  /// The process that has the folder; nil where none has.
+  private(set) var holder: String?
+  /// 0 before the run has said so.
+  private(set) var epochs = 0
+  private(set) var stepsPerEpoch = 0
+  private(set) var batch = 0
+  private(set) var trainCount = 0
+  /// The log's last lines.
+  private(set) var lastWords: [String] = []
+
+  private static let shownWords = 3
+  /// From the log's end.
+  private static let wordsBytes: UInt64 = 4096
+
+  /// - Throws: `Failure` 66 for what is no run's folder.
+  init(_ path: String) throws {
+    self.path = path
+    let marks = ["metrics.jsonl", "log.txt", "config.yaml", ".lock"]
+    guard marks.contains(where: { FileManager.default.fileExists(atPath: "\(path)/\($0)") }) else {
+      throw Failure.missingInput(
+        "\(path): is no folder of a run (run.dir): it has no \(marks[0]) and no \(marks[1]), or the run has not begun yet"
+      )
+    }
+    metrics = RunMetrics("\(path)/metrics.jsonl")
+    events = RunEvents("\(path)/tensorboard")
+  }
+
+  /// Looks at what is new.
+  mutating func look() {
+    // Before the files: what a run has written before it ended is there when it is known to have ended.
+    holder = RunHolder.description(of: path)
+    let settings = Dictionary(RunFolder.settings((try? RunFolder.text("\(path)/config.yaml")) ?? "").map { ($0.key, $0.value) }) { $1 }
+    epochs = settings["training.epochs"].flatMap { Int($0) } ?? 0
+    batch = settings["training.batch"].flatMap { Int($0) } ?? 0
+    trainCount = (try? Split.read(path: "\(path)/split.json"))?.train.count ?? 0
+    stepsPerEpoch = batch > 0 ? (trainCount + batch - 1) / batch : 0
+    metrics.look()
+    events.look()
+    lastWords = Self.end(of: "\(path)/log.txt").suffix(Self.shownWords)
+  }
+
+  private static func end(of path: String) -> [String] {
+    guard let handle = FileHandle(forReadingAtPath: path), let size = try? handle.seekToEnd() else { return [] }
+    defer { try? handle.close() }
+    try? handle.seek(toOffset: size - min(size, wordsBytes))
+    let text = String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)
+    // The first line may be the end of one.
+    return text.split(whereSeparator: \.isNewline).dropFirst(size > wordsBytes ? 1 : 0).map(String.init)
+  }
+}

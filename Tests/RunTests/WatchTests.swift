@@ -1,0 +1,108 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// `ala watch` sees a run by its files, while it goes on and after.
+
+private let ala = builtProgram("ala")
+
+private func page(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+/// A run's folder as if two epochs of four were done: two steps each, one of them made twice.
+private func handMadeRun() throws -> TemporaryFolder {
+  let folder = try TemporaryFolder()
+  func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
+  }
+  func step(_ step: Int, _ epoch: Int, _ phase: String, _ loss: Double, rate: Double) -> String {
+    "{\"event\":\"step\",\"epoch\":\(epoch),\"step\":\(step),\"phase\":\"\(phase)\",\"loss\":\(loss),\"samples_per_s\":\(rate)}\n"
+  }
+  try write("config.yaml", "training:\n  epochs: 4\n  batch: 8\n")
+  try write("split.json", "{\"train\": \(Array(1...12)), \"valid\": [13], \"test\": [14]}")
+  try write("log.txt", "encoder <vit> & more\nepoch 1: done\n")
+  try write(
+    "metrics.jsonl",
+    step(1, 1, "alpha", 2, rate: 8) + step(2, 1, "alpha", 9, rate: 4)
+      // Gone on from the first step's checkpoint.
+      + step(2, 1, "alpha", 1, rate: 4)
+      + "{\"event\":\"epoch\",\"epoch\":1,\"phase\":\"alpha\",\"split\":\"valid\",\"accuracy\":0.5,\"loss\":1.5,\"iou\":0.25}\n"
+      + "{\"event\":\"ranks\",\"epoch\":1,\"step\":2,\"phase\":\"alpha\",\"waits_for_data_ms\":[1,2,3],\"waits_for_ranks_ms\":[40,5,30]}\n"
+      + step(3, 2, "ones", 0.75, rate: 4) + "{\"event\":\"step\",\"epoch\":2,\"st")
+  return folder
+}
+
+@Test func aWatchedRunHasItsLossesByPhaseItsTimeLeftAndWhoIsWaitedFor() throws {
+  let folder = try handMadeRun()
+  var lock: RunLock? = try RunLock(path: "\(folder.path)/.lock") { _ in }
+  let seen = try run(ala, ["watch", folder.path, "--once"])
+  withExtendedLifetime(lock) {}
+  #expect(seen.code == 0, "\(seen.errors)")
+  let lines = seen.output.split(separator: "\n").map(String.init)
+  #expect(lines.first?.contains(": running: pid \(getpid()) on ") == true, "\(lines)")
+  // A step of 8 images takes 1 s and 2 s, one of 4 half: left are one of ones, two of alpha, two of ones, each epoch's
+  // second of 4 images. Medians of an even number are the upper one.
+  #expect(lines[1].hasSuffix("38%  epoch 2 of 4 (ones), step 3 of 8, at most 0:08 left"), "\(lines)")
+  #expect(lines.contains { $0.hasPrefix("alpha") && $0.contains("last steps 1.5000") && $0.contains("samples/s 8 ") })
+  #expect(lines.contains { $0.hasPrefix("ones ") && $0.contains("last steps 0.7500  loss, epoch before –") })
+  #expect(lines.contains("validation, epoch 1: accuracy 0.5000, loss 1.5000, IoU 0.2500; no better one before"))
+  #expect(
+    lines.contains { $0.contains("5.0 ms on rank 1 … 40.0 ms on rank 0; for samples: 3.0 ms at most") }, "\(lines)")
+  let live = try page("\(folder.path)/watch.html")
+  #expect(
+    live.contains("<meta http-equiv=\"refresh\" content=\"5\">") && live.contains("encoder &lt;vit&gt; &amp; more"))
+  #expect(live.contains("alt=\"Loss by phase\"") && live.contains("<td>1</td>"))
+
+  // Once it has ended, the page is written a last time and no longer looks again.
+  lock = nil
+  let ended = try run(ala, ["watch", folder.path], seconds: 30)
+  #expect(ended.code == 0 && ended.output.contains(": not running\n"), "\(ended.errors)")
+  #expect(try !page("\(folder.path)/watch.html").contains("http-equiv"))
+}
+
+@Test func aRunIsWatchedWhileItGoesOnAndItsRanksSayWhatTheyWaitFor() throws {
+  let bench = try TrainingBench()
+  let folder = "\(bench.folder.path)/run"
+  var seen: ProcessResult?
+  let trained = try bench.ala("train", ranks: 3, run: "run", ["--set", "training.epochs=1000"]) { process in
+    for _ in 0..<4000 where !((try? bench.metrics("run")) ?? []).contains(where: { $0["split"] as? String == "valid" })
+    {
+      usleep(10_000)
+    }
+    // One look after the other, until the signal.
+    let signal = Thread {
+      sleep(2)
+      kill(process, SIGUSR1)
+    }
+    signal.start()
+    seen = try? run(ala, ["watch", folder, "--every", "1"], seconds: 60)
+  }
+  #expect(trained.code == 75, "\(trained.errors)")
+  let result = try #require(seen)
+  #expect(result.code == 0 && result.output.contains("running: pid "), "\(result.errors)\(result.output)")
+  #expect(result.output.contains("\nalpha  loss, last steps "), "\(result.output)")
+  let text = try page("\(folder)/watch.html")
+  // The pictures of the newest validation, and three ranks.
+  #expect(text.matches(of: /<figcaption>image \d+, epoch \d+</).count == 6, "\(text.count)")
+  #expect(text.matches(of: /<tr><td>\d<\/td>/).count == 3)
+  let ranks = try bench.metrics("run").filter { $0["event"] as? String == "ranks" }
+  #expect(!ranks.isEmpty)
+  for line in ranks {
+    let (data, others) = (line["waits_for_data_ms"] as? [Double] ?? [], line["waits_for_ranks_ms"] as? [Double] ?? [])
+    #expect(
+      data.count == 3 && others.count == 3 && (data + others).allSatisfy { $0 >= 0 } && others.contains { $0 > 0 })
+  }
+}
+
+@Test func whatIsNoRunOrNoPageOfItsOwnIsNamedAndLeftAlone() throws {
+  let folder = try handMadeRun()
+  let none = try run(ala, ["watch", "\(folder.path)/none"])
+  #expect(none.code == 66 && none.errors.contains("is no folder of a run"), "\(none.errors)")
+  try "mine".write(toFile: "\(folder.path)/notes.html", atomically: true, encoding: .utf8)
+  let foreign = try run(ala, ["watch", folder.path, "--once", "--out", "\(folder.path)/notes.html"])
+  #expect(try foreign.code == 73 && page("\(folder.path)/notes.html") == "mine", "\(foreign.errors)")
+  let metrics = try run(ala, ["watch", folder.path, "--once", "--out", "\(folder.path)/metrics.jsonl", "--overwrite"])
+  #expect(try metrics.code == 73 && page("\(folder.path)/metrics.jsonl").hasPrefix("{\"event\""), "\(metrics.errors)")
+  #expect(try mpirun(ranks: 2, ala, ["watch", folder.path, "--once"]).code == 64)
+  #expect(try run(ala, ["watch", folder.path, "--every", "0"]).code == 64)
+}
