@@ -20,14 +20,16 @@ private let obstacle: String? = {
   return found?.code == 0 ? nil : "patchelf or strip is not installed (scripts/install-dependencies --package)"
 }()
 
-/// A Debian 12 without anything, or why there can be none here.
-private let bareDebian: (folder: TemporaryFolder?, obstacle: String?) = {
-  guard obstacle == nil, let folder = try? TemporaryFolder() else { return (nil, obstacle ?? "no temporary folder") }
-  let made = try? run(onBareDebian, ["make", "\(folder.path)/debian"], seconds: 300)
-  guard made?.code == 0 else {
-    return (nil, "no bare Debian can be made here: \(made?.errors ?? "on-bare-debian cannot run")")
-  }
-  return (folder, nil)
+/// Where a Debian 12 without anything is made, once, for the test that removes it.
+private let debian = NSTemporaryDirectory() + "ala-test-\(getpid())-debian"
+
+/// Why there can be no such Debian here; nil where it has been made.
+private let obstacleToDebian: String? = {
+  if let obstacle { return obstacle }
+  let made = try? run(onBareDebian, ["make", debian], seconds: 300)
+  if made?.code == 0 { return nil }
+  try? FileManager.default.removeItem(atPath: debian)
+  return "no bare Debian can be made here: \(made?.errors ?? "on-bare-debian cannot run")"
 }()
 
 @Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"))
@@ -53,16 +55,16 @@ func theArchiveIsNamedForVersionAndMachineAndHasWhatItsUsersNeed() throws {
   #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["\(name).tar.gz"])
 }
 
-@Test(.enabled(if: bareDebian.obstacle == nil, "\(bareDebian.obstacle ?? "")"))
+@Test(.enabled(if: obstacleToDebian == nil, "\(obstacleToDebian ?? "")"))
 func theArchiveTrainsTheSameBitsOnABareDebianWithoutSwift() throws {
-  let debian = try #require(bareDebian.folder)
+  defer { try? FileManager.default.removeItem(atPath: debian) }
   let bench = try TrainingBench(lanes: 4)
   let folder = bench.folder.path
   _ = try packed(into: folder)
   let result = try run(
     "/usr/bin/unshare",
     [
-      "--mount", "--pid", "--fork", "--kill-child", onBareDebian, "run", "\(debian.path)/debian", folder, "sh", "-ec",
+      "--mount", "--pid", "--fork", "--kill-child", onBareDebian, "run", debian, folder, "sh", "-ec",
       """
       if command -v swift; then exit 1; fi
       mkdir "/opt/any where"
