@@ -11,6 +11,8 @@ asked_by=
 
 # How ala's sentence on a job that it ends goes on (Sources/Cluster/Watchdog.swift).
 verdict="The job ends (run.patience_seconds)"
+# How mpirun says that a host's daemon is gone; it has killed the ranks that it reaches by then.
+loss="ORTE has lost communication with a remote daemon"
 # Seconds that mpirun has then: it waits for the daemon of a host that is cut off for a quarter of an hour.
 verdict_seconds=10
 
@@ -125,11 +127,11 @@ pass_errors() {
   rm -r "$1"
   while IFS= read -r line || [ -n "$line" ]; do
     printf '%s\n' "$line" >&2 || true
-    case $line in *"$verdict"*) kill -USR2 "$2" 2>/dev/null || true ;; esac
+    case $line in *"$verdict"* | *"$loss"*) kill -USR2 "$2" 2>/dev/null || true ;; esac
   done
 }
 
-# judge: every rank that lives has left, or does now.
+# judge: the job is over (69): every rank that lives has left, or does now.
 judge() {
   [ -z "$judged" ] || return 0
   judged=1
@@ -138,7 +140,8 @@ judge() {
 
 # end_after SECONDS: kills mpirun and what is left of its session, if it is still there by then.
 end_after() {
-  (sleep "$1"; kill -KILL -- "-$child" 2>/dev/null) >/dev/null 2>&1 &
+  # No -- before the group: dash takes it for a number.
+  (sleep "$1"; kill -KILL "-$child" 2>/dev/null) >/dev/null 2>&1 &
   ending=$!
 }
 
