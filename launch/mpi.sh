@@ -2,6 +2,12 @@
 # ended ends mpirun, too.
 # mpirun kills its ranks within a second of TERM or INT. It passes USR1 on to them, which asks for a checkpoint; so
 # mpirun gets a session of its own, away from the terminal's signals, and only ever sees USR1.
+# Whoever reads this file has set launch, the folder that it lies in.
+
+# What starts the ranks.
+launcher=mpirun
+# The signal that asked for a checkpoint; empty until one has.
+asked_by=
 
 # How ala's sentence on a job that it ends goes on (Sources/Cluster/Watchdog.swift).
 verdict="The job ends (run.patience_seconds)"
@@ -19,10 +25,11 @@ fail() {
   exit "$1"
 }
 
-# Sets ala to the program, and root to the folder above the launchers.
+# Sets ala to the program: in an archive it lies in bin beside the launchers' folder, in a checkout where it was built.
 find_ala() {
-  root=$(cd "$(dirname "$0")/.." && pwd)
-  ala=${ALA:-$root/.build/release/ala}
+  root=$(cd "$launch/.." && pwd)
+  ala=${ALA:-$root/bin/ala}
+  [ -n "${ALA:-}" ] || [ -x "$ala" ] || ala=$root/.build/release/ala
   [ -x "$ala" ] || fail 69 "$ala is not built: run scripts/quickstart, or set ALA"
 }
 
@@ -44,18 +51,26 @@ is_set() { is_given "$1" || printenv "OMPI_MCA_$1" >/dev/null; }
 # processors: those that this process may use. nproc would count threads instead, if told of them.
 processors() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
 
+# forwarded: mpirun's options that hand on every variable that sets something, which is to be the same for all ranks.
+forwarded() {
+  awk 'BEGIN {
+    for (name in ENVIRON) if (name ~ /^((ALA|OMP|OPENBLAS|HDF5)_[A-Za-z0-9_]+|PATH|LD_LIBRARY_PATH)$/) print "-x", name
+  }'
+}
+
 # run_ala USE CONFIG MPIRUN-ARGUMENTS... -- ALA-ARGUMENTS... [--mpirun MPIRUN-ARGUMENTS...]
 run_ala() {
   use=$1
   config=$2
   shift 2
   case "$use" in
-    cache) command=cache ;;
-    train | resume) command=train ;;
-    *) usage "cache, train or resume; found $use" ;;
+    cache | train | evaluate | table) command=$use ;;
+    resume) command=train ;;
+    *) usage "cache, train, resume, evaluate or table; found $use" ;;
   esac
   find_ala
-  command -v mpirun >/dev/null || fail 69 "mpirun is not on the PATH: install Open MPI (scripts/install-dependencies)"
+  command -v "$launcher" >/dev/null ||
+    fail 69 "$launcher is not on the PATH: install Open MPI (scripts/install-dependencies)"
 
   # What stands behind --mpirun comes first; "ala COMMAND --config CONFIG" stands where the -- does.
   count=$#
@@ -82,7 +97,7 @@ run_ala() {
   # It ends when mpirun does; what ends this script or mpirun must not end it before.
   (trap '' TERM INT HUP QUIT PIPE USR1 USR2; pass_errors "$pipe" "$$") &
   reader=$!
-  setsid mpirun "$@" 2>"$pipe/errors" &
+  setsid "$launcher" "$@" 2>"$pipe/errors" &
   child=$!
   for signal in TERM INT HUP USR1; do
     # A signal that was ignored when this began (nohup) stays so.
@@ -140,6 +155,7 @@ stop() {
   now=$(date +%s)
   if [ -z "$asked" ]; then
     asked=$now
+    asked_by=$1
     kill -USR1 "$child" 2>/dev/null || true
   elif [ "$1" != USR1 ] && [ $((now - asked)) -ge 2 ] && [ -z "$ended" ]; then
     case $1 in HUP) ended=1 ;; INT) ended=2 ;; *) ended=15 ;; esac
