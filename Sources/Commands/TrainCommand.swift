@@ -47,7 +47,9 @@ struct TrainCommand: ClusterCommand {
     // A signal while the run starts is heard at its first step.
     _ = SignalWatch()
     let log = RunLog(cluster)
-    let experiment = try Experiment(configuration, cluster: cluster, training: true)
+    let experiment = try Experiment(
+      configuration, cluster: cluster, training: true,
+      resumed: try resumedProducts(configuration, options.resume, cluster: cluster))
     do {
       try train(experiment, options, log: log)
     } catch {

@@ -39,7 +39,7 @@ struct Ground {
   /// Everything that what is frozen of a run depends on.
   static func key(_ configuration: Configuration) -> String {
     let sections = SettingTable.keys.map(\.path).filter { path in
-      ["data.", "image.", "encoder."].contains { path.hasPrefix($0) }
+      ["data.", "image.", "encoder.", "run.products"].contains { path.hasPrefix($0) }
         // Blocks below the first with LoRA are what bfloat16 is for.
         || (path == "lora.blocks" && configuration.encoder.precision != "float32")
     }
