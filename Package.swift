@@ -66,7 +66,7 @@ let package = Package(
     module(
       "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
       settings: kernels),
-    module("Layers", ["Lanes", "Tensor", "Randomness"], settings: kernels),
+    module("Layers", ["Lanes", "Machine", "Tensor", "Randomness"], settings: kernels),
     module("Safetensors", ["Failures", "Files", "Digests"]),
     module("Encoder", ["Failures", "Files", "Randomness", "Safetensors", "Tensor", "Layers"]),
     module("Networks", ["Lanes", "Tensor", "Layers", "Encoder", "Randomness"]),
@@ -80,8 +80,9 @@ let package = Package(
     module("Cluster", ["Failures", "Files", "Lanes", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
-    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "Safetensors"]),
-    module("Settings", ["Failures", "Files", "Yams"]),
+    module("ImageFolders", ["Failures", "Randomness", "Images"]),
+    module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "ImageFolders", "Safetensors"]),
+    module("Settings", ["Failures", "Files", "Machine", "Yams"]),
     .target(
       name: "TensorBoard",
       dependencies: ["Digests", "Failures", "Files", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
@@ -121,9 +122,16 @@ let package = Package(
         "Dataset", "Settings", "Metrics", "Reporting", "Experiments", "Evaluation",
       ]),
     module(
+      "Estimation",
+      [
+        "Failures", "Files", "Machine", "Tensor", "Layers", "Networks", "Safetensors", "Cluster", "Storage", "Settings",
+        "Experiments", "Caching", "Explaining", "Training",
+      ]),
+    module(
       "Comparison",
       [
-        "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers", "Networks",
+        "Estimation", "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers",
+        "Networks",
         "Cluster",
         "Storage", "Images", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining", "Evaluation",
         "Training", .product(name: "Mustache", package: "swift-mustache"),
@@ -131,7 +139,7 @@ let package = Package(
     module(
       "Reporting",
       [
-        "Failures", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
@@ -151,11 +159,13 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Tensor", "Encoder", "Cluster",
         "Safetensors", "Storage", "Dataset", "Settings", "Reporting", "Experiments", "Caching", "Explaining",
-        "Evaluation", "Training", "Comparison", "Benchmark", "Machine", "Diagnosis", "Reproducibility",
+        "Evaluation", "Training", "Estimation", "Comparison", "Benchmark", "Machine", "Diagnosis", "Reproducibility",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
-    .executableTarget(name: "ala", dependencies: ["Commands", "COutOfMemory"], swiftSettings: processor),
+    .target(name: "CHeldSignals"),
+    .executableTarget(
+      name: "ala", dependencies: ["Commands", "COutOfMemory", "CHeldSignals"], swiftSettings: processor),
 
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
@@ -192,7 +202,8 @@ let package = Package(
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
-    tests("StorageTests", ["Storage", "Failures"]),
+    tests("ImageFoldersTests", ["ImageFolders", "Dataset", "Images", "Failures"]),
+    tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
     tests("SettingsTests", ["Settings", "Failures"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),

@@ -60,7 +60,7 @@ public final class AttentionBranchModel: Network, @unchecked Sendable {
       store, options.perception, prefix: "abn.", grid: g, width: D, classes: C, lanes: options.lanes)
     attention = AttentionBranch(
       store, options.attention, prefix: "abn.", grid: g, width: D, classes: C, lanes: options.lanes)
-    store.allocate(training: training)
+    try store.allocate(training: training)
   }
 
   public var mapSide: Int? { encoder.grid }

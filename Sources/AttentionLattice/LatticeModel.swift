@@ -54,7 +54,7 @@ public final class LatticeModel: Network, @unchecked Sendable {
       store, options.side, patches: encoder.patchCount, patchValues: encoder.patchValues, encoderWidth: D)
     attention = AttentionBranch(
       store, options.attention, grid: g, width: options.side.width, classes: C, lanes: options.lanes)
-    store.allocate(training: training)
+    try store.allocate(training: training)
     trainedRanges = Dictionary(
       uniqueKeysWithValues: phases.map { ($0, store.range(of: $0.trainedGroups(lora: options.loraPhases))) })
     let firstTrained = encoder.firstLoRABlock

@@ -50,16 +50,25 @@ static inline void ala_h5_message(char *target) {
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, ala_h5_take_message, target);
 }
 
+/* Before a file is opened that anybody may have made: no links into other files, no filters from elsewhere. */
+static inline void ala_h5_confine(void) {
+  ala_h5_begin();
+  H5Lunregister(H5L_TYPE_EXTERNAL);
+  H5PLset_loading_state(0);
+}
+
+static inline int ala_h5_is_external(H5L_type_t type) { return type == H5L_TYPE_EXTERNAL; }
+
 static herr_t ala_h5_visit_link(hid_t group, const char *name, const H5L_info_t *info, void *target) {
   (void)group;
-  (void)info;
-  void (*callback)(void *, const char *) = *(void (**)(void *, const char *))target;
-  callback(((void **)target)[1], name);
+  void (*callback)(void *, const char *, H5L_type_t) = *(void (**)(void *, const char *, H5L_type_t))target;
+  callback(((void **)target)[1], name, info->type);
   return 0;
 }
 
-/* Calls back with the name of each link of a group, in name order. */
-static inline herr_t ala_h5_each_link(hid_t group, void (*callback)(void *, const char *), void *context) {
+/* Calls back with name and kind of each link of a group, in name order. */
+static inline herr_t ala_h5_each_link(
+    hid_t group, void (*callback)(void *, const char *, H5L_type_t), void *context) {
   void *target[2] = {(void *)callback, context};
   return H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, ala_h5_visit_link, target);
 }

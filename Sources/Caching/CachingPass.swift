@@ -30,15 +30,17 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
     let shards = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
       $0.hasPrefix("shard-")
     }
-    let isCache = FeatureCache.isIndex("\(folder)/index.h5")
-    try refuseStrangers(
-      in: folder, mark: ".lock", names: ["index.h5"] + shards.sorted(), setting: "cache.dir", isOwn: { _ in isCache })
+    let names = ["index.h5"] + shards.sorted()
+    // One of its files may be damaged.
+    let isCache = names.contains { FeatureCache.isOwnFile("\(folder)/\($0)") }
+    try refuseStrangers(in: folder, mark: ".lock", names: names, setting: "cache.dir", isOwn: { _ in isCache })
     try makeFolder(folder)
     lock = try RunLock(path: "\(folder)/.lock") { log.warning($0) }
-    cache.sweep()
+    for sentence in try cache.repair() { log.warning(sentence) }
   }
   defer { withExtendedLifetime(lock) {} }
   try prepare(cache, wanted, experiment, log)
+  log.info("writes to \(folder)/: index.h5 and a shard for each rank, \(wanted.count) rows in all")
   experiment.describeData(log)
   experiment.describeMeans(log)
   let work = try cluster.agree { try cache.plan(wanted, rank: cluster.rank, world: cluster.size) }
@@ -46,6 +48,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
   _ = try cluster.agree { try cache.open(wanting: wanted) }
   try cluster.onRoot { try cache.writeIndex(wanted) }
   log.info("\(folder): \(wanted.count) rows are cached")
+  log.info("next: ala train with the same settings reads them")
 }
 
 /// Opens what is there, checks it, and clears what was made from something else.
@@ -158,7 +161,8 @@ public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
     let problems = cache.verify(wanted, rank: cluster.rank, world: cluster.size)
     if let first = problems.first {
       throw Failure.badData(
-        "\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first)")
+        "\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first); "
+          + "`ala cache` mends it")
     }
   }
   log.info("\(folder): all \(wanted.count) rows are sound")

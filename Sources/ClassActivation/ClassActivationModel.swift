@@ -52,7 +52,7 @@ public final class ClassActivationModel: Network, @unchecked Sendable {
     classifier = Linear(
       store, "cam.classifier", inputs: encoder.width, outputs: C, group: .classActivation, weight: .uniform(bound),
       bias: .uniform(bound))
-    store.allocate(training: training)
+    try store.allocate(training: training)
   }
 
   public func phase(epoch: Int) -> Phase { .classifier }

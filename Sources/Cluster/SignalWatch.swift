@@ -11,17 +11,24 @@ public final class SignalWatch: Sendable {
 
   public init() {
     _ = Self.received
-    // A launcher may have started this process with these signals blocked.
-    var wanted = sigset_t()
-    sigemptyset(&wanted)
-    for number in [SIGUSR1, SIGTERM, SIGINT, SIGHUP] where !(number == SIGHUP && Self.isIgnored(number)) {
-      sigaddset(&wanted, number)
+    for number in Self.numbers where !(number == SIGHUP && Self.isIgnored(number)) {
       var action = sigaction()
       action.__sigaction_handler.sa_handler = { number in SignalWatch.received.pointee = number }
       action.sa_flags = Int32(SA_RESTART)
       sigaction(number, &action, nil)
     }
-    pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
+    Self.release()
+  }
+
+  private static let numbers = [SIGUSR1, SIGTERM, SIGINT, SIGHUP]
+
+  /// Lets the signals through that were held since the process began (`CHeldSignals`), or that a launcher has blocked:
+  /// they end a process that does not watch for them.
+  public static func release() {
+    var held = sigset_t()
+    sigemptyset(&held)
+    for number in numbers { sigaddset(&held, number) }
+    pthread_sigmask(SIG_UNBLOCK, &held, nil)
   }
 
   /// `nohup` starts a program so, for a run that shall outlive its terminal.

@@ -55,9 +55,11 @@ struct BenchCommand: ClusterCommand {
     guard products == "auto" || ProductLibrary(rawValue: products) != nil else {
       throw ValidationError("--products is \(products); expected auto, openblas or onednn")
     }
-    for (name, value) in [("threads", threads ?? 1), ("batch", batch ?? 1), ("steps", steps), ("repeats", repeats)]
-    where value < 1 {
-      throw ValidationError("--\(name) is \(value); expected a number from 1")
+    for (name, value, most) in [
+      ("threads", threads ?? 1, 1024), ("batch", batch ?? 1, 65_536), ("steps", steps, 1_000_000),
+      ("repeats", repeats, 1_000_000),
+    ] where !(1...most).contains(value) {
+      throw ValidationError("--\(name) is \(value); expected a number from 1 to \(most)")
     }
   }
 

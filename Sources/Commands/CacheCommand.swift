@@ -2,6 +2,7 @@ import Caching
 import Experiments
 import ArgumentParser
 import Cluster
+import Foundation
 
 struct CacheCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
@@ -10,17 +11,25 @@ struct CacheCommand: ClusterCommand {
     discussion: "Example: mpirun -np 2 ala cache --config configs/quickstart.yaml")
 
   @OptionGroup var settings: SettingsOptions
+  @OptionGroup var cost: CostOptions
+  @OptionGroup var volume: VolumeOptions
 
   @Flag(help: "Write nothing; read every row against its checksum.")
   var verify = false
 
+  var endsOnSignals: Bool { settings.dryRun || verify }
+
+  func validate() throws { try cost.check(isDryRun: settings.dryRun) }
+
   func run(on cluster: Cluster) throws {
-    let configuration = try settings.load(on: cluster)
-    if settings.dryRun { return try settings.show(configuration, on: cluster) }
-    // A signal while the pass starts is heard at its first rows.
-    if !verify { _ = SignalWatch() }
-    let log = RunLog(cluster)
+    let resolved = try settings.resolve(on: cluster)
+    if settings.dryRun { return try cost.show(resolved, settings, of: .caching, on: cluster) }
+    let configuration = resolved.configuration
+    let log = RunLog(cluster, volume: volume.volume)
+    volume.describe(resolved, log)
+    let start = Date()
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
+    log.detail(String(format: "data set and encoder were read in %.1f s", Date().timeIntervalSince(start)))
     if verify {
       try verifyCache(experiment, log: log)
     } else {

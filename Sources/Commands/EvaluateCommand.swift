@@ -1,5 +1,7 @@
 import ArgumentParser
 import Cluster
+import Foundation
+import Estimation
 import Evaluation
 import Experiments
 import Explaining
@@ -16,6 +18,8 @@ struct EvaluateCommand: ClusterCommand {
   )
 
   @OptionGroup var settings: SettingsOptions
+  @OptionGroup var cost: CostOptions
+  @OptionGroup var volume: VolumeOptions
 
   @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
   var checkpoint: String
@@ -41,10 +45,14 @@ struct EvaluateCommand: ClusterCommand {
       valueName: "images"))
   var cascade: Int?
 
+  @Flag(help: "Print summary.json in place of the lines for people.")
+  var json = false
+
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
   func validate() throws {
+    try cost.check(isDryRun: settings.dryRun)
     if let method { try checkMethod(method) }
     guard ["train", "valid", "test"].contains(split) else {
       throw ValidationError("--split \(split): expected train, valid or test")
@@ -58,22 +66,36 @@ struct EvaluateCommand: ClusterCommand {
     }
   }
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
-    let configuration = try settings.load(on: cluster, stored: stored)
-    if settings.dryRun { return try settings.show(configuration, on: cluster) }
-    let log = RunLog(cluster)
+    let resolved = try settings.resolve(on: cluster, stored: stored)
+    let configuration = resolved.configuration
+    let explaining =
+      try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind)
+    if settings.dryRun {
+      let work = EvaluatedWork(split: split, method: explaining, limit: limit, out: out)
+      return try cost.show(resolved, settings, of: .evaluation(work), on: cluster)
+    }
+    let log = RunLog(cluster, volume: volume.volume)
+    volume.describe(resolved, log)
+    let start = Date()
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
+    log.detail(String(format: "data set and encoder were read in %.1f s", Date().timeIntervalSince(start)))
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     let request = EvaluationRequest(
-      split: split,
-      method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),
+      split: split, method: explaining,
       limit: limit, limitSeed: seed, cascade: cascade, out: out,
       isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
     guard cluster.isRoot else { return }
-    for line in summary.terminalLines { StandardOutput.note(line) }
-    StandardOutput.note("written to \(out)")
+    if json {
+      StandardOutput.note(try String(contentsOfFile: "\(out)/summary.json", encoding: .utf8))
+    } else {
+      for line in summary.terminalLines { volume.note(line) }
+      volume.note("written to \(out); next: ala report \(out) --out \(out).html")
+    }
   }
 }
 

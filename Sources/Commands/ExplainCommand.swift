@@ -48,8 +48,9 @@ struct ExplainCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
-    let configuration = try settings.load(on: cluster, stored: stored)
-    if settings.dryRun { return try settings.show(configuration, on: cluster) }
+    let resolved = try settings.resolve(on: cluster, stored: stored)
+    if settings.dryRun { return try settings.show(resolved, on: cluster) }
+    let configuration = resolved.configuration
     let request = ExplanationRequest(
       images: images, checkpoint: checkpoint,
       method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),

@@ -26,8 +26,9 @@ struct ExportCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
-    let configuration = try settings.load(on: cluster, stored: stored)
-    if settings.dryRun { return try settings.show(configuration, on: cluster) }
+    let resolved = try settings.resolve(on: cluster, stored: stored)
+    if settings.dryRun { return try settings.show(resolved, on: cluster) }
+    let configuration = resolved.configuration
     try cluster.onRoot {
       try guardOutput(
         out,

@@ -17,13 +17,17 @@ struct InspectCommand: ClusterCommand {
   @Argument(help: "The file.")
   var file: String
 
+  @Flag(help: "Print JSON.")
+  var json = false
+
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      try StandardOutput.print(try describe().joined(separator: "\n"))
+      let found = try look()
+      try StandardOutput.print(json ? try found.json() : found.lines.joined(separator: "\n"))
     }
   }
 
-  private func describe() throws -> [String] {
+  private func look() throws -> InspectedFile {
     var status = stat()
     guard stat(file, &status) == 0 else { throw Failure.missingInput("\(file): cannot be opened: \(systemReason())") }
     guard status.st_mode & S_IFMT == S_IFREG else {
@@ -37,17 +41,13 @@ struct InspectCommand: ClusterCommand {
     let head = [UInt8]((try? handle.read(upToCount: 16)) ?? Data())
     try? handle.close()
     guard !head.isEmpty else { throw Failure.badData("\(file): is empty") }
-    let digest = "sha256: \(try SHA256.ofFile(file))"
     if head.starts(with: [0x89, 0x48, 0x44, 0x46]) || head.starts(with: Array("ala-checkpoint".utf8)) {
-      return [digest] + (try describeHDF5(file))
+      return InspectedFile(file, sha256: try SHA256.ofFile(file), .hdf5(try HDF5Contents(file)))
     }
     if file.hasSuffix(".json"), !SafetensorsFile.isIndex(path: file) {
-      let split = try Split.read(path: file)
-      return [digest, "split: \(split.train.count) train, \(split.valid.count) valid, \(split.test.count) test"]
+      return InspectedFile(file, sha256: try SHA256.ofFile(file), .split(try Split.read(path: file)))
     }
     let weights = try SafetensorsFile(path: file)
-    return ["sha256: \(try SafetensorsFile.sha256(path: file))"]
-      + weights.metadata.sorted { $0.key < $1.key }.map { "metadata \($0.key): \($0.value)" }
-      + weights.tensors.values.sorted { $0.name < $1.name }.map { "\($0.name)  \($0.type)  \($0.shape)" }
+    return InspectedFile(file, sha256: try SafetensorsFile.sha256(path: file), .safetensors(weights))
   }
 }

@@ -20,7 +20,7 @@ package enum Program {
   /// - Returns: The exit code, the same on every rank.
   package static func main(_ arguments: [String]) -> Int32 {
     letWritesFail()
-    if arguments.count == 2, arguments[0] == ForeignHDF5.command { ForeignHDF5.walk(arguments[1]) }
+    HDF5Probe.answer(arguments)
     BLASKernel.choose()
     if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
     return run(arguments)
@@ -55,6 +55,7 @@ package enum Program {
       case .success(let command):
         if !(command is DoctorCommand) { try RollCall.compareProgram(on: cluster) }
         try cluster.agree { try EnvironmentSettings.check(ProcessInfo.processInfo.environment) }
+        if command.endsOnSignals { SignalWatch.release() } else { _ = SignalWatch() }
         try command.run(on: cluster)
       case .failure(let help):
         try cluster.onRoot { try StandardOutput.print(Ala.fullMessage(for: help)) }
@@ -134,8 +135,14 @@ package enum Program {
 
 /// A command that runs on one rank or many.
 protocol ClusterCommand: ParsableCommand {
+  /// Whether a signal ends it at once; else it is heard at the next step, image or row.
+  var endsOnSignals: Bool { get }
   /// - Throws: `Failure`, which becomes the exit code.
   func run(on cluster: Cluster) throws
+}
+
+extension ClusterCommand {
+  var endsOnSignals: Bool { true }
 }
 
 /// The whole command line. `parseAsRoot` reads it without running anything.
@@ -146,9 +153,9 @@ package struct Ala: ParsableCommand {
     discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml",
     version: Program.versionText,
     subcommands: [
-      SynthCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self, ExplainCommand.self,
-      TableCommand.self, ReportCommand.self, InspectCommand.self, ExportCommand.self, BenchCommand.self,
-      DoctorCommand.self, ProveCommand.self,
+      SynthCommand.self, ImportCommand.self, CacheCommand.self, TrainCommand.self, EvaluateCommand.self,
+      ExplainCommand.self, TableCommand.self, ConfigCommand.self, ReportCommand.self, InspectCommand.self,
+      ExportCommand.self, BenchCommand.self, DoctorCommand.self, ProveCommand.self, ManualCommand.self,
     ])
 
   package init() {}

@@ -51,8 +51,9 @@ struct ProveCommand: ClusterCommand {
     guard cluster.size == 1 else {
       throw cluster.agreed(.usage("ala prove starts mpirun itself: start it alone, with --ranks"))
     }
-    let configuration = try settings.load(on: cluster)
-    if settings.dryRun { return try settings.show(configuration, on: cluster) }
+    let resolved = try settings.resolve(on: cluster)
+    if settings.dryRun { return try settings.show(resolved, on: cluster) }
+    let configuration = resolved.configuration
     let request = ProofRequest(
       worlds: ranks.list, steps: steps, program: Program.path, environment: ProcessInfo.processInfo.environment)
     let proof = try prove(configuration, request) { StandardError.note($0) }

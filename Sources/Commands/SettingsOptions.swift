@@ -1,9 +1,62 @@
 import ArgumentParser
 import Cluster
+import Estimation
+import Experiments
 import Failures
 import Files
 import Foundation
 import Settings
+
+/// What beside the settings tells what a command would cost.
+struct CostOptions: ParsableArguments {
+  @Flag(name: .long, help: "With --dry-run: also measure, for some seconds, and tell how long it would take.")
+  var estimate = false
+
+  /// The settings and, as YAML's comments, what they cost. Settings are told where data or weights are not there, too, or
+  /// where the network could not be made on this machine.
+  ///
+  /// - Throws: what the command itself would throw before it begins, but for files that are not there.
+  func show(_ settings: ResolvedSettings, _ options: SettingsOptions, of work: Work, on cluster: Cluster) throws {
+    try options.show(settings, on: cluster)
+    guard options.excess(settings.configuration, isTraining: work.trains, cluster) == nil else { return }
+    do {
+      let lines = try costLines(settings.configuration, of: work, isMeasured: estimate, cluster: cluster)
+      try cluster.onRoot { try StandardOutput.print(lines.map { "# \($0)" }.joined(separator: "\n")) }
+    } catch let failure as Failure where failure.code == .missingInput {
+      if cluster.isRoot { StandardError.note("ala: warning: the cost is not known: \(failure.message)") }
+    }
+  }
+
+  /// - Throws: `ValidationError` where nothing would read the flag.
+  func check(isDryRun: Bool) throws {
+    if estimate && !isDryRun { throw ValidationError("--estimate tells what a --dry-run does not do: give both") }
+  }
+}
+
+/// How much a command says.
+struct VolumeOptions: ParsableArguments {
+  @Flag(name: [.customShort("q"), .long], help: "Say nothing on the terminal but warnings and errors.")
+  var quiet = false
+
+  @Flag(name: [.customShort("v"), .long], help: "Say more: settings that are not the defaults, and where time goes.")
+  var verbose = false
+
+  func validate() throws {
+    if quiet && verbose { throw ValidationError("--quiet and --verbose: expected one of them") }
+  }
+
+  var volume: Volume { quiet ? .quiet : verbose ? .verbose : .usual }
+
+  /// A note beside the files that are a command's result.
+  func note(_ text: String) {
+    if !quiet { StandardOutput.note(text) }
+  }
+
+  /// What `--verbose` is for before the work begins.
+  func describe(_ settings: ResolvedSettings, _ log: RunLog) {
+    for line in settings.changedLines { log.detail("setting \(line)") }
+  }
+}
 
 /// The flags by which every configured command takes its settings.
 struct SettingsOptions: ParsableArguments {
@@ -18,23 +71,45 @@ struct SettingsOptions: ParsableArguments {
   @Option(name: .long, help: "Threads of each process (run.threads).")
   var threads: Int?
 
-  @Flag(name: .long, help: "Print what the settings resolve to and stop.")
+  @Flag(
+    name: .long,
+    help: ArgumentHelp(
+      "Print the settings, each with where it comes from, and stop; where there is --estimate, also the cost."))
   var dryRun = false
 
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.
-  func load(on cluster: Cluster, stored: String? = nil) throws -> Configuration {
-    let configuration = try cluster.agree {
+  ///
+  /// What could not have room on this machine is refused here, before anything is read; at a dry run, which may be made
+  /// elsewhere, it is a warning.
+  ///
+  /// - Parameter isTraining: whether the command trains a network of these settings.
+  func resolve(on cluster: Cluster, stored: String? = nil, isTraining: Bool = false) throws -> ResolvedSettings {
+    let settings = try cluster.agree {
       var flags: [(path: String, value: String)] = []
       if let threads { flags.append(("run.threads", "\(threads)")) }
-      return try Configuration.load(
+      return try Configuration.resolve(
         file: config, stored: stored, flags: flags, sets: set, environment: ProcessInfo.processInfo.environment)
     }
+    let configuration = settings.configuration
     try cluster.requireAlike(configuration.sharedByRanks)
     cluster.setPatience(configuration.run.patienceSeconds)
-    return configuration
+    let excess = excess(configuration, isTraining: isTraining, cluster)
+    if dryRun {
+      if let excess, cluster.isRoot { StandardError.note("ala: warning: \(excess)") }
+    } else {
+      try cluster.share(excess)
+    }
+    return settings
   }
-  /// What `--dry-run` is for.
-  func show(_ configuration: Configuration, on cluster: Cluster) throws {
-    try cluster.onRoot { try StandardOutput.print(configuration.resolvedYAML, terminator: "") }
+
+  /// What the settings need beyond this machine's memory.
+  func excess(_ configuration: Configuration, isTraining: Bool, _ cluster: Cluster) -> Failure? {
+    let share = Double(cluster.localSize) / Double(cluster.size)
+    return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
+  }
+
+  /// What `--dry-run` is for: the settings, each with where it comes from.
+  func show(_ settings: ResolvedSettings, on cluster: Cluster) throws {
+    try cluster.onRoot { try StandardOutput.print(settings.text, terminator: "") }
   }
 }

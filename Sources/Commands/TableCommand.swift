@@ -13,6 +13,7 @@ struct TableCommand: ClusterCommand {
   )
 
   @OptionGroup var settings: SettingsOptions
+  @OptionGroup var volume: VolumeOptions
 
   @Option(help: "The folder to write to. An interrupted table goes on there.")
   var out: String
@@ -20,10 +21,14 @@ struct TableCommand: ClusterCommand {
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
-    let configuration = try settings.load(on: cluster)
+    let resolved = try settings.resolve(on: cluster, isTraining: true)
+    let configuration = resolved.configuration
+    if settings.dryRun { try settings.show(resolved, on: cluster) }
     let request = TableRequest(
-      out: out, isDryRun: settings.dryRun, isOverwriting: overwrite, program: Program.path)
+      out: out, isDryRun: settings.dryRun, isOverwriting: overwrite, program: Program.path, volume: volume.volume)
     try makeTable(configuration, request, cluster: cluster) { lines in
       try StandardOutput.print(lines.joined(separator: "\n"))
     }

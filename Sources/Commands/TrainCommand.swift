@@ -1,6 +1,7 @@
 import Experiments
 import ArgumentParser
 import Cluster
+import Foundation
 import Training
 
 struct TrainCommand: ClusterCommand {
@@ -10,6 +11,8 @@ struct TrainCommand: ClusterCommand {
     discussion: "Example: mpirun -np 2 ala train --config configs/quickstart.yaml")
 
   @OptionGroup var settings: SettingsOptions
+  @OptionGroup var cost: CostOptions
+  @OptionGroup var volume: VolumeOptions
 
   @Option(help: ArgumentHelp("auto goes on with the newest sound checkpoint.", valueName: "auto|never|FILE"))
   var resume = "auto"
@@ -27,14 +30,18 @@ struct TrainCommand: ClusterCommand {
   var profile = false
 
   func validate() throws {
+    try cost.check(isDryRun: settings.dryRun)
     if let stopAfterSteps, stopAfterSteps < 1 {
       throw ValidationError("--stop-after-steps is \(stopAfterSteps); expected a number from 1")
     }
   }
 
+  var endsOnSignals: Bool { settings.dryRun }
+
   func run(on cluster: Cluster) throws {
-    let configuration = try settings.load(on: cluster)
-    if settings.dryRun { return try settings.show(configuration, on: cluster) }
+    let resolved = try settings.resolve(on: cluster, isTraining: true)
+    if settings.dryRun { return try cost.show(resolved, settings, of: .training, on: cluster) }
+    let configuration = resolved.configuration
     var options = TrainingOptions(program: Program.path)
     switch resume {
     case "auto": options.resume = .automatic
@@ -44,12 +51,13 @@ struct TrainCommand: ClusterCommand {
     options.initialWeights = initial
     options.stopAfterSteps = stopAfterSteps
     options.isProfiled = profile
-    // A signal while the run starts is heard at its first step.
-    _ = SignalWatch()
-    let log = RunLog(cluster)
+    let log = RunLog(cluster, volume: volume.volume)
+    volume.describe(resolved, log)
+    let start = Date()
     let experiment = try Experiment(
       configuration, cluster: cluster, training: true,
       resumed: try resumedProducts(configuration, options.resume, cluster: cluster))
+    log.detail(String(format: "data set and encoder were read in %.1f s", Date().timeIntervalSince(start)))
     do {
       try train(experiment, options, log: log)
     } catch {

@@ -1,3 +1,4 @@
+import Estimation
 import Settings
 
 /// A feature cache that networks of one seed share: that of the lowest first LoRA block among them, with every layer that

@@ -1,3 +1,4 @@
+import Estimation
 import Files
 import Foundation
 import Settings
@@ -40,13 +41,17 @@ extension TablePlan {
     let seconds = open.reduce(0) { $0 + estimate.seconds($1) }
     let bytes = open.reduce(0) { $0 + estimate.bytes($1) }
     lines.append(
-      "\(stages.count - open.count) of \(stages.count) stages are done; left at most \(CostEstimate.words(seconds: seconds)) "
-        + "(\(workers)), \(CostEstimate.words(bytes: bytes)) of disk; memory of a rank at least \(peakMemory) MiB")
-    if let free = freeBytes, free < bytes {
-      lines.append("warning: \(out) has \(CostEstimate.words(bytes: free)) of disk left")
+      "\(stages.count - open.count) of \(stages.count) stages are done; left at most \(Quantity.words(seconds: seconds)) "
+        + "(\(workers)), \(Quantity.words(bytes: bytes)) of disk; memory of a rank at least \(peakMemory) MiB")
+    if let free = freeBytes(near: out), free < bytes {
+      lines.append("warning: \(out) has \(Quantity.words(bytes: free)) of disk left")
     }
-    lines += stages.filter { states[$0] == .isStale }.map { stage in
-      "\(name(stage)): was made from other settings or data, and begins anew\(differences(stage))"
+    lines += stages.compactMap { stage in
+      switch states[stage] {
+      case .isStale: "\(name(stage)): was made from other settings or data, and begins anew\(differences(stage))"
+      case .isDamaged: "\(name(stage)): its files are not what it made, and it begins anew"
+      default: nil
+      }
     }
     return lines
   }
@@ -92,7 +97,7 @@ extension TablePlan {
   }
 
   private func words(_ stage: Stage, _ estimate: CostEstimate) -> String {
-    "\(CostEstimate.words(seconds: estimate.seconds(stage))), \(CostEstimate.words(bytes: estimate.bytes(stage)))"
+    "\(Quantity.words(seconds: estimate.seconds(stage))), \(Quantity.words(bytes: estimate.bytes(stage)))"
   }
 
   private func differences(_ stage: Stage) -> String {
@@ -100,11 +105,6 @@ extension TablePlan {
       let found = try? differences(fromRunOf: network, seed: seed), !found.isEmpty
     else { return "" }
     return ": " + found.map { "\($0.key) is \($0.own), was \($0.other)" }.joined(separator: "; ")
-  }
-
-  private var freeBytes: Int? {
-    let attributes = try? FileManager.default.attributesOfFileSystem(forPath: out)
-    return (attributes?[.systemFreeSize] as? NSNumber)?.intValue
   }
 
   // MARK: plan.json

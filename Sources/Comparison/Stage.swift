@@ -24,6 +24,8 @@ enum StageState: UInt8 {
   case isBegun
   /// Begun or done with other inputs, and begins anew.
   case isStale
+  /// Done, but its files are no longer what it has made, and begins anew.
+  case isDamaged
   case isDone
 }
 
@@ -121,7 +123,7 @@ extension TablePlan {
   private func state(in folder: String, _ name: String, inputs: String?) -> StageState {
     guard let record = StageRecord.read("\(folder)/\(name)") else { return .isOpen }
     guard record.inputs == inputs else { return .isStale }
-    return record.isSound(in: folder) ? .isDone : .isBegun
+    return record.outputs == nil ? .isBegun : record.isSound(in: folder) ? .isDone : .isDamaged
   }
 
   /// The weights of a network that is trained.

@@ -1,4 +1,5 @@
 import Cluster
+import Estimation
 import Experiments
 import Failures
 import Foundation
@@ -27,18 +28,21 @@ final class Survey {
   var peakMemory: Int { Processor.peakMemory() }
   var threadCount: Int { experiments.values.first?.team.threadCount ?? 1 }
 
-  /// - Parameter standIn: where a classifier without training may be written, for decoders that explain one.
+  /// - Parameters:
+  ///   - rows: whose methods must fit their networks.
+  ///   - standIn: where a classifier without training may be written, for decoders that explain one.
   /// - Throws: `Failure` on every rank alike, naming the row.
-  init(_ networks: [ComparedNetwork], standIn: String, cluster: Cluster) throws {
+  init(_ networks: [ComparedNetwork], rows: [ComparedRow], standIn: String, cluster: Cluster) throws {
     (self.networks, self.standIn, self.cluster) = (networks, standIn, cluster)
-    for network in networks {
-      try naming(network) {
+    for (index, network) in networks.enumerated() {
+      try naming(network.name) {
         let configuration = try configuration(network)
         let key = Ground.key(network.configuration)
         let experiment = try experiment(network, configuration, key: key)
         grounds.append(Ground(experiment, key: key))
         let made = try make(configuration, experiment, training: false)
         shapes.append(NetworkShape(made, epochs: configuration.training.epochs))
+        for row in rows where row.network == index { try naming(row.name) { try row.method.check(made) } }
       }
     }
   }
@@ -46,7 +50,7 @@ final class Survey {
   /// Times a network.
   func measure(_ index: Int, input: SampleInput) throws -> NetworkFacts {
     let network = networks[index]
-    return try naming(network) {
+    return try naming(network.name) {
       let configuration = try configuration(network)
       guard let experiment = experiments[grounds[index].key] else {
         throw Failure.internalError("the network of row \(network.name) stands on nothing")
@@ -105,42 +109,11 @@ final class Survey {
   }
 
   /// Says of which row a failure is.
-  private func naming<Result>(_ network: ComparedNetwork, _ body: () throws -> Result) throws -> Result {
+  private func naming<Result>(_ row: String, _ body: () throws -> Result) throws -> Result {
     do {
       return try body()
     } catch let failure as Failure where failure.code == .badConfiguration && !failure.message.hasPrefix("row ") {
-      throw cluster.agreed(Failure(failure.code, "row \(network.name): \(failure.message)"))
+      throw cluster.agreed(Failure(failure.code, "row \(row): \(failure.message)"))
     }
   }
-}
-
-/// What a network's shape tells of it.
-struct NetworkShape {
-  let frozenLayers: [Int]
-  let firstLoRABlock: Int
-  /// Floats of the trained tensors, and of the running statistics.
-  let trainedCount: Int
-  let statisticCount: Int
-  /// How many of all epochs are of a phase.
-  let epochs: [(phase: Phase, count: Double)]
-
-  /// Epochs that are looked at: phases alternate in far shorter periods.
-  private static let lookedAt = 1000
-
-  init(_ network: any Network, epochs: Int) {
-    frozenLayers = network.frozenLayers
-    firstLoRABlock = network.encoder.firstLoRABlock
-    trainedCount = network.parameters.parameters.reduce(0) { $0 + $1.count }
-    statisticCount = network.parameters.statistics.reduce(0) { $0 + $1.count }
-    let first = (1...min(epochs, Self.lookedAt)).map { network.phase(epoch: $0) }
-    self.epochs = network.phases.map { phase in
-      (phase, Double(first.count { $0 == phase }) * Double(epochs) / Double(first.count))
-    }
-  }
-}
-
-/// What is known of a network before it is trained.
-struct NetworkFacts {
-  let shape: NetworkShape
-  let speed: NetworkSpeed
 }

@@ -17,9 +17,11 @@ public struct TableRequest: Sendable {
   public let isOverwriting: Bool
   /// The `ala` program, which examines foreign HDF5 files.
   public let program: String
+  public let volume: Volume
 
-  public init(out: String, isDryRun: Bool, isOverwriting: Bool, program: String) {
+  public init(out: String, isDryRun: Bool, isOverwriting: Bool, program: String, volume: Volume) {
     (self.out, self.isDryRun, self.isOverwriting, self.program) = (out, isDryRun, isOverwriting, program)
+    self.volume = volume
   }
 }
 
@@ -37,9 +39,7 @@ private let outputs = [
 public func makeTable(
   _ base: Configuration, _ request: TableRequest, cluster: Cluster, tell: ([String]) throws -> Void
 ) throws {
-  let log = RunLog(cluster)
-  // A signal while networks are measured is heard before the first stage.
-  if !request.isDryRun { _ = SignalWatch() }
+  let log = RunLog(cluster, volume: request.volume)
   var lock: RunLock?
   var folder = OutputFolder(request.out, of: "table", isOverwriting: request.isOverwriting)
   // What the settings alone tell is told before anything is written.
@@ -65,16 +65,18 @@ public func makeTable(
     throw error
   }
   try cluster.onRoot {
-    try write(plan, run.failures, to: request.out)
+    let hasFigure = try write(plan, run.failures, to: request.out)
     try folder.finish()
+    log.info("written to \(request.out): table.md, table.html\(hasFigure ? ", figure.png" : "")")
   }
-  log.info("written to \(request.out): table.md, table.html, figure.png")
   guard let (_, first) = run.failures.first else { return }
   throw cluster.agreed(Failure(first.code, "\(first.message) (the table of all other rows is in \(request.out))"))
 }
 
 /// Compares what is there, and writes the table's files. Call on one rank.
-private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failure)], to out: String) throws {
+///
+/// - Returns: whether there is a figure: rows that are whole.
+private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failure)], to out: String) throws -> Bool {
   let results = try TableResults(
     plan,
     failures: failures.compactMap { stage, failure in
@@ -94,4 +96,5 @@ private func write(_ plan: TablePlan, _ failures: [(stage: Stage, failure: Failu
   } else {
     unlink("\(out)/figure.png")
   }
+  return figure != nil
 }

@@ -101,9 +101,13 @@ extension TableText {
   private static let latexWords: [Character: String] = [
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_",
     "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\u{B1}": "$\\pm$", "\u{2191}": "$\\uparrow$",
-    "\u{2193}": "$\\downarrow$", "\u{2212}": "$-$", "\u{2013}": "--", "\u{D7}": "$\\times$", "<": "$<$", ">": "$>$",
+    "\u{2193}": "$\\downarrow$", "\u{2212}": "$-$", "\u{2013}": "--", "\u{D7}": "$\\times$", "\u{200B}": "{}",
+    "<": "$<$", ">": "$>$",
     "\n": " ",
   ]
 
-  private static func escapedLaTeX(_ text: String) -> String { text.map { latexWords[$0] ?? String($0) }.joined() }
+  /// Options such as `--set` keep their two hyphens, which would become a dash.
+  private static func escapedLaTeX(_ text: String) -> String {
+    text.replacing("--", with: "-\u{200B}-").map { latexWords[$0] ?? String($0) }.joined()
+  }
 }

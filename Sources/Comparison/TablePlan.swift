@@ -1,3 +1,4 @@
+import Estimation
 import Cluster
 import Experiments
 import Failures
@@ -38,7 +39,7 @@ struct TablePlan {
     (rows, networks) = (resolution.rows, resolution.networks)
     let standIn = "\(out)/.classifier-\(StandIn.mark)"
     defer { if cluster.isRoot { unlink(standIn) } }
-    let survey = try Survey(networks, standIn: standIn, cluster: cluster)
+    let survey = try Survey(networks, rows: rows, standIn: standIn, cluster: cluster)
     let isCached = base.cache.dir != nil
     let caches = CacheGroup.make(networks, survey.shapes, grounds: survey.grounds.map(\.key))
     self.caches = isCached ? caches : []

@@ -1,3 +1,4 @@
+import Estimation
 import Caching
 import Cluster
 import Evaluation
@@ -42,9 +43,9 @@ final class TableRun {
       let start = Date()
       do {
         try run(stage)
-        log.info("\(plan.name(stage)): done in \(CostEstimate.words(seconds: Date().timeIntervalSince(start)))")
+        log.info("\(plan.name(stage)): done in \(Quantity.words(seconds: Date().timeIntervalSince(start)))")
       } catch let failure as Failure where failure.code != .interrupted && cluster.isShared(failure) {
-        note(stage, Failure(failure.code, "\(plan.name(stage)): \(failure.message)"))
+        note(stage, Failure(failure.code, "\(plan.name(stage)): \(failure.message)\(remedy(stage, failure))"))
       }
     }
     try hearSignals()
@@ -54,6 +55,16 @@ final class TableRun {
     failures.append((stage, failure))
     failed[stage] = failure
     if cluster.isRoot { log.warning("\(plan.name(stage)) is given up, the others go on: \(failure)") }
+  }
+
+  /// What is left to do by hand where a stage cannot go on from its own folder's files.
+  private func remedy(_ stage: Stage, _ failure: Failure) -> String {
+    switch (stage, failure.code) {
+    case (.train(let network, let seed), .badData): " (delete \(plan.runFolder(network, seed: seed)) to train it anew)"
+    case (.evaluate(let row, let seed), .cannotWrite):
+      " (or delete \(plan.evaluationFolder(plan.rows[row], seed: seed)) to make it anew)"
+    default: ""
+    }
   }
 
   /// The failure of an earlier stage that keeps this one from being run.
@@ -94,7 +105,7 @@ final class TableRun {
   private func makeCache(_ cache: CacheGroup, seed: UInt64) throws {
     let configuration = try plan.configuration(cache.maker, seed: seed)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
-    try runCachingPass(experiment, log: RunLog(cluster))
+    try runCachingPass(experiment, log: RunLog(cluster, volume: log.volume))
   }
 
   private func train(_ network: Int, seed: UInt64) throws {
@@ -104,7 +115,8 @@ final class TableRun {
     let inputs = try text { try self.plan.trainingInputs(network, seed: seed) ?? "" }
     let isGoingOn = try text {
       let isSame = try self.plan.differences(fromRunOf: network, seed: seed).isEmpty
-      return isSame && StageRecord.read(record).map { $0.inputs == inputs } ?? true ? "yes" : "no"
+      let isBegun = StageRecord.read(record).map { $0.inputs == inputs && $0.outputs == nil } ?? true
+      return isSame && isBegun ? "yes" : "no"
     }
     if isGoingOn != "yes" { options.resume = .never }
     try cluster.onRoot {
@@ -115,7 +127,7 @@ final class TableRun {
     let experiment = try Experiment(
       configuration, cluster: cluster, training: true,
       resumed: try resumedProducts(configuration, options.resume, cluster: cluster))
-    let runLog = RunLog(cluster)
+    let runLog = RunLog(cluster, volume: log.volume)
     do {
       try Training.train(experiment, options, log: runLog)
     } catch {
@@ -141,7 +153,7 @@ final class TableRun {
       split: "test", method: row.method, limit: isSubset ? plan.evaluatedCount : nil,
       limitSeed: configuration.data.splitSeed, out: folder, isOverwriting: false,
       inputs: [checkpointPath(run), configuration.encoder.weights])
-    _ = try Evaluation.evaluate(experiment, request, log: RunLog(cluster))
+    _ = try Evaluation.evaluate(experiment, request, log: RunLog(cluster, volume: log.volume))
     try cluster.onRoot {
       let outputs = try StageRecord.digests(TablePlan.evaluationFiles, in: folder)
       try StageRecord(inputs: inputs, outputs: outputs).write(to: record)

@@ -13,7 +13,9 @@ struct TableText {
 
   private func number(_ value: Double, _ figure: ComparedFigure) -> String {
     let isPercent = figure.figure.style == .percent
-    return String(format: "%.*f", decimals(figure), isPercent ? 100 * value : value)
+    let text = String(format: "%.*f", decimals(figure), isPercent ? 100 * value : value)
+    guard text.hasPrefix("-") else { return text }
+    return text.contains { ("1"..."9").contains($0) } ? "\u{2212}\(text.dropFirst())" : String(text.dropFirst())
   }
 
   /// "0.693 ± 0.007"; the mean alone of one seed, nothing where there is none.
@@ -53,19 +55,21 @@ struct TableText {
   var caption: [String] {
     let evaluation = plan.base.evaluation
     let seeds = plan.seeds.map(String.init).joined(separator: ", ")
+    let whose =
+      plan.seeds.count == 1 ? "Of seed \(seeds)" : "Mean ± standard deviation (over n − 1) of seeds \(seeds)"
     var lines = [
-      "Mean ± standard deviation (over n − 1) of seeds \(seeds), on \(plan.imagesText), \(results.masks) of them with a mask.",
+      "\(whose), on \(plan.imagesText), \(results.masks) of them with a mask.",
       results.masks > 0
         ? "Mean IoU by rule \(evaluation.iouRule), the same for every row: "
           + "\(Self.ruleMeanings[evaluation.iouRule] ?? evaluation.iouRule)."
         : "There are no masks: figures by mask are left out.",
     ]
     let points = EvaluationProtocol(setting: evaluation.protocol).pointsInWords(steps: evaluation.steps)
-    let whose = evaluation.target == "predicted" ? "predicted" : "true"
+    let target = evaluation.target == "predicted" ? "predicted" : "true"
     lines.append(
       evaluation.steps > 0
         ? "Protocol \(evaluation.protocol): insertion and deletion in \(points), substrate \(evaluation.substrate), "
-          + "the probability of the \(whose) class by the model that the map explains."
+          + "the probability of the \(target) class by the model that the map explains."
         : "Protocol \(evaluation.protocol); insertion and deletion are left out (evaluation.steps is 0).")
     for row in plan.rows where row.method.facts.name == "rise" {
       let rise = row.configuration.rise
@@ -104,7 +108,7 @@ struct TableText {
         "\(row.row.title) failed"
           + (row.seeds.isEmpty
             ? "" : "; its figures are of seeds \(row.seeds.map(String.init).joined(separator: ", "))")
-          + ": \(failure.message)"
+          + ": \(failure.message)\(failure.message.hasSuffix(".") ? "" : ".")"
       }
     }
   }

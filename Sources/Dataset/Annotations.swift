@@ -9,6 +9,8 @@ struct Annotations {
   let classes: [ImageClass]
   private let labels: [Int: Int]
   private let isTraining: [Int: Bool]
+  /// Empty where validation images are to be drawn.
+  private let isValidation: [Int: Bool]
   private let boxes: [Int: Box]
   private let labelFile: String
   private let splitFile: String
@@ -22,7 +24,8 @@ struct Annotations {
   init(root: String, classes wanted: [String]?) throws {
     func table(_ name: String) throws -> TextTable { try TextTable(path: "\(root)/\(name)") }
     let classTable = try table("classes.txt")
-    classes = try Self.choose(wanted, from: classTable)
+    classes = try Self.choose(
+      wanted, from: classTable.lines.map { ImageClass(id: $0.id, name: $0.rest) }, place: classTable.path)
     labelOfClass = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1.id, $0) })
 
     images = try table("images.txt")
@@ -41,19 +44,36 @@ struct Annotations {
       guard line.rest == "0" || line.rest == "1" else { throw splitTable.wrong(line, "0 (test) or 1 (train)") }
       return line.rest == "1"
     }
-    let hasBoxes = FileManager.default.fileExists(atPath: "\(root)/bounding_boxes.txt")
-    boxes = hasBoxes ? try Self.boxes(try table("bounding_boxes.txt")) : [:]
+    func optional(_ name: String) throws -> TextTable? {
+      FileManager.default.fileExists(atPath: "\(root)/\(name)") ? try table(name) : nil
+    }
+    let validTable = try optional(Self.validationFile)
+    isValidation =
+      try validTable?.values { line in
+        guard line.rest == "0" || line.rest == "1" else {
+          throw validTable?.wrong(line, "0 (validation) or 1 (train)") ?? Failure.badData(Self.validationFile)
+        }
+        return line.rest == "0"
+      } ?? [:]
+    boxes = try optional("bounding_boxes.txt").map(Self.boxes) ?? [:]
   }
 
-  private static func choose(_ wanted: [String]?, from table: TextTable) throws -> [ImageClass] {
-    var classes = table.lines.map { ImageClass(id: $0.id, name: $0.rest) }
+  /// Which images of the training half validate, where that is not to be drawn; beside CUB-200-2011's own files.
+  static let validationFile = "train_valid_split.txt"
+
+  /// The wanted ones of all classes, in their order.
+  ///
+  /// - Parameter place: who names the classes, for messages.
+  /// - Throws: `Failure` 78 for a class that isn't there, 65 where there is none at all.
+  static func choose(_ wanted: [String]?, from all: [ImageClass], place: String) throws -> [ImageClass] {
+    var classes = all
     if let wanted {
       for name in wanted where !classes.contains(where: { $0.name == name || String($0.id) == name }) {
-        throw Failure.badConfiguration("data.classes names \(name), which \(table.path) does not have")
+        throw Failure.badConfiguration("data.classes names \(name), which \(place) does not have")
       }
       classes = classes.filter { wanted.contains($0.name) || wanted.contains(String($0.id)) }
     }
-    guard !classes.isEmpty else { throw Failure.badData("\(table.path): names no class") }
+    guard !classes.isEmpty else { throw Failure.badData("\(place): names no class") }
     return classes
   }
 
@@ -81,6 +101,8 @@ struct Annotations {
     let parts = line.rest.split(separator: "/", omittingEmptySubsequences: false)
     guard !line.rest.hasPrefix("/"), !parts.contains(where: { $0 == ".." || $0.isEmpty }), !line.rest.contains("\0")
     else { throw images.wrong(line, "a path below images/") }
-    return ImageEntry(id: line.id, path: line.rest, label: label, isTest: !isTraining, box: boxes[line.id])
+    return ImageEntry(
+      id: line.id, path: line.rest, label: label, isTest: !isTraining,
+      isValidation: isTraining && isValidation[line.id] == true, box: boxes[line.id])
   }
 }

@@ -12,15 +12,18 @@ struct FileSurvey {
   private(set) var unreadable: [(id: Int, reason: String)] = []
   /// Masks left out, by image id.
   private(set) var leftOutMasks: [Int: MaskFile] = [:]
+  /// Of every image and mask that was looked at, by path.
+  private(set) var states: [String: FileState] = [:]
   private var maskCount = 0
   /// Images that viewers turn, and the first of them.
   private var turnedCount = 0
   private var firstTurned: String?
 
-  init(_ options: DatasetOptions, masks: MaskFolder?) {
+  /// - Parameter folder: that of the images.
+  init(_ options: DatasetOptions, folder: ImageFolder, masks: MaskFolder?) {
     self.options = options
     self.masks = masks
-    folder = ImageFolder("\(options.root)/images", followsLinks: options.followsLinks)
+    self.folder = folder
   }
 
   /// Looks at an image and its mask.
@@ -31,10 +34,10 @@ struct FileSurvey {
     guard options.looksAtFiles else { return 0 }
     try folder.checkLinks(image.path)
     let file = "\(folder.path)/\(image.path)"
-    let bytes: Int
+    let state: FileState?
     let look: ImageLook
     do {
-      (bytes, look) = try folder.look(image.path)
+      (state, look) = try folder.look(image.path)
       // Only a whole decoding finds all that is unreadable, and every later run must leave out the same.
       if options.skipsUnreadable { _ = try decodeImage(path: file) }
     } catch let failure as Failure where options.skipsUnreadable && Self.isThere(file) {
@@ -45,15 +48,17 @@ struct FileSurvey {
       turnedCount += 1
       firstTurned = firstTurned ?? file
     }
+    states[file] = state
     try lookAtMask(of: image, size: look)
-    return bytes
+    return state?.bytes ?? 0
   }
 
   private static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   private mutating func lookAtMask(of image: ImageEntry, size: ImageLook) throws {
     guard let masks else { return }
-    let mask = masks.look(image.path, size: size, decodes: options.skipsUnreadable)
+    if let path = masks.file(of: image) { states[path] = FileState(path) }
+    let mask = masks.look(image, size: size, decodes: options.skipsUnreadable)
     if let problem = mask.problem {
       guard options.skipsUnreadable else {
         throw Failure.badData(
@@ -75,8 +80,7 @@ struct FileSurvey {
     }
     if let masks, maskCount == 0 {
       remarks.append(
-        "no image has a mask: looked in \(masks.path) for files such as \(masks.candidate(first.path)) "
-          + "(data.segmentations)")
+        "no image has a mask: looked \(masks.whereLooked(first)) (data.segmentations)")
     }
     for (id, mask) in leftOutMasks.sorted(by: { $0.key < $1.key }) {
       remarks.append("the mask of image \(id) is left out: \(mask.problem ?? "")")

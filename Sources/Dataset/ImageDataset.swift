@@ -13,11 +13,13 @@ public struct ImageClass: Equatable, Sendable {
 /// One image.
 public struct ImageEntry: Equatable, Sendable {
   public let id: Int
-  /// Relative to `images/`.
+  /// Relative to `images/`, or to what the folders of classes lie in.
   public let path: String
   /// From 0, in the order of `classes.txt`.
   public let label: Int
   public let isTest: Bool
+  /// Whether the data set itself says that it validates.
+  public let isValidation: Bool
   /// x0, y0, x1, y1 in the stored image's pixels; nil where none is annotated.
   public let box: Box?
 }
@@ -41,10 +43,33 @@ public enum Masks: Equatable, Sendable {
   }
 }
 
+/// How a data set's folder is laid out.
+public enum DataLayout: String, Sendable {
+  /// As CUB-200-2011.
+  case cub
+  /// As people keep their pictures: what `ala import` takes.
+  case folders
+}
+
+/// Where boxes are looked for in layout `folders`; nil for files that are found there.
+///
+/// - Parameter setting: `data.boxes`.
+public func boxFiles(setting: String) -> [String]? {
+  switch setting {
+  case "auto": nil
+  case "none": []
+  default: [setting]
+  }
+}
+
 /// Where a data set lies, and how it is read.
 public struct DatasetOptions: Sendable {
-  /// The folder in CUB-200-2011's layout.
   public var root: String
+  public var layout = DataLayout.cub
+  /// In layout `folders`: a CSV of path, label and split; nil looks for one.
+  public var labels: String?
+  /// In layout `folders`: files of boxes; nil looks for such.
+  public var boxes: [String]?
   /// The ids or names of the classes to keep; nil keeps all.
   public var classes: [String]?
   public var masks = Masks.beside
@@ -61,9 +86,11 @@ public struct DatasetOptions: Sendable {
   }
 }
 
-/// A labelled image set in CUB-200-2011's folder layout.
+/// A labelled image set.
 public struct ImageDataset: Sendable {
   public let root: String
+  /// What images' paths are relative to.
+  public let imageRoot: String
   public let classes: [ImageClass]
   /// In the order of `images.txt`.
   public let images: [ImageEntry]
@@ -73,8 +100,11 @@ public struct ImageDataset: Sendable {
   public let digest: String
   /// What a user should be told once of the files.
   public let remarks: [String]
+  /// Whether validation images are the data set's own, and are not drawn.
+  public let hasOwnValidation: Bool
   private let masks: MaskFolder?
   private let leftOutMasks: [Int: MaskFile]
+  private let states: [String: FileState]
   private let indexByID: [Int: Int]
 
   /// Reads the text files and takes a cheap look at every image and mask.
@@ -83,26 +113,33 @@ public struct ImageDataset: Sendable {
   public init(_ options: DatasetOptions) throws {
     root = options.root
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: root, isDirectory: &isFolder), isFolder.boolValue else {
+    guard FileManager.default.fileExists(atPath: root, isDirectory: &isFolder),
+      isFolder.boolValue || options.layout == .folders
+    else {
       throw Failure.missingInput("\(root): there is no such folder (data.root)")
     }
-    let annotations = try Annotations(root: root, classes: options.classes)
-    classes = annotations.classes
-    masks = try MaskFolder(options.masks, root: root)
+    let listing =
+      switch options.layout {
+      case .cub: try ImageListing(cub: options)
+      case .folders: try ImageListing(folders: options)
+      }
+    (imageRoot, classes, masks) = (listing.folder.path, listing.classes, listing.masks)
 
-    var survey = FileSurvey(options, masks: masks)
+    var survey = FileSurvey(options, folder: listing.folder, masks: masks)
     var images: [ImageEntry] = []
     let hash = SHA256()
-    for line in annotations.images.lines {
-      guard let image = try annotations.entry(line), let bytes = try survey.look(at: image) else { continue }
+    for image in listing.images {
+      guard let bytes = try survey.look(at: image) else { continue }
       hash.update("\(image.id)\t\(image.path)\t\(bytes)\n")
       images.append(image)
     }
-    guard !images.isEmpty else { throw Failure.badData("\(annotations.images.path): names no image that can be used") }
+    guard !images.isEmpty else { throw Failure.badData("\(listing.place): names no image that can be used") }
     self.images = images
+    hasOwnValidation = listing.images.contains(where: \.isValidation)
     unreadable = survey.unreadable
     leftOutMasks = survey.leftOutMasks
-    remarks = survey.remarks(images)
+    states = survey.states
+    remarks = listing.remarks + survey.remarks(images)
     digest = hash.finish()
     indexByID = Dictionary(uniqueKeysWithValues: images.enumerated().map { ($1.id, $0) })
   }
@@ -113,7 +150,8 @@ public struct ImageDataset: Sendable {
     for one in classes { hash.update("\(one.id)\t\(one.name)\n") }
     for image in images {
       let box = image.box.map { "\($0.x0) \($0.y0) \($0.x1) \($0.y1)" } ?? "none"
-      hash.update("\(image.id)\t\(image.label)\t\(image.isTest)\t\(box)\n")
+      let validates = image.isValidation ? "\tvalid" : ""
+      hash.update("\(image.id)\t\(image.label)\t\(image.isTest)\t\(box)\(validates)\n")
     }
     return hash.finish()
   }
@@ -122,11 +160,23 @@ public struct ImageDataset: Sendable {
   public func image(_ id: Int) -> ImageEntry? { indexByID[id].map { images[$0] } }
 
   /// Where an image's file is.
-  public func path(of image: ImageEntry) -> String { "\(root)/images/\(image.path)" }
+  public func path(of image: ImageEntry) -> String { "\(imageRoot)/\(image.path)" }
 
-  /// The image's mask: the same relative path in the folder of masks, `.png`.
+  /// The image's mask: in CUB-200-2011's layout the same relative path in the folder of masks, `.png`.
   public func mask(of image: ImageEntry) -> MaskFile {
-    leftOutMasks[image.id] ?? masks?.file(of: image.path).map(MaskFile.file) ?? .absent
+    leftOutMasks[image.id] ?? masks?.file(of: image).map(MaskFile.file) ?? .absent
+  }
+
+  /// Makes sure that an image's or a mask's file is still the one that the data set was made of; called when it has been
+  /// read, so that no change while it was read is missed.
+  ///
+  /// - Throws: `Failure` 65.
+  public func checkUnchanged(_ path: String) throws {
+    guard let before = states[path], let now = FileState(path), now != before else { return }
+    let what = now.bytes == before.bytes ? "the time of its last change" : "its size"
+    throw Failure.badData(
+      "\(path): has been changed since this run began (\(what) is another): leave data alone while runs read them, and "
+        + "run the command again")
   }
 
   /// Classes that a split gives no image to train on: the model cannot learn them.

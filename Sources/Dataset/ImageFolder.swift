@@ -18,13 +18,12 @@ struct ImageFolder {
   /// Takes a cheap look at an image's file.
   ///
   /// - Parameter relative: below this folder.
-  /// - Returns: how many bytes it has, and what its header tells.
+  /// - Returns: its state, and what its header tells.
   /// - Throws: `Failure` 66 where it is not there, 65 where it is unreadable; see `checkLinks`.
-  func look(_ relative: String) throws -> (bytes: Int, look: ImageLook) {
+  func look(_ relative: String) throws -> (state: FileState?, look: ImageLook) {
     let file = "\(path)/\(relative)"
-    let look = try ImageLook(path: file)
-    var status = stat()
-    return (stat(file, &status) == 0 ? Int(status.st_size) : 0, look)
+    let state = FileState(file)
+    return (state, try ImageLook(path: file))
   }
 
   /// Refuses a file that lies elsewhere, by a link of its own or of a folder above it.

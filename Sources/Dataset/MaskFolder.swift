@@ -21,9 +21,11 @@ public enum MaskFile: Equatable, Sendable {
   }
 }
 
-/// The folder of masks: for `images/a/b.jpg` the file `a/b.png`.
+/// The folder of masks: for `images/a/b.jpg` the file `a/b.png`. Or masks that were found, wherever they lie.
 struct MaskFolder {
-  let path: String
+  private let path: String
+  /// By image id; nil where masks have their images' names.
+  private let found: [Int: String]?
 
   /// nil where masks are left out altogether.
   ///
@@ -32,20 +34,41 @@ struct MaskFolder {
   init?(_ masks: Masks, root: String) throws {
     switch masks {
     case .none: return nil
-    case .beside: path = "\(root)/segmentations"
+    case .beside: path = "\(root)/\(Self.name)"
     case .folder(let folder):
       guard FileManager.default.fileExists(atPath: folder) else {
         throw Failure.missingInput("\(folder): there is no such folder (data.segmentations)")
       }
       path = folder
     }
+    found = nil
   }
 
-  func candidate(_ image: String) -> String { "\(path)/\((image as NSString).deletingPathExtension).png" }
+  /// - Parameters:
+  ///   - found: by image id.
+  ///   - root: where they were looked for.
+  init(found: [Int: String], root: String) {
+    path = root
+    self.found = found
+  }
 
-  /// - Parameter image: relative to `images/`.
-  func file(of image: String) -> String? {
-    let path = candidate(image)
+  /// Of the folder beside the images.
+  static let name = "segmentations"
+
+  /// A mask's place in the folder.
+  ///
+  /// - Parameter image: relative to the folder of images.
+  static func relativePath(ofMaskOf image: String) -> String { "\((image as NSString).deletingPathExtension).png" }
+
+  /// Where masks were looked for, in words.
+  func whereLooked(_ example: ImageEntry) -> String {
+    guard found == nil else { return "beside the images and for folders such as masks/, in \(path)" }
+    return "in \(path) for files such as \(path)/\(Self.relativePath(ofMaskOf: example.path))"
+  }
+
+  func file(of image: ImageEntry) -> String? {
+    if let found { return found[image.id] }
+    let path = "\(path)/\(Self.relativePath(ofMaskOf: image.path))"
     return FileManager.default.fileExists(atPath: path) ? path : nil
   }
 
@@ -55,8 +78,12 @@ struct MaskFolder {
   ///   - size: the image's.
   ///   - decodes: looks at all of it.
   /// - Returns: never `.wrongSize` or `.unreadable` for a mask that can be used.
-  func look(_ image: String, size: ImageLook, decodes: Bool) -> MaskFile {
-    guard let file = file(of: image) else { return .absent }
+  func look(_ image: ImageEntry, size: ImageLook, decodes: Bool) -> MaskFile {
+    file(of: image).map { Self.look(file: $0, size: size, decodes: decodes) } ?? .absent
+  }
+
+  /// The same of a mask whose file is known.
+  static func look(file: String, size: ImageLook, decodes: Bool) -> MaskFile {
     do {
       let look = try ImageLook(path: file)
       guard look.width == size.width, look.height == size.height else {

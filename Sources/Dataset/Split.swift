@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Randomness
 
@@ -16,10 +17,11 @@ public struct Split: Equatable, Sendable, Codable {
 
   /// The official test half tests. Of each class's n other images ⌈5n/6⌉, drawn by the split's own seed, train and
   /// the rest validate: the first of a permutation of the ids in ascending order, stream `split`, index the class id.
+  /// A data set that says itself which images validate is split so.
   public init(_ dataset: ImageDataset, seed: UInt64) throws {
-    var train: [Int] = []
-    var valid: [Int] = []
-    for (label, entry) in dataset.classes.enumerated() {
+    var train = dataset.hasOwnValidation ? dataset.images.filter { !$0.isTest && !$0.isValidation }.map(\.id) : []
+    var valid = dataset.images.filter(\.isValidation).map(\.id)
+    for (label, entry) in dataset.classes.enumerated() where !dataset.hasOwnValidation {
       let ids = dataset.images.filter { $0.label == label && !$0.isTest }.map(\.id).sorted()
       var stream = RandomStream(seed: seed, name: "split", index: UInt64(entry.id))
       let order = stream.permutation(ids.count)
@@ -38,15 +40,16 @@ public struct Split: Equatable, Sendable, Codable {
     return "{\"train\": \(list(train)), \"valid\": \(list(valid)), \"test\": \(list(test))}\n"
   }
 
+  /// Of a list of a hundred million ids.
+  private static let mostBytes = 1 << 30
+
   /// Reads a `split.json`.
   ///
   /// - Throws: `Failure` 66 or 65, naming the file.
   public static func read(path: String) throws -> Split {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw Failure.missingInput("\(path): cannot be read")
-    }
+    let bytes = try readFile(path, most: mostBytes)
     do {
-      return try JSONDecoder().decode(Split.self, from: data)
+      return try JSONDecoder().decode(Split.self, from: Data(bytes))
     } catch {
       throw Failure.badData("\(path): is not a split file; expected lists of ids named train, valid and test")
     }

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 
 /// CUB-200-2011's text files: one entry a line, "<id> <rest>". Files are untrusted input.
@@ -18,12 +19,7 @@ struct TextTable {
   /// - Throws: `Failure` 66 where there is no file; 65 where a line does not begin with an id of its own.
   init(path: String) throws {
     self.path = path
-    var status = stat()
-    guard stat(path, &status) == 0 else { throw Failure.missingInput("\(path): is missing") }
-    guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.mostBytes,
-      let data = FileManager.default.contents(atPath: path)
-    else { throw Failure.badData("\(path): is not a readable text file of a sane size") }
-    guard let text = String(data: data, encoding: .utf8) else {
+    guard let text = String(validating: try readFile(path, most: Self.mostBytes), as: UTF8.self) else {
       throw Failure.badData("\(path): is not UTF-8 text")
     }
     var lines: [Line] = []

@@ -100,6 +100,7 @@ private func hostFindings(threads: Int, _ cluster: Cluster) -> [Finding] {
       threads: here.map(\.threads), processors: processors.count, online: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
       quota: processorQuota(), isLaunched: cluster.size > 1),
     checkMemory(HostMemory.read(), ranks: here.count), checkSharedMemory(free: HostMemory.freeSharedMemory()),
+    checkLeftovers(),
   ]
 }
 

@@ -36,7 +36,7 @@ public struct UnforcedRate: Sendable {
     }
     guard case .ended(code: 0, let output) = ChildProcess.run(probe, [command], environment: free, seconds: seconds)
     else { return nil }
-    let words = output.split(whereSeparator: \.isWhitespace)
+    let words = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isWhitespace)
     guard words.count == 2, let rate = Double(words[1]) else { return nil }
     return UnforcedRate(kernel: String(words[0]), rate: rate)
   }

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Layers
 
@@ -18,21 +19,21 @@ struct EncoderDescription {
   /// The model's name in timm.
   var architecture: String?
 
+  private static let mostBytes = 1 << 26
   private static let names = ["config.json", "open_clip_config.json"]
 
   /// Every such file beside `weights` that is there.
   ///
   /// - Returns: what is described, and a sentence about every file that describes nothing.
-  /// - Throws: `Failure` 65 for a file that is no JSON object, or whose values are of a wrong type.
+  /// - Throws: `Failure` 66 for a file that cannot be opened; 65 for one that is no JSON object, or whose values are of a wrong type.
   static func beside(_ weights: String) throws -> (found: [EncoderDescription], notes: [String]) {
-    let folder = (weights as NSString).deletingLastPathComponent
+    let folder = parentFolder(of: weights)
     var (found, notes): ([EncoderDescription], [String]) = ([], [])
     for name in names {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"
       guard FileManager.default.fileExists(atPath: path) else { continue }
-      guard let data = FileManager.default.contents(atPath: path),
-        let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
-      else {
+      let bytes = try readFile(path, most: mostBytes)
+      guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
         throw Failure.badData(
           "\(path): is no JSON object that can be read; it lies beside the encoder's weights and may say how many heads "
             + "and which activation they have: mend it, or set encoder.heads and encoder.activation")

@@ -79,6 +79,8 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
   describe(experiment, request, subset: subset, count: ids.count, log)
   let start = Date()
+  let pass = try EvaluationPass(
+    experiment, source: SampleSource(experiment, cache: nil), method: request.method, controls: Control.allCases)
   var lock: RunLock?
   var folder = OutputFolder(out, of: "evaluate", isOverwriting: request.isOverwriting)
   try cluster.onRoot {
@@ -86,6 +88,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
       outputs + (request.cascade == nil ? [] : cascadeOutputs) + pictured(ids).map { "overlays/\($0).png" },
       inputs: request.inputs)
     lock = try RunLock(path: "\(out)/.lock") { log.warning($0) }
+    folder.sweep()
   }
   defer { withExtendedLifetime(lock) {} }
 
@@ -93,8 +96,6 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
   let journal = try EvaluationJournal(
     folder: "\(out)/.unfinished", identity: identity(experiment, context), cluster: cluster, log: log)
   let signals = SignalWatch()
-  let pass = try EvaluationPass(
-    experiment, source: SampleSource(experiment, cache: nil), method: request.method, controls: Control.allCases)
   let outcomes = try pass.run(
     ids, .all(experiment.configuration.evaluation), log: log, doing: "evaluate", journal: journal, signals: signals)
   let isWholeValid = request.split == "valid" && subset.isEmpty
@@ -126,6 +127,7 @@ public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log
 private func describe(
   _ experiment: Experiment, _ request: EvaluationRequest, subset: String, count: Int, _ log: RunLog
 ) {
+  log.info("writes to \(request.out)/: summary.json, per_image.csv, explanations.h5, overlays, curves")
   experiment.describeData(log)
   experiment.describeMeans(log)
   if !subset.isEmpty { log.info("a subset: \(subset)") }
@@ -178,6 +180,12 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
     "run_dir": configuration.run.dir, "data_root": configuration.data.root,
     "segmentations": configuration.data.segmentations, "mask_threshold": "\(configuration.data.maskThreshold)",
   ]
+  // Where the images lie, for who shows them; other layouts are as they were before there were any.
+  if configuration.data.layout != DataLayout.cub.rawValue {
+    context.settings["data_layout"] = configuration.data.layout
+    context.settings["data_labels"] = configuration.data.labels
+    context.settings["data_follow_links"] = "\(configuration.data.followLinks)"
+  }
   context.settings.merge(request.method.settings(configuration)) { own, _ in own }
   context.modelSHA256 = modelTensors(experiment.model.parameters).digest()
   context.classes = experiment.dataset.classes.map { EvaluationSummary.ClassName(id: $0.id, name: $0.name) }
@@ -189,7 +197,10 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
 
 /// Everything that an image's outcome depends on, as text.
 private func identity(_ experiment: Experiment, _ context: EvaluationContext) -> String {
-  let settings = context.settings.filter { !["split", "subset", "run_dir", "data_root", "iou_rule"].contains($0.key) }
+  let elsewhere = [
+    "split", "subset", "run_dir", "data_root", "data_layout", "data_labels", "data_follow_links", "iou_rule",
+  ]
+  let settings = context.settings.filter { !elsewhere.contains($0.key) }
   return [
     "3", "\(experiment.configuration.run.seed)", "\(settings.sorted { $0.key < $1.key })", context.modelSHA256,
     experiment.encoderSHA256,

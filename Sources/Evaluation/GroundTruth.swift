@@ -19,7 +19,9 @@ public struct GroundTruth {
   public init(_ image: ImageEntry, _ experiment: Experiment, _ measures: Measures) throws {
     let file = experiment.dataset.mask(of: image)
     guard file != .absent || (measures.usesBoxes && image.box != nil) else { return }
-    let size = try imageSize(path: experiment.dataset.path(of: image))
+    let imagePath = experiment.dataset.path(of: image)
+    let size = try imageSize(path: imagePath)
+    try experiment.dataset.checkUnchanged(imagePath)
     let geometry = experiment.views.geometry(
       width: size.width, height: size.height, seed: 0, imageID: image.id, view: ViewDefinition.evaluationView)
     if measures.usesBoxes {
@@ -31,7 +33,9 @@ public struct GroundTruth {
     case .wrongSize: state = .wrongSize
     case .file(let path):
       let threshold = experiment.configuration.data.maskThreshold
-      let levels = try decodeMask(path: path, threshold: threshold)
+      let read = Result { try decodeMask(path: path, threshold: threshold) }
+      try experiment.dataset.checkUnchanged(path)
+      let levels = try read.get()
       guard levels.width == size.width, levels.height == size.height else {
         throw Failure.badData(
           "\(path): is \(levels.width) x \(levels.height); its image is \(size.width) x \(size.height)")

@@ -55,11 +55,7 @@ public final class Experiment: @unchecked Sendable {
     self.team = team
     let data = configuration.data
     let (dataset, split) = try cluster.agree {
-      var options = DatasetOptions(root: data.root, classes: data.classes)
-      options.masks = Masks(setting: data.segmentations)
-      options.skipsUnreadable = data.skipUnreadable
-      options.followsLinks = data.followLinks
-      let dataset = try ImageDataset(options)
+      let dataset = try ImageDataset(DatasetOptions(data))
       return (dataset, try Split(dataset, seed: data.splitSeed))
     }
     self.dataset = dataset
@@ -81,6 +77,7 @@ public final class Experiment: @unchecked Sendable {
     let classes = dataset.classes.count
     model = try cluster.agree { try makeNetwork(configuration, classes: classes, on: encoder, training: training) }
     try cluster.requireAlike([("model_sha256 of fcam.classifier", model.explains ?? "")])
+    try cluster.share(configuration.excess(memoryNeeds(isTraining: training)))
     try checkCachedLayers()
     try cluster.agree { try checkExplainedClasses() }
   }
@@ -213,9 +210,16 @@ public final class Experiment: @unchecked Sendable {
     FeatureExtractor(model.encoder, layers: cache.layout.layers, firstLoRABlock: cache.firstLoRABlock)
   }
 
+  private var cachedViews: Int { configuration.image.crop == nil ? 1 : configuration.cache.views }
+
+  /// 0 without a cache.
+  var cachedRowCount: Int {
+    configuration.cache.dir == nil ? 0 : split.train.count * cachedViews + split.valid.count + split.test.count
+  }
+
   /// Every row of a whole cache: the views of the training images, then the evaluation view of all others.
   public var cacheRows: [CacheRow] {
-    let views = configuration.image.crop == nil ? 1 : configuration.cache.views
+    let views = cachedViews
     let training = split.train.flatMap { id in (0..<views).map { CacheRow(imageID: id, view: $0) } }
     return training + (split.valid + split.test).map { CacheRow(imageID: $0, view: ViewDefinition.evaluationView) }
   }

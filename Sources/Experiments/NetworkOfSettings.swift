@@ -44,6 +44,31 @@ public func makeNetwork(
   _ configuration: Configuration, classes: Int, on file: EncoderFile, training: Bool
 ) throws -> any Network {
   guard classes >= 1 else { throw Failure.badConfiguration("the data set has no classes") }
+  do {
+    return try network(configuration, classes: classes, on: file, training: training)
+  } catch let excess as ParametersBeyondMemory {
+    throw configuration.excess([
+      MemoryNeed(
+        sizingKey(of: excess.group), "the trained tensors, \(excess.largest) \(excess.shape) the largest of them,",
+        bytes: excess.bytes)
+    ]) ?? Failure.internalError("the trained tensors have no room")
+  }
+}
+
+/// The setting by which a group's tensors grow.
+private func sizingKey(of group: ParameterGroup) -> String {
+  switch group.name {
+  case "lora": "lora.rank"
+  case "side": "side.width"
+  case "perception": "perception.channels"
+  case "decoder": "fcam.widths"
+  default: "data.classes"
+  }
+}
+
+private func network(
+  _ configuration: Configuration, classes: Int, on file: EncoderFile, training: Bool
+) throws -> any Network {
   switch NetworkKind(setting: configuration.model.kind) {
   case .lattice: return try LatticeModel(latticeOptions(configuration, classes: classes), on: file, training: training)
   case .abn:

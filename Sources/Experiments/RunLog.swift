@@ -20,13 +20,24 @@ struct RunLogHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    let prefix = event.level >= .warning ? "\(event.level): " : ""
-    destination.write("\(prefix)\(event.message)\(event.level >= .warning ? destination.place : "")")
+    guard event.level >= .warning else { return destination.write("\(event.message)", isHeard: !destination.isQuiet) }
+    destination.write("\(event.level): \(event.message)\(destination.place)", isWarning: true)
   }
+}
+
+/// How much a command says on the terminal; its `log.txt` has everything but what `verbose` adds.
+public enum Volume: Sendable {
+  /// Warnings and errors alone.
+  case quiet
+  case usual
+  /// What else may help to understand a run.
+  case verbose
 }
 
 public final class RunLog: @unchecked Sendable {
   let place: String
+  let isQuiet: Bool
+  public let volume: Volume
   private let speaks: Bool
   private var file: AppendedFile?
   private var metrics: AppendedFile?
@@ -34,7 +45,7 @@ public final class RunLog: @unchecked Sendable {
   private var step = 0
   /// Guards the terminal's line: threads that read samples warn, too.
   private let lock = NSLock()
-  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private let isTerminal = Terminal.isThere
   private var hasProgressLine = false
   private var told: Set<String> = []
   private var lastProgress = Date.distantPast
@@ -45,13 +56,17 @@ public final class RunLog: @unchecked Sendable {
   private static let terminalSeconds = 0.2
   /// Goes back over the terminal's line and clears it.
   private static let lineStart = "\r\u{1B}[K"
+  private static let yellow = "\u{1B}[33m"
+  private static let plain = "\u{1B}[0m"
 
-  public init(_ cluster: Cluster) {
+  public init(_ cluster: Cluster, volume: Volume = .usual) {
     place = cluster.place
+    self.volume = volume
+    isQuiet = volume == .quiet
     speaks = cluster.isRoot
     logger = Logger(label: "ala") { _ in SwiftLogNoOpLogHandler() }
     logger = Logger(label: "ala") { _ in RunLogHandler(destination: self) }
-    if !speaks { logger.logLevel = .warning }
+    logger.logLevel = !speaks ? .warning : volume == .verbose ? .debug : .info
   }
 
   /// Begins to write lines into a file of their own.
@@ -75,11 +90,18 @@ public final class RunLog: @unchecked Sendable {
   }
 
   /// A line that cannot be written is lost: a log never ends a run.
-  func write(_ line: String) {
+  ///
+  /// - Parameters:
+  ///   - isHeard: false keeps the line for the file alone.
+  ///   - isWarning: whether a terminal shows it in a colour.
+  func write(_ line: String, isHeard: Bool = true, isWarning: Bool = false) {
     lock.lock()
     defer { lock.unlock() }
-    StandardError.note(hasProgressLine ? "\(Self.lineStart)\(line)" : line)
-    hasProgressLine = false
+    if isHeard {
+      let shown = isWarning && Terminal.hasColours ? "\(Self.yellow)\(line)\(Self.plain)" : line
+      StandardError.note(hasProgressLine ? "\(Self.lineStart)\(shown)" : shown)
+      hasProgressLine = false
+    }
     try? file?.append("\(line)\n")
   }
 
@@ -90,6 +112,8 @@ public final class RunLog: @unchecked Sendable {
   }
 
   public func info(_ line: String) { logger.info("\(line)") }
+  /// What only `--verbose` shows.
+  public func detail(_ line: String) { logger.debug("\(line)") }
   public func warning(_ line: String) { logger.warning("\(line)") }
 
   /// Warns of what is met again and again, the first time; rank 0 speaks for all.
@@ -100,7 +124,7 @@ public final class RunLog: @unchecked Sendable {
 
   /// Shows how far a long work is: one changing line on a terminal, a plain line now and then elsewhere.
   public func progress(_ done: Int, of total: Int, doing: String, rate: Double, unit: String, detail: String = "") {
-    guard speaks else { return }
+    guard speaks, !isQuiet else { return }
     let now = Date()
     let isDue = now.timeIntervalSince(lastProgress) >= (isTerminal ? Self.terminalSeconds : Self.sparseSeconds)
     guard isDue || done == total else { return }
@@ -112,11 +136,19 @@ public final class RunLog: @unchecked Sendable {
     if isTerminal {
       lock.lock()
       defer { lock.unlock() }
-      StandardError.write("\(Self.lineStart)\(line)")
+      StandardError.write("\(Self.lineStart)\(Terminal.fitted(line))")
       hasProgressLine = true
     } else {
       write(line)
     }
+  }
+
+  /// Clears the terminal's changing line, before something else is written there.
+  public func endProgress() {
+    lock.lock()
+    defer { lock.unlock() }
+    if hasProgressLine { StandardError.write(Self.lineStart) }
+    hasProgressLine = false
   }
 
   /// Appends one object to `metrics.jsonl`; keys keep their order, nil becomes null.

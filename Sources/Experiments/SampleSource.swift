@@ -83,7 +83,10 @@ public final class SampleSource: @unchecked Sendable {
 
   /// The pixels [S, S, 3] of a view, from the image's file.
   public func render(_ image: ImageEntry, view: Int) throws -> [UInt8] {
-    let decoded = try decodeImage(path: experiment.dataset.path(of: image))
+    let path = experiment.dataset.path(of: image)
+    let read = Result { try decodeImage(path: path) }
+    try experiment.dataset.checkUnchanged(path)
+    let decoded = try read.get()
     return experiment.views.geometry(
       width: decoded.width, height: decoded.height, seed: experiment.configuration.run.seed, imageID: image.id,
       view: view
@@ -146,10 +149,11 @@ public func openCache(_ experiment: Experiment, log: RunLog) throws -> FeatureCa
     case .complete: break
     case .absent: reason = "\(folder): there is no feature cache"
     case .stale(let differences): reason = differences
-    case .incomplete(let written, let total): reason = "\(folder): \(written) of \(total) rows are written"
+    case .incomplete(let written, let total):
+      reason = "\(folder): \(written) of \(total) rows are written (`ala cache` makes the others)"
     }
   } catch let failure as Failure {
-    reason = failure.message
+    reason = "\(failure.message) (`ala cache` mends it)"
   }
   guard cluster.maximum(reason == nil ? 0 : 1) > 0 else { return cache }
   if cluster.isRoot { log.warning("training live, the cache is not used: \(reason ?? "another rank cannot read it")") }

@@ -2,6 +2,7 @@ import Cluster
 import Dataset
 import Encoder
 import Failures
+import Files
 import Foundation
 import Layers
 import Safetensors
@@ -34,9 +35,7 @@ public func storedAttributes(_ path: String) throws -> [String: HDF5Attribute] {
 
 /// Whether the JSON header of safetensors begins after the first eight bytes.
 private func startsAsSafetensors(_ path: String) -> Bool {
-  guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-  defer { try? handle.close() }
-  let head = (try? handle.read(upToCount: 9)) ?? Data()
+  let head = (try? readBeginning(of: path, count: 9)) ?? []
   return head.count == 9 && head.last == UInt8(ascii: "{")
 }
 

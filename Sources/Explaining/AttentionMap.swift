@@ -19,8 +19,10 @@ public struct AttentionMap: ExplanationMethod {
     self.facts = facts
   }
 
+  public func check(_ network: any Network) throws { try require(kind, network) }
+
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
-    try subject.require(kind, for: facts)
+    try check(subject.network)
     let g = subject.network.encoder.grid
     return { _ in Worker(side: g) }
   }

@@ -10,8 +10,10 @@ public struct ClassActivationMap: ExplanationMethod {
 
   public init() {}
 
+  public func check(_ network: any Network) throws { try require("cam", network) }
+
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
-    try subject.require("cam", for: facts)
+    try check(subject.network)
     let encoder = subject.network.encoder
     return { inference in
       guard let inference = inference as? ClassActivationInference else {

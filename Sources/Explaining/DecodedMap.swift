@@ -8,8 +8,10 @@ public struct DecodedMap: ExplanationMethod {
 
   public init() {}
 
+  public func check(_ network: any Network) throws { try require("fcam", network) }
+
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
-    try subject.require("fcam", for: facts)
+    try check(subject.network)
     guard let side = subject.network.mapSide else {
       throw Failure.internalError("a network of kind fcam makes no map")
     }

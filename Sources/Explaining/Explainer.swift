@@ -50,8 +50,7 @@ public final class Explainer {
   /// The checkpoint's class names; without a checkpoint the data set's, or numbers.
   private static func names(_ stored: HDF5Attribute?, _ configuration: Configuration, count: Int) -> [String] {
     if let classes = StoredClass.list(stored), classes.count == count { return classes.map(\.name) }
-    let data = configuration.data
-    var options = DatasetOptions(root: data.root, classes: data.classes)
+    var options = DatasetOptions(configuration.data)
     options.looksAtFiles = false
     if let dataset = try? ImageDataset(options),
       dataset.classes.count == count

@@ -5,6 +5,9 @@ import Storage
 
 /// Which images `ala explain` is asked for, and what it writes beside the pictures.
 
+/// Of a list of paths.
+private let mostListBytes = 1 << 28
+
 /// Files as they are; the JPEG and PNG files in folders, subfolders included, by path; the lines of `.txt` lists.
 ///
 /// - Throws: `Failure` 66 for what does not exist, and where nothing is found.
@@ -21,7 +24,7 @@ public func listImages(_ arguments: [String]) throws -> [String] {
       guard !images.isEmpty else { throw Failure.missingInput("\(argument): holds no JPEG or PNG file") }
       result += images.map { "\(argument)/\($0)" }
     } else if argument.hasSuffix(".txt") {
-      guard let text = try? String(contentsOfFile: argument, encoding: .utf8) else {
+      guard let text = String(validating: try readFile(argument, most: mostListBytes), as: UTF8.self) else {
         throw Failure.badData("\(argument): is not a list of paths in UTF-8")
       }
       let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter {

@@ -41,16 +41,28 @@ public protocol ExplanationMethod: Sendable {
   /// What its maps depend on beside the model and `run.seed`; stands in `summary.json`.
   func settings(_ configuration: Configuration) -> [String: String]
 
+  /// - Throws: `Failure` 78 for a network that lacks what the method needs.
+  func check(_ network: any Network) throws
+
   /// Makes ready what all threads share. Called on every rank alike.
   ///
   /// - Returns: makes a thread's worker. The worker may leave anything in the inference that it is given.
-  /// - Throws: `Failure` 78 where the model or the settings lack what the method needs.
+  /// - Throws: `Failure` 78 as `check`, and where the settings lack what the method needs.
   func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker
 }
 
 extension ExplanationMethod {
   public func passes(_ configuration: Configuration) -> Int { 0 }
   public func settings(_ configuration: Configuration) -> [String: String] { [:] }
+  public func check(_ network: any Network) throws {}
+
+  /// - Throws: `Failure` 78 for a network of another kind.
+  func require(_ kind: String, _ network: any Network) throws {
+    guard network.kind == kind else {
+      throw Failure.badConfiguration(
+        "method \(facts.name) explains a network of kind \(kind); this one is of kind \(network.kind) (model.kind)")
+    }
+  }
 }
 
 /// The model whose predictions are explained.
@@ -67,14 +79,6 @@ public struct ExplainedModel {
     self.network = network
     self.configuration = configuration
     self.makeAnother = makeAnother
-  }
-
-  /// - Throws: `Failure` 78 for a network of another kind.
-  func require(_ kind: String, for facts: MethodFacts) throws {
-    guard network.kind == kind else {
-      throw Failure.badConfiguration(
-        "--method \(facts.name) explains a network of kind \(kind); this one is of kind \(network.kind) (model.kind)")
-    }
   }
 }
 

@@ -15,12 +15,15 @@ public struct GradCAM: ExplanationMethod {
 
   public func passes(_ configuration: Configuration) -> Int { 1 }
 
-  public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
-    guard subject.network.makeInference() is any DifferentiableInference else {
+  public func check(_ network: any Network) throws {
+    guard network.makeInference() is any DifferentiableInference else {
       throw Failure.badConfiguration(
-        "--method \(facts.name) needs gradients, which a network of kind \(subject.network.kind) (model.kind) does not make"
-      )
+        "method \(facts.name) needs gradients, which a network of kind \(network.kind) (model.kind) does not make")
     }
+  }
+
+  public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
+    try check(subject.network)
     let encoder = subject.network.encoder
     return { inference in
       guard let inference = inference as? any DifferentiableInference else {

@@ -128,9 +128,9 @@ public struct RISE: ExplanationMethod {
       let (even, odd) = halves(parts)
       let used = parts.reduce(0) { $0 + $1.count }
       let scale = Double(used) * settings.keep
-      return ExplanationMap(
-        zip(even, odd).map { Float(($0 + $1) / scale) },
-        notes: ["masks": Double(used), "split_half": pearson(even, odd)])
+      var notes = ["masks": Double(used)]
+      if used > 1 { notes["split_half"] = pearson(even, odd) }
+      return ExplanationMap(zip(even, odd).map { Float(($0 + $1) / scale) }, notes: notes)
     }
 
     /// Σ p_c·m over the masks of even and of odd numbers.

@@ -19,6 +19,8 @@ public struct RandomisedModel: ExplanationMethod {
 
   public func settings(_ configuration: Configuration) -> [String: String] { method.settings(configuration) }
 
+  public func check(_ network: any Network) throws { try method.check(network) }
+
   public func prepare(_ subject: ExplainedModel) throws -> @Sendable (any NetworkInference) -> any MapWorker {
     let network = try subject.makeAnother()
     network.parameters.initialise(seed: subject.configuration.run.seed)

@@ -50,7 +50,7 @@ public final class FCAMModel: Network, @unchecked Sendable {
     }
     decoder = try Decoder(store, options, encoder: encoder)
     frozenLayers = Set(decoder.stages.compactMap { $0.skip?.layer }).sorted()
-    store.allocate(training: training)
+    try store.allocate(training: training)
   }
 
   public var mapSide: Int? { decoder.side }

@@ -17,8 +17,9 @@ public final class AppendedFile: Sendable {
 
   /// Appends all of a piece, or nothing of it.
   ///
-  /// - Throws: `Failure` 73.
+  /// - Throws: `Failure` 73, also where the file has vanished.
   public func append(_ bytes: [UInt8]) throws {
+    try checkPresent()
     let end = lseek(descriptor, 0, SEEK_END)
     do {
       try bytes.withUnsafeBytes { try writeFully($0, to: descriptor, path: path) }
@@ -28,6 +29,17 @@ public final class AppendedFile: Sendable {
       let written = lseek(descriptor, 0, SEEK_CUR)
       if end >= 0, written > end, lseek(descriptor, 0, SEEK_END) == written { ftruncate(descriptor, end) }
       throw error
+    }
+  }
+
+  /// What is appended to a file without a name is lost.
+  private func checkPresent() throws {
+    var (own, named) = (stat(), stat())
+    guard fstat(descriptor, &own) == 0 else { throw cannotWrite(path) }
+    // A name that cannot be looked up for another reason says nothing.
+    guard stat(path, &named) == 0 || errno == ENOENT || errno == ENOTDIR else { return }
+    guard named.st_ino == own.st_ino, named.st_dev == own.st_dev else {
+      throw Failure.cannotWrite("\(path): has vanished: its folder was removed or moved while it was written")
     }
   }
 

@@ -63,7 +63,7 @@ private func syncFile(_ path: String) -> Bool {
 
 /// Makes a rename or unlink in the folder of `path` durable; some file systems offer no such call, hence no error.
 public func syncFolder(of path: String) {
-  let folder = (path as NSString).deletingLastPathComponent
+  let folder = parentFolder(of: path)
   let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { return }
   fsync(descriptor)
@@ -84,7 +84,7 @@ private func makeFolderChain(_ path: String) -> String? {
   let code = errno
   var status = stat()
   if stat(path, &status) == 0 { return status.st_mode & S_IFMT == S_IFDIR ? nil : "a file of this name is there" }
-  let parent = (path as NSString).deletingLastPathComponent
+  let parent = parentFolder(of: path)
   guard code == ENOENT, !parent.isEmpty, parent != path else { return systemReason(code) }
   if let reason = makeFolderChain(parent) { return reason }
   return mkdir(path, 0o777) == 0 || errno == EEXIST ? nil : systemReason()

@@ -102,6 +102,12 @@ public struct OutputFolder {
     try writeList()
   }
 
+  /// Removes what a killed call has left half-written of the files that are claimed; for who has the folder alone.
+  public func sweep() {
+    let folders = Set(claimed.map { ("\(path)/\($0)" as NSString).deletingLastPathComponent })
+    for folder in folders { removeTemporaries(in: folder) }
+  }
+
   /// Notes what the files have become.
   ///
   /// - Parameter removesOthers: removes files of earlier calls that this one hasn't claimed, unless they have been changed.
@@ -119,9 +125,9 @@ public struct OutputFolder {
   /// Removes a file, and the folders that it leaves empty.
   private func remove(_ name: String) {
     unlink("\(path)/\(name)")
-    var folder = (name as NSString).deletingLastPathComponent
+    var folder = parentFolder(of: name)
     while !folder.isEmpty, rmdir("\(path)/\(folder)") == 0 {
-      folder = (folder as NSString).deletingLastPathComponent
+      folder = parentFolder(of: folder)
     }
   }
 

@@ -83,3 +83,6 @@ extension ImageFile {
     return nil
   }
 }
+
+/// Whether a file begins as JPEG or PNG files do; false where it cannot be read.
+public func isPicture(_ path: String) -> Bool { (try? ImageFile(path: path)) != nil }

@@ -1,3 +1,4 @@
+import Machine
 import Randomness
 import Tensor
 
@@ -59,6 +60,15 @@ public struct Statistic: @unchecked Sendable {
   public var values: Floats { store.statisticValues.base + offset }
 }
 
+/// Trained tensors for which the machine has no memory.
+public struct ParametersBeyondMemory: Error {
+  public let bytes: Double
+  /// The largest of them.
+  public let largest: String
+  public let shape: [Int]
+  public let group: ParameterGroup
+}
+
 /// All trained tensors in one arena, their gradients and moments in parallel ones.
 ///
 /// Layers declare what they need, group by group; then `allocate` makes the arenas.
@@ -104,7 +114,12 @@ public final class ParameterStore: @unchecked Sendable {
   /// Makes the arenas.
   ///
   /// - Parameter training: whether gradients and moments are needed.
-  public func allocate(training: Bool) {
+  /// - Throws: `ParametersBeyondMemory`, before anything is taken.
+  public func allocate(training: Bool) throws {
+    let bytes = 4 * Double(count) * (training ? 4 : 1)
+    if bytes > MachineMemory.bytes, let largest = parameters.max(by: { $0.count < $1.count }) {
+      throw ParametersBeyondMemory(bytes: bytes, largest: largest.name, shape: largest.shape, group: largest.group)
+    }
     values = Buffer(count)
     statisticValues = Buffer(statisticCount)
     if training {

@@ -9,7 +9,7 @@ public enum ChildProcess {
 
   public enum Outcome: Sendable {
     /// By itself: its exit code and what it wrote to standard output.
-    case ended(code: Int32, output: String)
+    case ended(code: Int32, output: Data)
     /// By a signal.
     case died
     case didNotStart
@@ -59,7 +59,6 @@ public enum ChildProcess {
     }
     guard process.terminationReason == .exit else { return .died }
     isRead.wait()
-    return .ended(
-      code: process.terminationStatus, output: received.withLock { String(decoding: $0, as: UTF8.self) })
+    return .ended(code: process.terminationStatus, output: received.withLock { $0 })
   }
 }

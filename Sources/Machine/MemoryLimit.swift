@@ -37,7 +37,7 @@ public struct MemoryLimit: Equatable, Sendable {
   public static func ofControlGroup(
     membership: String = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? "",
     root: String = "/sys/fs/cgroup",
-    memory: Double = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
+    memory: Double = MachineMemory.bytes
   ) -> MemoryLimit? {
     var found: [MemoryLimit] = []
     for line in membership.split(separator: "\n") {
@@ -73,4 +73,9 @@ public struct MemoryLimit: Equatable, Sendable {
   }
 
   private static func mebibytes(_ bytes: Double) -> String { String(format: "%.0f MiB", bytes / 1_048_576) }
+}
+
+/// What the machine has.
+public enum MachineMemory {
+  public static let bytes = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
 }

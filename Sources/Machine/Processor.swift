@@ -91,8 +91,22 @@ public enum VectorLevel: Int, Comparable, Sendable {
 extension Processor {
   /// The most memory that the process has held at a time, in MiB.
   public static func peakMemory() -> Int {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss / 1024
+    // getrusage's ru_maxrss would be that of the process which started this one, where that is larger.
+    statusBytes("VmHWM:") >> 20
   }
+
+  /// Memory that the process has to itself, whether it has touched it yet or not, in bytes: the kernel's VmData.
+  public static func ownMemory() -> Int { statusBytes("VmData:") }
+
+  /// What of it is touched, in bytes: the kernel's RssAnon.
+  public static func touchedMemory() -> Int { statusBytes("RssAnon:") }
+
+  private static func statusBytes(_ key: String) -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
+    return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+  }
+
+  /// The machine's memory, in bytes.
+  public static func machineMemory() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 }

@@ -11,6 +11,11 @@ public struct EvaluatedImages {
   /// - Throws: `Failure` where the data set cannot be read from here.
   public init(of summary: EvaluationSummary) throws {
     var options = DatasetOptions(root: summary.settings["data_root"] ?? "")
+    options.layout = summary.settings["data_layout"].flatMap(DataLayout.init) ?? .cub
+    options.labels = summary.settings["data_labels"]
+    options.followsLinks = summary.settings["data_follow_links"] == "true"
+    // What the evaluation left out has no result that would be shown.
+    options.skipsUnreadable = true
     options.masks = Masks(setting: summary.settings["segmentations"] ?? "auto")
     options.looksAtFiles = false
     dataset = try ImageDataset(options)

@@ -1,5 +1,6 @@
 import Metrics
 import Failures
+import Files
 import Foundation
 import Storage
 
@@ -27,21 +28,19 @@ public struct EvaluationFolder {
   /// - Throws: `Failure` 66 or 65, naming the file.
   public init(_ path: String) throws {
     self.path = path
-    guard let data = FileManager.default.contents(atPath: "\(path)/summary.json") else {
-      throw Failure.missingInput("\(path)/summary.json: is missing")
-    }
+    let data = try readFile("\(path)/summary.json", most: RunFolder.mostBytes)
     do {
-      summary = try JSONDecoder().decode(EvaluationSummary.self, from: data)
+      summary = try JSONDecoder().decode(EvaluationSummary.self, from: Data(data))
     } catch {
       throw Failure.badData("\(path)/summary.json: is not a summary of ala evaluate: \(Self.describe(error))")
     }
-    rows = Self.rows("\(path)/per_image.csv")
+    rows = Self.rows(try RunFolder.text("\(path)/per_image.csv"))
     let explanations = "\(path)/explanations.h5"
     (mapSide, maps) =
       FileManager.default.fileExists(atPath: explanations)
       ? try ExplanationsFile.read(explanations) : (0, [:])
-    let object = FileManager.default.contents(atPath: "\(path)/cost.json").flatMap {
-      try? JSONSerialization.jsonObject(with: $0)
+    let object = try RunFolder.read("\(path)/cost.json").flatMap {
+      try? JSONSerialization.jsonObject(with: Data($0))
     }
     cost = (object as? [String: Any] ?? [:]).mapValues { value in
       (value as? NSNumber).map { String(format: "%.4g", $0.doubleValue) } ?? "\(value)"
@@ -59,8 +58,8 @@ public struct EvaluationFolder {
     }
   }
 
-  private static func rows(_ path: String) -> [Row] {
-    let lines = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(whereSeparator: \.isNewline)
+  private static func rows(_ text: String) -> [Row] {
+    let lines = text.split(whereSeparator: \.isNewline)
     guard let header = lines.first?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) else {
       return []
     }

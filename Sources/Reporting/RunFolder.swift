@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Storage
 
@@ -41,10 +42,10 @@ public struct RunFolder {
     self.path = path
     var steps: [Int: Line] = [:]
     var epochs: [String: Line] = [:]
-    let data = FileManager.default.contents(atPath: "\(path)/metrics.jsonl") ?? Data()
+    let data = try Self.read("\(path)/metrics.jsonl") ?? []
     let lines = data.split(separator: UInt8(ascii: "\n"))
     for (number, text) in lines.enumerated() {
-      guard let line = try? JSONDecoder().decode(Line.self, from: text) else {
+      guard let line = try? JSONDecoder().decode(Line.self, from: Data(text)) else {
         // A kill may have torn the last line.
         if number == lines.count - 1 { continue }
         throw Failure.badData("\(path)/metrics.jsonl: line \(number + 1) is no object of a run")
@@ -54,7 +55,7 @@ public struct RunFolder {
     }
     self.steps = steps.sorted { $0.key < $1.key }.map(\.value)
     self.epochs = epochs.values.sorted { ($0.epoch, $0.split ?? "") < ($1.epoch, $1.split ?? "") }
-    settings = Self.settings("\(path)/config.yaml")
+    settings = Self.settings(try Self.text("\(path)/config.yaml"))
     let last = try? Checkpoint.attributesIfOurs("\(path)/checkpoints/last.h5")
     var machine: [String: String] = [:]
     if case .text(let json)? = last?["fingerprint"] {
@@ -62,16 +63,26 @@ public struct RunFolder {
     }
     if case .integer(let ranks)? = last?["world_size"] { machine["ranks"] = "\(ranks)" }
     self.machine = machine
-    let log = (try? String(contentsOfFile: "\(path)/log.txt", encoding: .utf8)) ?? ""
-    lastWord = log.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+    lastWord = try Self.text("\(path)/log.txt").split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
     evaluations = try Self.evaluations(path, of: Set(self.epochs.compactMap(\.model_sha256)))
   }
 
+  /// Of any of its text files: a run of a million steps has less than half of it.
+  static let mostBytes = 1 << 30
+
+  /// - Returns: nil where there is no such file.
+  static func read(_ path: String) throws -> [UInt8]? {
+    FileManager.default.fileExists(atPath: path) ? try readFile(path, most: mostBytes) : nil
+  }
+
+  /// - Returns: "" where there is no such file.
+  static func text(_ path: String) throws -> String { String(decoding: try read(path) ?? [], as: UTF8.self) }
+
   /// `section:` lines and `  key: value` lines, as resolved settings are written.
-  private static func settings(_ path: String) -> [(key: String, value: String)] {
+  private static func settings(_ text: String) -> [(key: String, value: String)] {
     var section = ""
     var result: [(String, String)] = []
-    for line in ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(whereSeparator: \.isNewline) {
+    for line in text.split(whereSeparator: \.isNewline) {
       guard let colon = line.firstIndex(of: ":") else { continue }
       if line.hasPrefix(" ") {
         let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
@@ -94,8 +105,9 @@ public struct RunFolder {
     return try ([path] + below(path) + below(parent)).filter { EvaluationFolder.isPresent($0) }.compactMap {
       candidate in
       guard seen.insert(URL(fileURLWithPath: candidate).standardizedFileURL.path).inserted else { return nil }
-      guard let data = manager.contents(atPath: "\(candidate)/summary.json"),
-        let summary = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
+      // What lies beside may be anybody's.
+      guard let data = try? read("\(candidate)/summary.json"),
+        let summary = try? JSONSerialization.jsonObject(with: Data(data)) as? [String: Any],
         let digest = summary["model_sha256"] as? String, digests.contains(digest)
       else { return nil }
       return try EvaluationFolder(candidate)

@@ -8,6 +8,8 @@ import Settings
 /// epochs, and a cache is made in seconds.
 struct ProofData {
   let root: String
+  /// `data.segmentations` for it.
+  let segmentations: String
   /// Training images.
   let count: Int
 
@@ -20,6 +22,10 @@ struct ProofData {
   init(_ configuration: Configuration, below folder: String) throws {
     let data = configuration.data
     var options = DatasetOptions(root: data.root, classes: data.classes)
+    options.layout = DataLayout(rawValue: data.layout) ?? .cub
+    options.labels = data.labels
+    options.skipsUnreadable = data.skipUnreadable
+    options.followsLinks = data.followLinks
     options.masks = .none
     options.looksAtFiles = false
     let dataset = try ImageDataset(options)
@@ -44,10 +50,12 @@ struct ProofData {
     try write("images.txt", chosen.map { "\($0.id) \($0.path)" })
     try write("image_class_labels.txt", chosen.map { "\($0.id) \(dataset.classes[$0.label].id)" })
     try write("train_test_split.txt", chosen.map { "\($0.id) \($0.isTest ? 0 : 1)" })
-    for name in ["images", "segmentations"] {
-      let original = URL(fileURLWithPath: "\(data.root)/\(name)").standardizedFileURL.path
+    // Masks that lie among the images are not looked for: no weight depends on them.
+    for (name, original) in [("images", dataset.imageRoot), ("segmentations", "\(data.root)/segmentations")] {
+      let original = URL(fileURLWithPath: original).standardizedFileURL.path
       guard FileManager.default.fileExists(atPath: original) else { continue }
       guard symlink(original, "\(root)/\(name)") == 0 else { throw cannotWrite("\(root)/\(name)") }
     }
+    segmentations = options.layout == .folders ? "none" : data.segmentations
   }
 }

@@ -67,7 +67,8 @@ private final class ProofRun {
     proof = Proof(steps: request.steps, epochs: epochs, images: data.count, lanes: lanes)
     try writeAtomically(configuration.resolvedYAML, to: "\(folder)/settings.yaml")
     let changes = [
-      ("data.root", data.root), ("data.classes", "all"), ("training.epochs", "\(epochs)"),
+      ("data.root", data.root), ("data.layout", "cub"), ("data.classes", "all"),
+      ("data.segmentations", data.segmentations), ("training.epochs", "\(epochs)"),
       ("training.patience", "0"), ("cache.views", "\(epochs)"), ("cache.dtype", "float32"), ("cache.layers", "all"),
       ("checkpoint.every_epochs", "0"), ("checkpoint.keep", "1"),
     ]

@@ -26,7 +26,7 @@ public struct ShardIndex: Sendable {
     }
     self.path = path
     metadata = (object["metadata"] as? [String: Any] ?? [:]).compactMapValues { $0 as? String }
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = parentFolder(of: path)
     var names: [String: Set<String>] = [:]
     for (tensor, file) in files {
       guard !file.isEmpty, !file.hasPrefix("/"), !file.split(separator: "/").contains("..") else {
@@ -69,7 +69,7 @@ public struct ShardIndex: Sendable {
   ///
   /// - Returns: what to give instead, as the end of a sentence; nil for a whole file.
   public static func whatToGiveInstead(ofShard path: String) -> String? {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = parentFolder(of: path)
     let name = (path as NSString).lastPathComponent
     let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
     for file in files.sorted() where file.hasSuffix(".index.json") {

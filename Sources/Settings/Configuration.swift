@@ -14,6 +14,11 @@ public struct Configuration: Equatable, Sendable {
 
   public struct Data: Equatable, Sendable {
     public let root: String
+    public let layout: String
+    /// nil: looked for.
+    public let labels: String?
+    /// "auto", "none" or a file.
+    public let boxes: String
     /// nil: all.
     public let classes: [String]?
     public let splitSeed: UInt64
@@ -196,11 +201,20 @@ public struct Configuration: Equatable, Sendable {
     file: String?, stored: String? = nil, flags: [(path: String, value: String)] = [], sets: [String] = [],
     environment: [String: String] = [:]
   ) throws -> Configuration {
+    try resolve(file: file, stored: stored, flags: flags, sets: sets, environment: environment).configuration
+  }
+
+  /// The same, with where each setting comes from.
+  public static func resolve(
+    file: String?, stored: String? = nil, flags: [(path: String, value: String)] = [], sets: [String] = [],
+    environment: [String: String] = [:]
+  ) throws -> ResolvedSettings {
     var reader = SettingReader()
     if let stored { try reader.add(text: stored, place: "the checkpoint's settings") }
     if let file { try reader.add(file: file) }
     for (variable, value) in try EnvironmentSettings.named(in: environment) {
-      try reader.add(path: variable.path, yaml: value, place: variable.name)
+      try reader.add(
+        path: variable.path, yaml: value, place: variable.name, origin: .environment(variable.name))
     }
     for text in sets {
       guard let equals = text.firstIndex(of: "=") else {
@@ -212,7 +226,7 @@ public struct Configuration: Equatable, Sendable {
     for (path, value) in flags {
       try reader.add(path: path, yaml: value, place: "--\(path.split(separator: ".").last ?? "")")
     }
-    return try Configuration(try reader.values())
+    return ResolvedSettings(configuration: try Configuration(try reader.values()), origins: reader.origins)
   }
 
   /// Reads what `resolvedYAML` has written.
@@ -249,7 +263,8 @@ public struct Configuration: Equatable, Sendable {
       dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"),
       products: text("run.products"), patienceSeconds: number("run.patience_seconds"))
     data = Data(
-      root: text("data.root"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),
+      root: text("data.root"), layout: text("data.layout"), labels: optionalText("data.labels"),
+      boxes: text("data.boxes"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),
       segmentations: text("data.segmentations"), maskThreshold: integer("data.mask_threshold"),
       skipUnreadable: boolean("data.skip_unreadable"), followLinks: boolean("data.follow_links"))
     var crop: Image.Crop?
@@ -390,7 +405,12 @@ public struct Configuration: Equatable, Sendable {
   public func yaml(_ path: String) -> String { values[path]?.yaml ?? "null" }
 
   /// Every setting, in a fixed order and form; reading it gives equal settings.
-  public var resolvedYAML: String {
+  public var resolvedYAML: String { lines { _ in "" } }
+
+  /// The same.
+  ///
+  /// - Parameter remark: what stands behind the setting of a path.
+  func lines(_ remark: (String) -> String) -> String {
     var lines: [String] = []
     var section = ""
     for key in SettingTable.keys {
@@ -399,14 +419,15 @@ public struct Configuration: Equatable, Sendable {
         section = String(parts[0])
         lines.append("\(section):")
       }
-      lines.append("  \(parts[1]): \(values[key.path]?.yaml ?? "null")")
+      lines.append("  \(parts[1]): \(values[key.path]?.yaml ?? "null")\(remark(key.path))")
     }
     return lines.joined(separator: "\n") + "\n"
   }
 
   /// Settings in which ranks may differ: threads, and paths whose contents are compared instead.
   private static let ownOfRanks = [
-    "run.threads", "data.root", "data.segmentations", "encoder.weights", "fcam.classifier",
+    "run.threads", "data.root", "data.layout", "data.labels", "data.boxes", "data.segmentations", "encoder.weights",
+    "fcam.classifier",
   ]
 
   /// What all ranks of a run must have alike, setting by setting.

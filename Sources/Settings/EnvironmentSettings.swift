@@ -55,7 +55,7 @@ public enum EnvironmentSettings {
     name.dropFirst(prefix.count).lowercased().replacing("__", with: ".")
   }
 
-  private static func variable(_ path: String) -> String {
+  static func variable(_ path: String) -> String {
     prefix + path.uppercased().replacing(".", with: "__")
   }
 }

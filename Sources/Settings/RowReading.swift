@@ -28,10 +28,12 @@ enum RowReading {
   }
 
   private static func own(_ mapping: Node.Mapping, place: String) throws -> RowSetting {
-    var (name, method, settings) = (String?.none, String?.none, [RowSetting.Assignment]())
+    let name = mapping["name"].flatMap(text)
+    let place = name.map { "\(place): row \($0)" } ?? place
+    var (method, settings) = (String?.none, [RowSetting.Assignment]())
     for (key, value) in mapping {
       switch key.string {
-      case "name": name = text(value)
+      case "name": break
       case "method":
         guard let text = text(value) else {
           throw Failure.badConfiguration("\(place): table.rows: method: expected the name of an explanation method")

@@ -7,7 +7,14 @@ import Yams
 /// guess: `010` is no 8, and `on` is no boolean.
 struct SettingReader {
   /// Values as they were given, by path, with where they came from.
-  private var given: [String: (node: Node, place: String)] = [:]
+  private var given: [String: Given] = [:]
+
+  private struct Given {
+    let node: Node
+    /// For messages.
+    let place: String
+    let origin: SettingOrigin
+  }
 
   private static let mostBytes = 1 << 20
   private static let deepest = 16
@@ -21,8 +28,10 @@ struct SettingReader {
     guard FileManager.default.fileExists(atPath: path) else {
       throw Failure.missingInput("\(path): there is no such settings file")
     }
-    guard let data = FileManager.default.contents(atPath: path), data.count <= Self.mostBytes,
-      let text = String(data: data, encoding: .utf8)
+    guard access(path, R_OK) == 0 else {
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
+    }
+    guard let bytes = try? readFile(path, most: Self.mostBytes), let text = String(validating: bytes, as: UTF8.self)
     else { throw Failure.badConfiguration("\(path): is not a readable UTF-8 text of at most 1 MiB") }
     let mapping = try Self.sections(text, place: path)
     for (key, value) in mapping where key.string == "extends" {
@@ -34,12 +43,12 @@ struct SettingReader {
         relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
       try add(file: base.path, chain: chain + [full])
     }
-    try add(mapping, place: path)
+    try add(mapping, place: path) { chain.isEmpty ? .file($0) : .extended($0) }
   }
 
   /// Adds a text that extends nothing, such as a checkpoint's.
   mutating func add(text: String, place: String) throws {
-    try add(try Self.sections(text, place: place), place: place)
+    try add(try Self.sections(text, place: place), place: place) { _ in .stored }
   }
 
   private static func sections(_ text: String, place: String) throws -> Node.Mapping {
@@ -50,12 +59,12 @@ struct SettingReader {
     return mapping
   }
 
-  private mutating func add(_ mapping: Node.Mapping, place: String) throws {
+  private mutating func add(_ mapping: Node.Mapping, place: String, _ origin: (String) -> SettingOrigin) throws {
     for (key, value) in mapping where key.string != "extends" {
       guard let section = key.string else {
         throw Failure.badConfiguration("\(place): a key is not a plain text")
       }
-      try add(value, path: section, place: place, depth: 1)
+      try add(value, path: section, place: place, depth: 1, origin)
     }
   }
 
@@ -70,10 +79,13 @@ struct SettingReader {
     }
   }
 
-  private mutating func add(_ node: Node, path: String, place: String, depth: Int) throws {
+  /// - Parameter origin: of a place.
+  private mutating func add(
+    _ node: Node, path: String, place: String, depth: Int, _ origin: (String) -> SettingOrigin
+  ) throws {
     let line = node.mark.map { "\(place):\($0.line)" } ?? place
     if SettingTable.key(path) != nil {
-      merge(node, path: path, place: line)
+      merge(node, path: path, place: line, origin(line))
       return
     }
     guard SettingTable.hasSection(path), depth < Self.deepest else { throw Self.unknown(path, place: line) }
@@ -81,7 +93,7 @@ struct SettingReader {
     case .mapping(let mapping):
       for (key, value) in mapping {
         guard let name = key.string else { throw Failure.badConfiguration("\(line): a key is not a plain text") }
-        try add(value, path: "\(path).\(name)", place: place, depth: depth + 1)
+        try add(value, path: "\(path).\(name)", place: place, depth: depth + 1, origin)
       }
     case .scalar(let scalar) where scalar.string.isEmpty || scalar.string == "null": break
     default: throw Failure.badConfiguration("\(line): \(path): expected a map of settings")
@@ -89,12 +101,12 @@ struct SettingReader {
   }
 
   /// Maps merge; lists and scalars replace.
-  private mutating func merge(_ node: Node, path: String, place: String) {
+  private mutating func merge(_ node: Node, path: String, place: String, _ origin: SettingOrigin) {
     if case .mapping(let new) = node, case .mapping(var old)? = given[path]?.node {
       for (key, value) in new { old[key] = value }
-      given[path] = (.mapping(old), place)
+      given[path] = Given(node: .mapping(old), place: place, origin: origin)
     } else {
-      given[path] = (node, place)
+      given[path] = Given(node: node, place: place, origin: origin)
     }
   }
 
@@ -106,24 +118,27 @@ struct SettingReader {
   }
 
   /// Adds one value that is written as YAML: a flag, `--set`, or a variable.
-  mutating func add(path: String, yaml: String, place: String) throws {
+  ///
+  /// - Parameter origin: by default the place is a flag.
+  mutating func add(path: String, yaml: String, place: String, origin: SettingOrigin? = nil) throws {
+    let origin = origin ?? .flag(place)
     guard let key = SettingTable.key(path) else {
       // A member of a setting that is a map: image.augment.resize, training.schedule.poly.
       guard let dot = path.lastIndex(of: "."), let whole = SettingTable.key(String(path[..<dot])), whole.kind.isMap,
         let node = try Self.compose(yaml, place: "\(place): \(path)")
       else { throw Self.unknown(path, place: place) }
       let member = Node(String(path[path.index(after: dot)...]))
-      merge(.mapping(Node.Mapping([(member, node)])), path: whole.path, place: place)
+      merge(.mapping(Node.Mapping([(member, node)])), path: whole.path, place: place, origin)
       return
     }
     switch key.kind {
     case let kind where kind.isText:
-      given[path] = (.scalar(.init(yaml)), place)
+      given[path] = Given(node: .scalar(.init(yaml)), place: place, origin: origin)
     default:
       guard let node = try Self.compose(yaml, place: "\(place): \(path)") else {
         throw Failure.badConfiguration("\(place): \(path) has no value; expected \(key.kind.expectation)")
       }
-      merge(node, path: path, place: place)
+      merge(node, path: path, place: place, origin)
     }
   }
 
@@ -136,13 +151,18 @@ struct SettingReader {
   func values() throws -> [String: SettingValue] {
     var result: [String: SettingValue] = [:]
     for key in SettingTable.keys {
-      guard let (node, place) = given[key.path] else {
+      guard let own = given[key.path] else {
         result[key.path] = key.standard
         continue
       }
-      result[key.path] = try Self.value(node, of: key, place: place)
+      result[key.path] = try Self.value(own.node, of: key, place: own.place)
     }
     return result
+  }
+
+  /// Where every setting's value comes from.
+  var origins: [String: SettingOrigin] {
+    Dictionary(uniqueKeysWithValues: SettingTable.keys.map { ($0.path, given[$0.path]?.origin ?? .standard) })
   }
 
   /// A setting's value, checked.

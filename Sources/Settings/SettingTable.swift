@@ -23,22 +23,38 @@ public enum SettingTable {
         + "long, and always at least ten steps",
       mayDiffer: true),
 
-    SettingKey("data.root", .path, .text("data/CUB_200_2011"), "folder in CUB-200-2011's layout", mayDiffer: true),
+    SettingKey(
+      "data.root", .path, .text("data/CUB_200_2011"),
+      "the data set's folder; in layout folders also a CSV of path,label[,split]", mayDiffer: true),
+    SettingKey(
+      "data.layout", .choice(["cub", "folders"]), .text("cub"),
+      "cub: CUB-200-2011's; folders: a folder for each class, or what else ala import takes (docs/own-data.md)",
+      mayDiffer: true),
+    SettingKey(
+      "data.labels", .optionalPath, .null,
+      "of layout folders: a CSV of path,label[,split]; null: one in the folder, if there", mayDiffer: true),
+    SettingKey(
+      "data.boxes", .path, .text("auto"),
+      "of layout folders: boxes, a CSV or COCO's JSON; auto: those in the folder, if there; none: no boxes",
+      mayDiffer: true),
     SettingKey("data.classes", .allOrList, .text("all"), "the classes to use"),
     SettingKey("data.split_seed", .integer(seeds), .integer(0), "seed of the split into training and validation"),
     SettingKey(
       "data.segmentations", .path, .text("auto"),
-      "folder of masks; auto: segmentations/ beside the images, if there; none: no masks", mayDiffer: true),
+      "folder of masks; auto: segmentations/ beside the images, if there, and in layout folders also other places; none: "
+        + "no masks",
+      mayDiffer: true),
     SettingKey(
       "data.mask_threshold", .integer(0..<255), .integer(127),
       "foreground of a mask are the levels above it, of 255; palette files go by index (docs/formats.md)"),
     SettingKey(
       "data.skip_unreadable", .boolean, .boolean(false),
       "leave out unreadable images, and masks that are unreadable or not of their image's size, and list them, instead "
-        + "of refusing"),
+        + "of refusing; in layout folders also what else ala import would refuse"),
     SettingKey(
       "data.follow_links", .boolean, .boolean(false),
-      "use images that lie outside images/ by symbolic links, of their own or of their folders", mayDiffer: true),
+      "use images that lie outside images/ (in layout folders, outside data.root) by symbolic links, of their own or of "
+        + "their folders", mayDiffer: true),
 
     SettingKey("image.size", .integer(8..<4097), .integer(224), "S, the side of a view in pixels"),
     SettingKey(

@@ -64,7 +64,7 @@ public struct CacheRow: Hashable, Comparable, Sendable {
 final class CacheShard: @unchecked Sendable {
   let path: String
   let layout: CacheLayout
-  let rows: [CacheRow]
+  private(set) var rows: [CacheRow]
   /// 1 where a row is durable.
   private(set) var written: [UInt8]
   private let descriptor: Int32
@@ -94,34 +94,45 @@ final class CacheShard: @unchecked Sendable {
 
   /// Opens a shard.
   ///
-  /// - Throws: `Failure` 66 or 65.
-  init(path: String, layout: CacheLayout, isWritable: Bool) throws {
-    self.path = path
+  /// - Throws: `Failure` 66 or 65; 73 where it shall be written, and may not be.
+  init(_ file: ForeignHDF5, layout: CacheLayout, isWritable: Bool) throws {
+    path = file.path
     self.layout = layout
-    let file = try HDF5File.open(path)
-    let ids = try file.readArray("image_id", .int32, of: Int32.self)
-    let views = try file.readArray("view", .int32, of: Int32.self)
-    guard ids.count == views.count else { throw Failure.badData("\(path): image_id and view differ in length") }
-    rows = zip(ids, views).map { CacheRow(imageID: $0, view: $1) }
+    let listed = try file.dataset("image_id").shape
+    guard listed.count == 1, let count = listed.first else {
+      throw Failure.badData("\(path): data set image_id has shape \(listed); expected [rows]")
+    }
     var offsets: [String: Int] = [:]
-    for expected in layout.datasets(rows: rows.count) {
+    var taken: [Range<Int>] = []
+    for expected in layout.datasets(rows: count) {
       let found = try file.dataset(expected.name)
-      guard found.shape == expected.shape, found.type == expected.type, let offset = found.offset else {
+      let bytes = found.byteCount(as: found.type) ?? 0
+      // Of no rows there is no place.
+      guard found.shape == expected.shape, found.type == expected.type,
+        let offset = found.offset ?? (bytes == 0 ? 0 : nil)
+      else {
         throw Failure.badData(
           "\(path): data set \(expected.name) is \(found.type.rawValue) \(found.shape); expected a contiguous \(expected.type.rawValue) \(expected.shape)"
         )
       }
       offsets[expected.name] = offset
+      if bytes > 0 { taken.append(offset..<(offset + bytes)) }
+    }
+    taken.sort { $0.lowerBound < $1.lowerBound }
+    guard zip(taken, taken.dropFirst()).allSatisfy({ $0.upperBound <= $1.lowerBound }) else {
+      throw Failure.badData("\(path): data sets lie over each other")
     }
     self.offsets = offsets
     parts = layout.datasets(rows: 1).dropFirst(2).dropLast(2).map {
       (offsets[$0.name] ?? 0, $0.shape.reduce(1, *) * $0.type.bytes)
     }
+    let ids = try file.readArray("image_id", .int32, of: Int32.self)
+    let views = try file.readArray("view", .int32, of: Int32.self)
+    rows = zip(ids, views).map { CacheRow(imageID: $0, view: $1) }
     written = try file.readArray("written", .uint8, of: UInt8.self)
-    try file.close()
     descriptor = Foundation.open(path, (isWritable ? O_RDWR : O_RDONLY) | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
+      throw isWritable ? cannotWrite(path) : Failure.missingInput("\(path): cannot be opened: \(systemReason())")
     }
   }
 
@@ -148,12 +159,23 @@ final class CacheShard: @unchecked Sendable {
   /// Makes rows durable, and only then says that they are.
   func commit(_ rows: [Int]) throws {
     guard !rows.isEmpty else { return }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_nlink > 0 else {
+      throw Failure.cannotWrite("\(path): has vanished while it was written")
+    }
     try sync()
     for row in rows {
       written[row] = 1
       try withUnsafeBytes(of: UInt8(1)) { try put($0, at: place("written") + row) }
     }
     try sync()
+  }
+
+  /// Gives an empty row to another view.
+  func assign(row: Int, _ key: CacheRow) throws {
+    rows[row] = key
+    try withUnsafeBytes(of: key.imageID.littleEndian) { try put($0, at: place("image_id") + row * 4) }
+    try withUnsafeBytes(of: key.view.littleEndian) { try put($0, at: place("view") + row * 4) }
   }
 
   /// Takes back the word that a row is there.
@@ -185,7 +207,7 @@ final class CacheShard: @unchecked Sendable {
   private func checkPresent() throws {
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_nlink > 0 else {
-      throw Failure.missingInput("\(path): has vanished")
+      throw Failure.missingInput("\(path): has vanished; run `ala cache` to make its rows anew")
     }
   }
 
@@ -222,7 +244,10 @@ final class CacheShard: @unchecked Sendable {
       let count = pread(
         descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(position + done))
       if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw Failure.missingInput("\(path): ends before its rows do, or has vanished") }
+      guard count > 0 else {
+        throw Failure.missingInput(
+          "\(path): ends before its rows do, or has vanished; run `ala cache` to make its rows anew")
+      }
       done += count
     }
   }

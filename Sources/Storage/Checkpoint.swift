@@ -2,6 +2,7 @@ import Digests
 import Failures
 import Files
 import Foundation
+import Machine
 
 /// Checkpoint files (docs/formats.md, "Checkpoint"): HDF5 with a 512-byte user block that holds a digest of all the
 /// rest.
@@ -35,11 +36,19 @@ public struct Checkpoint: Sendable {
   /// - Throws: `Failure` 66 where there is none, 65 where it is damaged, naming the file.
   public static func read(_ path: String) throws -> Checkpoint {
     try UserBlock.verify(path)
-    return try readVerified(path)
+    return try read(try HDF5File.open(path))
   }
 
-  private static func readVerified(_ path: String) throws -> Checkpoint {
-    let file = try HDF5File.open(path)
+  /// The same of a checkpoint that may not be this run's own: whoever made it can have made its digest, too.
+  ///
+  /// - Parameter probe: the `ala` program; see `ForeignHDF5`.
+  public static func readForeign(_ path: String, probe: String) throws -> Checkpoint {
+    try UserBlock.verify(path)
+    return try read(try ForeignHDF5(path, probe: probe))
+  }
+
+  private static func read(_ file: some HDF5Reading) throws -> Checkpoint {
+    let path = file.path
     let attributes = try file.attributes()
     guard attributes["format"] == .text(format) else {
       throw Failure.badData("\(path): is not a checkpoint of ala (attribute format)")
@@ -60,7 +69,7 @@ public struct Checkpoint: Sendable {
     return checkpoint
   }
 
-  private static func tensors(_ file: HDF5File, _ group: String) throws -> [NamedTensor] {
+  private static func tensors(_ file: some HDF5Reading, _ group: String) throws -> [NamedTensor] {
     guard let names = file.names(in: group) else {
       throw Failure.badData("\(file.path): group \(group) is missing")
     }
@@ -77,19 +86,14 @@ public struct Checkpoint: Sendable {
     guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
     guard UserBlock.isPresent(path) else { return nil }
     try UserBlock.verify(path)
-    try ForeignHDF5.check(path)
-    return try HDF5File.open(path).attributes()
+    return try ForeignHDF5(path, probe: ChildProcess.ownProgram).attributes()
   }
 
   /// Reads the tensors of `/model` alone, from a checkpoint or from a file that another tool has made.
   ///
-  /// - Parameter probe: the program that walks a foreign file first, in a process of its own; see `ForeignHDF5`.
+  /// - Parameter probe: the `ala` program; see `ForeignHDF5`.
   public static func readModel(_ path: String, probe: String) throws -> [NamedTensor] {
-    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
-    let isOurs = UserBlock.isPresent(path)
-    if isOurs { try UserBlock.verify(path) }
-    try ForeignHDF5.check(path, probe: probe)
-    if isOurs { return try readVerified(path).model }
-    return try tensors(try HDF5File.open(path), "/model")
+    if UserBlock.isPresent(path) { return try readForeign(path, probe: probe).model }
+    return try tensors(try ForeignHDF5(path, probe: probe), "/model")
   }
 }

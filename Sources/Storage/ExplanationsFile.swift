@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Foundation
+import Machine
 
 /// `explanations.h5`: the maps of a list of images as a method produced them, and the model's probabilities.
 public struct ExplanationsFile {
@@ -43,15 +44,18 @@ public struct ExplanationsFile {
 
   /// The maps by image id.
   ///
-  /// - Throws: `Failure` 65.
+  /// - Throws: `Failure` 66 or 65.
   public static func read(_ path: String) throws -> (side: Int, maps: [Int: [Float]]) {
-    try ForeignHDF5.check(path)
-    let file = try HDF5File.open(path)
-    let ids = try file.readArray("image_id", .int32, of: Int32.self)
-    let shape = try file.dataset("map").shape
-    guard shape.count == 3, shape[0] == ids.count, shape[1] == shape[2] else {
-      throw Failure.badData("\(path): data set map has shape \(shape); expected [\(ids.count), side, side]")
+    let file = try ForeignHDF5(path, probe: ChildProcess.ownProgram)
+    let listed = try file.dataset("image_id").shape
+    guard listed.count == 1 else {
+      throw Failure.badData("\(path): data set image_id has shape \(listed); expected [images]")
     }
+    let shape = try file.dataset("map").shape
+    guard shape.count == 3, shape[0] == listed[0], shape[1] == shape[2] else {
+      throw Failure.badData("\(path): data set map has shape \(shape); expected [\(listed[0]), side, side]")
+    }
+    let ids = try file.readArray("image_id", .int32, of: Int32.self)
     let values = try file.readArray("map", .float32, of: Float.self)
     let size = shape[1] * shape[2]
     let maps = Dictionary(

@@ -2,76 +2,9 @@ import Failures
 import Files
 import Foundation
 import Lanes
+import Machine
 
 /// The feature cache as a folder: `index.h5` over `shard-RRRRR-of-WWWWW.h5` (docs/formats.md, "Feature cache").
-
-/// What a cache was made from. A cache of another fingerprint is never used.
-public struct CacheFingerprint: Equatable, Sendable {
-  public let encoderSHA256: String
-  /// Activation, heads, mean, std and a precision other than float32, as JSON: what the encoder's file does not say.
-  public let encoderSettings: String
-  public let viewDefinition: String
-  public let datasetSHA256: String
-  public let firstLoRABlock: Int
-  /// Whether it is made for networks that read different layers of it.
-  public let isShared: Bool
-  public let layout: CacheLayout
-
-  public init(
-    encoderSHA256: String, encoderSettings: String, viewDefinition: String, datasetSHA256: String,
-    firstLoRABlock: Int, isShared: Bool = false, layout: CacheLayout
-  ) {
-    self.encoderSHA256 = encoderSHA256
-    self.encoderSettings = encoderSettings
-    self.viewDefinition = viewDefinition
-    self.datasetSHA256 = datasetSHA256
-    self.firstLoRABlock = firstLoRABlock
-    self.isShared = isShared
-    self.layout = layout
-  }
-
-  /// The root attributes of every file of the cache.
-  var attributes: [(name: String, value: HDF5Attribute)] {
-    [
-      ("format", .text("ala-feature-cache")), ("version", .integer(1)), ("encoder_sha256", .text(encoderSHA256)),
-      ("encoder_settings", .text(encoderSettings)), ("view_definition", .text(viewDefinition)),
-      ("dataset_sha256", .text(datasetSHA256)), ("first_lora_block", .integer(Int64(firstLoRABlock))),
-      ("layers", .text("\(layout.layers)")), ("dtype", .text(layout.type.rawValue)),
-    ] + (isShared ? [("shared", .integer(1))] : [])
-  }
-
-  /// The same where a file is a shared cache that holds all that is wanted of one: with the file's first LoRA block and
-  /// layers in place of one's own. Layers from its h⁽ᵐ⁻¹⁾ on are computed of that.
-  func adopting(_ found: [String: HDF5Attribute]) -> CacheFingerprint {
-    guard !isShared, found["shared"] == .integer(1), case .integer(let block)? = found["first_lora_block"],
-      case .text(let text)? = found["layers"],
-      let layers = try? JSONDecoder().decode([Int].self, from: Data(text.utf8)),
-      block >= 1, block <= firstLoRABlock, layers.allSatisfy({ (0..<Int(block)).contains($0) }),
-      layers == Set(layers).sorted(), Set(layers).isSuperset(of: layout.layers.filter { $0 < block - 1 })
-    else { return self }
-    return CacheFingerprint(
-      encoderSHA256: encoderSHA256, encoderSettings: encoderSettings, viewDefinition: viewDefinition,
-      datasetSHA256: datasetSHA256, firstLoRABlock: Int(block), isShared: true,
-      layout: CacheLayout(
-        side: layout.side, tokens: layout.tokens, width: layout.width, layers: layers, type: layout.type))
-  }
-
-  /// The attributes in which a file differs, each with both values.
-  func differences(from found: [String: HDF5Attribute]) -> [String] {
-    attributes.compactMap { name, expected in
-      guard found[name] != expected else { return nil }
-      return "\(name) is \(found[name].map(Self.text) ?? "absent"), this run has \(Self.text(expected))"
-    }
-  }
-
-  private static func text(_ value: HDF5Attribute) -> String {
-    switch value {
-    case .text(let text): text
-    case .integer(let integer): "\(integer)"
-    case .number(let number): "\(number)"
-    }
-  }
-}
 
 /// What stands in a cache's folder, against what a run wants of it.
 public enum CacheState: Equatable, Sendable {
@@ -86,22 +19,31 @@ public final class FeatureCache: @unchecked Sendable {
   public let folder: String
   /// What is wanted; after `open` of a shared cache, what it is.
   public private(set) var fingerprint: CacheFingerprint
-  private var shards: [CacheShard] = []
+  /// The `ala` program; see `ForeignHDF5`.
+  let probe: String
+  private(set) var shards: [CacheShard] = []
   /// Where each durable row is.
-  private var places: [CacheRow: (shard: Int, row: Int)] = [:]
+  private(set) var places: [CacheRow: (shard: Int, row: Int)] = [:]
 
-  public init(folder: String, fingerprint: CacheFingerprint) {
+  public init(folder: String, fingerprint: CacheFingerprint, probe: String = ChildProcess.ownProgram) {
     self.folder = folder
     self.fingerprint = fingerprint
+    self.probe = probe
   }
+
+  var indexPath: String { "\(folder)/index.h5" }
 
   static func shardName(rank: Int, world: Int) -> String {
     String(format: "shard-%05d-of-%05d.h5", rank, world)
   }
 
-  private func shardFiles() -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
-      .filter { $0.hasPrefix("shard-") && $0.hasSuffix(".h5") }.sorted()
+  static func isShardName(_ name: String) -> Bool { name.hasPrefix("shard-") && name.hasSuffix(".h5") }
+
+  /// The world size that a shard's name tells.
+  static func world(ofShard name: String) -> Int? { Int(name.suffix(8).prefix(5)) }
+
+  func shardFiles() -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(Self.isShardName).sorted()
   }
 
   /// Opens every shard and notes which rows are durable.
@@ -114,15 +56,12 @@ public final class FeatureCache: @unchecked Sendable {
     places = [:]
     let files = shardFiles()
     guard !files.isEmpty else { return .absent }
-    for name in files {
-      let path = "\(folder)/\(name)"
-      let file = try HDF5File.open(path)
-      let found = try file.attributes()
-      fingerprint = fingerprint.adopting(found)
-      let differences = fingerprint.differences(from: found)
-      try file.close()
-      guard differences.isEmpty else { return .stale("\(path): " + differences.joined(separator: "; ")) }
-      let shard = try CacheShard(path: path, layout: fingerprint.layout, isWritable: isWritable)
+    for file in ForeignHDF5.each(files.map { "\(folder)/\($0)" }, probe: probe) {
+      let file = try file.get()
+      fingerprint = fingerprint.adopting(file.attributes())
+      let differences = fingerprint.differences(from: file.attributes())
+      guard differences.isEmpty else { return .stale("\(file.path): " + differences.joined(separator: "; ")) }
+      let shard = try CacheShard(file, layout: fingerprint.layout, isWritable: isWritable)
       for (row, key) in shard.rows.enumerated() where shard.written[row] == 1 && places[key] == nil {
         places[key] = (shards.count, row)
       }
@@ -189,42 +128,72 @@ public final class FeatureCache: @unchecked Sendable {
 
   /// Makes ready to write: the rows that this rank shall encode, and the shard that takes them.
   ///
-  /// Rows that are durable stay where they are. Where this world size has shards already, their empty rows are
-  /// filled, and rows that none of them has room for (more views, or a damaged row of another world size's shard) are
-  /// added to them; else what is missing is cut evenly over new ones. Call on every rank after `open`, with the same
-  /// rows, and let no rank write before all have returned (`sweep` relies on it).
+  /// Rows that are durable stay where they are. Where this world size has shards already, their empty rows are filled,
+  /// those that nobody wants with others. Rows that none of them has room for (more views, a damaged row of another world
+  /// size's shard, all those of a shard that is gone) go into the shards that this world size lacks, or else are added
+  /// to those that it has. Call on every rank after `open`, with the same rows, and let no rank write before all have
+  /// returned.
   public func plan(_ wanted: [CacheRow], rank: Int, world: Int) throws -> Work {
-    let path = "\(folder)/\(Self.shardName(rank: rank, world: world))"
     let missing = wanted.filter { places[$0] == nil }
-    let paths = Set((0..<world).map { "\(folder)/\(Self.shardName(rank: $0, world: world))" })
+    let paths = (0..<world).map { "\(folder)/\(Self.shardName(rank: $0, world: world))" }
     let ownWorld = shards.filter { paths.contains($0.path) }
-    let isOwnWorld = ownWorld.count == world
-    let wantedMissing = Set(missing)
-    let withRoom = ownWorld.flatMap { shard in
-      shard.rows.indices.filter { shard.written[$0] == 0 }.map { shard.rows[$0] }
+    let (slots, homeless) = room(in: ownWorld, for: missing)
+    let absent = paths.indices.filter { index in !ownWorld.contains { $0.path == paths[index] } }
+    let takers = absent.isEmpty ? Array(paths.indices) : absent
+    let share = takers.firstIndex(of: rank).map { index in
+      Array(homeless[slice(of: homeless.count, part: index, among: takers.count)])
     }
-    let roomy = Set(withRoom)
-    let homeless = isOwnWorld ? missing.filter { !roomy.contains($0) } : missing
-    let share = Array(homeless[slice(of: homeless.count, part: rank, among: world)])
-    if !isOwnWorld {
+    if absent.contains(rank) {
       guard !missing.isEmpty else { return Work(rows: [], shard: nil, slots: []) }
-      try CacheShard.create(path, layout: fingerprint.layout, rows: share, attributes: fingerprint.attributes)
-    } else if !share.isEmpty {
-      try grow(path, by: share)
+      try CacheShard.create(
+        paths[rank], layout: fingerprint.layout, rows: share ?? [], attributes: fingerprint.attributes)
+    } else if let share, !share.isEmpty {
+      try grow(paths[rank], by: share)
     }
-    let shard = try CacheShard(path: path, layout: fingerprint.layout, isWritable: true)
-    let slots = shard.rows.indices.filter { shard.written[$0] == 0 && wantedMissing.contains(shard.rows[$0]) }
-    return Work(rows: slots.map { shard.rows[$0] }, shard: shard, slots: slots)
+    let shard = try self.shard(paths[rank], isWritable: true)
+    var own = slots[paths[rank]] ?? [:]
+    for (row, key) in own where shard.rows[row] != key { try shard.assign(row: row, key) }
+    let added = share?.count ?? 0
+    for row in shard.rows.indices.suffix(added) { own[row] = shard.rows[row] }
+    let filled = own.keys.sorted()
+    return Work(rows: filled.map { shard.rows[$0] }, shard: shard, slots: filled)
+  }
+
+  /// Which of the rows that are missing go into which empty rows of shards.
+  ///
+  /// - Returns: by path and row; then the missing rows that there is no room for.
+  private func room(
+    in shards: [CacheShard], for missing: [CacheRow]
+  ) -> (slots: [String: [Int: CacheRow]], homeless: [CacheRow]) {
+    var left = Set(missing)
+    var slots: [String: [Int: CacheRow]] = [:]
+    var free: [(path: String, row: Int)] = []
+    for shard in shards {
+      for row in shard.rows.indices where shard.written[row] == 0 {
+        if left.remove(shard.rows[row]) != nil {
+          slots[shard.path, default: [:]][row] = shard.rows[row]
+        } else {
+          free.append((shard.path, row))
+        }
+      }
+    }
+    let homeless = missing.filter { left.contains($0) }
+    for (place, key) in zip(free, homeless) { slots[place.path, default: [:]][place.row] = key }
+    return (slots, Array(homeless.dropFirst(free.count)))
+  }
+
+  private func shard(_ path: String, isWritable: Bool) throws -> CacheShard {
+    try CacheShard(ForeignHDF5(path, probe: probe), layout: fingerprint.layout, isWritable: isWritable)
   }
 
   /// Gives a shard room for more rows; what it holds is copied and checked, and the old file stands until the new one
   /// is whole.
   private func grow(_ path: String, by more: [CacheRow]) throws {
-    let old = try CacheShard(path: path, layout: fingerprint.layout, isWritable: false)
+    let old = try shard(path, isWritable: false)
     try makeAtomically(path) { temporary in
       try CacheShard.create(
         temporary, layout: fingerprint.layout, rows: old.rows + more, attributes: fingerprint.attributes)
-      let new = try CacheShard(path: temporary, layout: fingerprint.layout, isWritable: true)
+      let new = try shard(temporary, isWritable: true)
       let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes, alignment: 64)
       defer { scratch.deallocate() }
       let written = old.rows.indices.filter { old.written[$0] == 1 }
@@ -302,94 +271,5 @@ public final class FeatureCache: @unchecked Sendable {
       }
     }
     return damaged
-  }
-
-  /// Whether a file looks like the index of a cache: it is not opened, for it may be anybody's.
-  public static func isIndex(_ path: String) -> Bool {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-    defer { try? handle.close() }
-    let head = (try? handle.read(upToCount: 1 << 20)) ?? Data()
-    return head.range(of: Data("ala-feature-cache".utf8)) != nil
-  }
-
-  /// Removes what a killed pass has left half-made: temporary files, and the shards of a world size that did not
-  /// get all of its shards. Writing starts only when all are there, so these hold no row.
-  public func sweep() {
-    removeTemporaries(in: folder)
-    let byWorld = Dictionary(grouping: shardFiles()) { $0.suffix(8).prefix(5) }
-    for (world, files) in byWorld where Int(world) != files.count {
-      for name in files { unlink("\(folder)/\(name)") }
-    }
-  }
-
-  /// Removes every file of the cache.
-  public func clear() {
-    for name in shardFiles() + ["index.h5"] { unlink("\(folder)/\(name)") }
-  }
-
-  // MARK: Index and verification
-
-  /// Writes `index.h5`: the rows, in the order given, through virtual data sets over the shards.
-  public func writeIndex(_ rows: [CacheRow]) throws {
-    let path = "\(folder)/index.h5"
-    var parts: [HDF5File.VirtualRows] = []
-    var target = 0
-    while target < rows.count {
-      guard let place = places[rows[target]] else {
-        throw Failure.internalError("\(path): image \(rows[target].imageID) is not cached")
-      }
-      var count = 1
-      while target + count < rows.count, let next = places[rows[target + count]], next.shard == place.shard,
-        next.row == place.row + count
-      { count += 1 }
-      parts.append(
-        HDF5File.VirtualRows(
-          file: (shards[place.shard].path as NSString).lastPathComponent, fileRows: shards[place.shard].rows.count,
-          firstSource: place.row, firstTarget: target, count: count))
-      target += count
-    }
-    try makeAtomically(path) { temporary in
-      let file = try HDF5File.create(temporary, for: path, usesLatest: true)
-      for dataset in fingerprint.layout.datasets(rows: rows.count) {
-        try file.makeVirtualDataset(dataset.name, dataset.type, shape: dataset.shape, parts)
-      }
-      try file.write(fingerprint.attributes)
-      try file.close()
-    }
-  }
-
-  /// Reads every durable row and the index; what is wrong, one sentence each.
-  public func verify(_ wanted: [CacheRow], rank: Int, world: Int) -> [String] {
-    var problems: [String] = []
-    for (index, shard) in shards.enumerated() where index % world == rank {
-      let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes, alignment: 64)
-      defer { scratch.deallocate() }
-      for row in shard.rows.indices where shard.written[row] == 1 {
-        do {
-          try shard.read(row: row, into: scratch)
-        } catch {
-          problems.append("\(error)")
-        }
-      }
-    }
-    guard rank == 0 else { return problems }
-    let missing = wanted.filter { places[$0] == nil }
-    if let first = missing.first {
-      problems.append(
-        "\(folder): \(missing.count) of \(wanted.count) rows are not written, image \(first.imageID), view \(first.view) the first of them"
-      )
-    }
-    do {
-      let file = try HDF5File.open("\(folder)/index.h5")
-      let ids = try file.readArray("image_id", .int32, of: Int32.self)
-      let views = try file.readArray("view", .int32, of: Int32.self)
-      if zip(ids, views).map({ CacheRow(imageID: $0, view: $1) }) != wanted {
-        problems.append("\(folder)/index.h5: does not list the rows of this configuration")
-      }
-      try file.close()
-    } catch {
-      problems.append("\(error)")
-    }
-    return problems
   }
 }

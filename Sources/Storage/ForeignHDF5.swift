@@ -4,67 +4,224 @@ import Foundation
 import Machine
 import Synchronization
 
-/// HDF5 files that a user hands over. Damaged or hostile metadata can make the library loop or crash, and a digest can
-/// be made anew by whoever means harm; so such a file is first walked by a process of its own, with a limit on its time
-/// and memory, which does to it all that ours will do.
-public enum ForeignHDF5 {
-  /// The hidden command under which `ala` walks a file and ends.
-  public static let command = "probe-hdf5"
-  private static let seconds = 20
-  private static let memory: rlim_t = 8 << 30
+/// An HDF5 file of which it is not known who made it: one that a user hands over, and the files of a cache.
+///
+/// Damaged or hostile metadata can make the library loop or crash, and a digest can be made anew by whoever means harm.
+/// So a process of its own looks into the file, with limits on its time and memory (`HDF5Probe`), and tells what is
+/// there; values that lie in one piece are then read at their place, and all others by such a process. The library
+/// never sees the file in this one.
+final class ForeignHDF5: HDF5Reading {
+  let path: String
+  private let listing: HDF5Listing
+  private let byName: [String: HDF5Dataset]
+  private let probe: String
+  private let descriptor: Int32
+  private let size: Int
+  /// Values that a process has read beside those that were asked for.
+  private var convertedValues: [String: Data] = [:]
 
-  /// In the child: opens whatever is in the file, reads what our files hold, and ends the process.
-  public static func walk(_ path: String) -> Never {
-    var time = rlimit(rlim_cur: rlim_t(seconds), rlim_max: rlim_t(seconds))
-    setrlimit(__rlimit_resource_t(RLIMIT_CPU.rawValue), &time)
-    var space = rlimit(rlim_cur: memory, rlim_max: memory)
-    setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &space)
-    do {
-      let file = try HDF5File.open(path)
-      _ = try file.attributes()
-      for dataset in try file.everything() { try file.visit(dataset) }
-      try file.close()
-      exit(0)
-    } catch {
-      StandardOutput.note((error as? Failure)?.message ?? "\(error)")
-      exit(1)
-    }
-  }
-
-  /// A file as it was when it was found sound.
-  private struct Sight: Hashable {
-    let device: UInt
-    let inode: UInt
-    let size: Int
-    let changed: [Int]
-
-    init?(_ path: String) {
-      var status = stat()
-      guard stat(path, &status) == 0 else { return nil }
-      device = UInt(status.st_dev)
-      inode = UInt(status.st_ino)
-      size = Int(status.st_size)
-      changed = [status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec]
-    }
-  }
-
-  private static let sound = Mutex<Set<Sight>>([])
-
-  /// Finds out whether a file can be read here; once for each file.
+  /// Opens a file and learns what is in it.
   ///
   /// - Parameter probe: the `ala` program.
-  /// - Throws: `Failure` 65 where it cannot; 69 where somebody holds its lock.
-  public static func check(_ path: String, probe: String = ChildProcess.ownProgram) throws {
-    let sight = Sight(path)
-    if let sight, sound.withLock({ $0.contains(sight) }) { return }
-    try HDF5File.checkUnlocked(path)
-    switch ChildProcess.run(probe, [command, path], seconds: Double(seconds) * 1.5) {
-    case .ended(code: 0, _): if let sight { _ = sound.withLock { $0.insert(sight) } }
-    case .ended(code: 1, let reason) where reason.hasPrefix(path):
-      throw Failure.badData(reason.trimmingCharacters(in: .whitespacesAndNewlines))
+  /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is not sound, 69 where somebody holds its lock.
+  convenience init(_ path: String, probe: String) throws {
+    try self.init(OpenFile(path), probe: probe) { try Self.list($0, probe: probe) }
+  }
+
+  /// Opens several files, which one process looks into unless one of them is not sound.
+  static func each(_ paths: [String], probe: String) -> [Result<ForeignHDF5, Failure>] {
+    func asFailure(_ path: String) -> (Error) -> Failure { { $0 as? Failure ?? .badData("\(path): \($0)") } }
+    let files = paths.map { path in Result { try OpenFile(path) }.mapError(asFailure(path)) }
+    let unknown = files.compactMap { try? $0.get() }.filter { file in known.withLock { $0[file.sight] == nil } }
+    let names = unknown.map(\.path)
+    let together = names.count > 1 ? try? listings(names, probe: probe) : nil
+    let byPath = together.map { Dictionary(zip(names, $0)) { first, _ in first } } ?? [:]
+    return files.enumerated().map { index, file in
+      file.flatMap { file in
+        Result {
+          try ForeignHDF5(file, probe: probe) { try byPath[$0] ?? list($0, probe: probe) }
+        }.mapError(asFailure(paths[index]))
+      }
+    }
+  }
+
+  private init(_ file: OpenFile, probe: String, list: (String) throws -> HDF5Listing) throws {
+    path = file.path
+    self.probe = probe
+    size = file.sight.size
+    listing = try Self.known.withLock { $0[file.sight] } ?? Self.listing(of: file, list)
+    descriptor = file.take()
+    byName = Dictionary(listing.datasets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    for dataset in listing.datasets {
+      guard let offset = dataset.offset else { continue }
+      guard let bytes = dataset.byteCount(as: dataset.type), offset >= 0, bytes <= size, offset <= size - bytes else {
+        throw bad("data set \(dataset.name) of shape \(dataset.shape) ends behind the end of the file")
+      }
+    }
+  }
+
+  private static func listing(of file: OpenFile, _ list: (String) throws -> HDF5Listing) throws -> HDF5Listing {
+    try HDF5File.checkUnlocked(file.path)
+    let listing = try list(file.path)
+    guard try OpenFile(file.path).sight.isSameFile(as: file.sight) else {
+      throw Failure.badData("\(file.path): is another file than a moment ago; run the command again")
+    }
+    known.withLock { $0[file.sight] = listing }
+    return listing
+  }
+
+  deinit { close(descriptor) }
+
+  private func bad(_ what: String) -> Failure { Failure.badData("\(path): \(what)") }
+
+  // MARK: The process that looks
+
+  /// What has been learnt of files as they were.
+  private static let known = Mutex<[FileSight: HDF5Listing]>([:])
+
+  private static func list(_ path: String, probe: String) throws -> HDF5Listing {
+    guard let listing = try listings([path], probe: probe).first else {
+      throw Failure.badData("\(path): is no sound HDF5 file: what reads it gives no answer")
+    }
+    return listing
+  }
+
+  private static func listings(_ paths: [String], probe: String) throws -> [HDF5Listing] {
+    guard let first = paths.first else { return [] }
+    let answer = try ask(.list(paths), of: first, probe: probe)
+    guard let listings = try? HDF5Probe.decoder().decode([HDF5Listing].self, from: answer),
+      listings.count == paths.count, listings.flatMap(\.datasets).allSatisfy({ $0.shape.allSatisfy { $0 >= 0 } })
+    else { throw Failure.badData("\(first): is no sound HDF5 file: what reads it gives no answer") }
+    return listings
+  }
+
+  private static func ask(_ request: HDF5Probe.Request, of path: String, probe: String) throws -> Data {
+    switch ChildProcess.run(probe, request.arguments, seconds: Double(HDF5Probe.seconds) * 1.5) {
+    case .ended(code: 0, let answer): return answer
+    case .ended(code: 1, let answer):
+      let reason = String(decoding: answer, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      throw Failure.badData(
+        reason.hasPrefix(path) ? reason : "\(path): is no sound HDF5 file: what reads it gives no answer")
     case .ended, .died: throw Failure.badData("\(path): is no sound HDF5 file: what reads it dies of it")
     case .ranOutOfTime: throw Failure.badData("\(path): is no sound HDF5 file: reading it does not end")
     case .didNotStart: throw Failure.unavailable("\(path): cannot be examined: \(probe) does not start")
     }
   }
+
+  // MARK: Reading
+
+  func attributes() -> [String: HDF5Attribute] { listing.attributes }
+
+  /// In the order of their names.
+  var datasets: [HDF5Dataset] { listing.datasets }
+
+  func names(in group: String) -> [String]? {
+    guard listing.groups.contains(group) else { return nil }
+    let start = group == "/" ? "/" : "\(group)/"
+    return (listing.groups + listing.datasets.map(\.name)).compactMap { full -> String? in
+      guard full.hasPrefix(start), full != group else { return nil }
+      let name = full.dropFirst(start.count)
+      return name.contains("/") ? nil : String(name)
+    }.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+  }
+
+  func dataset(_ name: String) throws -> HDF5Dataset {
+    guard let dataset = byName[name.hasPrefix("/") ? name : "/\(name)"] else {
+      throw bad("data set \(name) is missing")
+    }
+    return dataset
+  }
+
+  func readArray<Element>(_ name: String, _ type: HDF5Type, of: Element.Type) throws -> [Element] {
+    let dataset = try dataset(name)
+    guard let bytes = dataset.byteCount(as: type), MemoryLayout<Element>.stride == type.bytes else {
+      throw bad("data set \(name) has an impossible shape")
+    }
+    guard Double(bytes) < MachineMemory.bytes else {
+      throw bad("data set \(name) of shape \(dataset.shape) is larger than this machine's memory")
+    }
+    guard dataset.type == type, let offset = dataset.offset else {
+      return try converted(dataset, type, bytes: bytes)
+    }
+    return try [Element](unsafeUninitializedCapacity: bytes / type.bytes) { buffer, initialized in
+      try readFully(
+        UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<bytes]), from: descriptor,
+        at: offset, path: path)
+      initialized = bytes / type.bytes
+    }
+  }
+
+  /// Values of another type, or not in one piece: the library converts them in a process of its own, with those of the
+  /// same kind in the same group, for a process is dear.
+  private func converted<Element>(_ dataset: HDF5Dataset, _ type: HDF5Type, bytes: Int) throws -> [Element] {
+    guard bytes > 0 else { return [] }
+    func key(_ dataset: HDF5Dataset) -> String { "\(type.rawValue) \(dataset.name)" }
+    if convertedValues[key(dataset)] == nil {
+      let alike = datasets.filter {
+        $0.type == dataset.type && ($0.offset == nil) == (dataset.offset == nil)
+          && ($0.name as NSString).deletingLastPathComponent == (dataset.name as NSString).deletingLastPathComponent
+      }
+      var wanted: [(dataset: HDF5Dataset, bytes: Int)] = [(dataset, bytes)]
+      var total = bytes
+      for other in alike where other.name != dataset.name {
+        guard let more = other.byteCount(as: type), total + more <= HDF5Probe.mostBytes else { continue }
+        wanted.append((other, more))
+        total += more
+      }
+      let answer = try Self.ask(.read(path, datasets: wanted.map(\.dataset.name), type), of: path, probe: probe)
+      guard answer.count == total else { throw bad("data set \(dataset.name) cannot be read whole") }
+      var position = answer.startIndex
+      for (one, count) in wanted {
+        convertedValues[key(one)] = answer[position..<(position + count)]
+        position += count
+      }
+    }
+    guard let values = convertedValues.removeValue(forKey: key(dataset)) else {
+      throw bad("data set \(dataset.name) cannot be read whole")
+    }
+    return [Element](unsafeUninitializedCapacity: bytes / type.bytes) { buffer, initialized in
+      values.copyBytes(to: UnsafeMutableRawBufferPointer(buffer), count: bytes)
+      initialized = bytes / type.bytes
+    }
+  }
+}
+
+/// A file as it was when it was looked at.
+private struct FileSight: Hashable {
+  let device: UInt
+  let inode: UInt
+  let size: Int
+  let changed: [Int]
+
+  init(_ status: stat) {
+    device = UInt(status.st_dev)
+    inode = UInt(status.st_ino)
+    size = Int(status.st_size)
+    changed = [status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec]
+  }
+
+  func isSameFile(as other: FileSight) -> Bool { device == other.device && inode == other.inode }
+}
+
+/// A regular file that is open for reading.
+private final class OpenFile {
+  let path: String
+  let sight: FileSight
+  private var descriptor: Int32
+
+  /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file.
+  init(_ path: String) throws {
+    self.path = path
+    let (descriptor, status) = try openRegularFile(path)
+    self.descriptor = descriptor
+    sight = FileSight(status)
+  }
+
+  /// Hands the descriptor over.
+  func take() -> Int32 {
+    defer { descriptor = -1 }
+    return descriptor
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
 }

@@ -5,86 +5,10 @@ import Foundation
 /// HDF5 files through the C library; every failed call becomes a `Failure` that names the file. Files may be used from any
 /// thread, one file by one thread at a time: the library, which need not be built for threads, is entered by one at a time.
 
-/// Whose turn it is in the C library. Every function below that others may call stands between `enter` and `leave`, and
-/// nothing else calls the library; they may call each other. A data set is the most that is read or written in a turn.
-private enum HDF5Library {
-  private static let turn = NSRecursiveLock()
-
-  static func enter() { turn.lock() }
-  static func leave() { turn.unlock() }
-}
-
-/// The element types that our files hold, all little-endian.
-public enum HDF5Type: String, Sendable {
-  case float16
-  case float32
-  case float64
-  case uint8
-  case int32
-  case uint32
-  case int64
-
-  public var bytes: Int {
-    switch self {
-    case .uint8: 1
-    case .float16: 2
-    case .float32, .int32, .uint32: 4
-    case .float64, .int64: 8
-    }
-  }
-
-  /// Runs `body` with the library's handle of the type.
-  fileprivate func with<Result>(_ body: (hid_t) throws -> Result) rethrows -> Result {
-    switch self {
-    case .float16:
-      let type = ala_h5_make_float16()
-      defer { H5Tclose(type) }
-      return try body(type)
-    case .float32: return try body(ala_h5_float32())
-    case .float64: return try body(ala_h5_float64())
-    case .uint8: return try body(ala_h5_uint8())
-    case .int32: return try body(ala_h5_int32())
-    case .uint32: return try body(ala_h5_uint32())
-    case .int64: return try body(ala_h5_int64())
-    }
-  }
-
-  /// The type of a data set in a file; nil for what our files never hold.
-  fileprivate init?(_ type: hid_t) {
-    let size = H5Tget_size(type)
-    switch (H5Tget_class(type), size) {
-    case (H5T_FLOAT, 2): self = .float16
-    case (H5T_FLOAT, 4): self = .float32
-    case (H5T_FLOAT, 8): self = .float64
-    case (H5T_INTEGER, 1): self = .uint8
-    case (H5T_INTEGER, 4): self = H5Tget_sign(type) == H5T_SGN_NONE ? .uint32 : .int32
-    case (H5T_INTEGER, 8): self = .int64
-    default: return nil
-    }
-  }
-}
-
-/// An attribute's value.
-public enum HDF5Attribute: Equatable, Sendable {
-  /// Variable-length UTF-8.
-  case text(String)
-  case integer(Int64)
-  case number(Double)
-}
-
-/// What is known of a data set without reading it.
-public struct HDF5Dataset: Equatable, Sendable {
-  public let name: String
-  public let shape: [Int]
-  public let type: HDF5Type
-  /// Where its bytes begin in the file, if they lie in one piece.
-  public let offset: Int?
-}
-
-public final class HDF5File {
+public final class HDF5File: HDF5Reading {
   /// For messages.
   public let path: String
-  private var file: hid_t
+  var file: hid_t
 
   private init(path: String, file: hid_t) {
     self.path = path
@@ -111,6 +35,8 @@ public final class HDF5File {
     ala_h5_be_quiet()
     let creation = H5Pcreate(ala_h5p_file_create())
     defer { H5Pclose(creation) }
+    // Equal contents give equal files.
+    H5Pset_obj_track_times(creation, false)
     if userBlock > 0 { H5Pset_userblock(creation, hsize_t(userBlock)) }
     let access = H5Pcreate(ala_h5p_file_access())
     defer { H5Pclose(access) }
@@ -162,7 +88,7 @@ public final class HDF5File {
   }
 
   /// The deepest reason of the last failed call; of a failed read or write, the system's own words.
-  private static func message() -> String {
+  static func message() -> String {
     var text = [CChar](repeating: 0, count: 400)
     ala_h5_message(&text)
     let whole = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -170,11 +96,11 @@ public final class HDF5File {
     return String(whole[start...].prefix { $0 != "'" })
   }
 
-  private func writing(_ what: String, _ status: Int) throws {
+  func writing(_ what: String, _ status: Int) throws {
     guard status >= 0 else { throw Failure.cannotWrite("\(path): \(what) cannot be written: \(Self.message())") }
   }
 
-  private func bad(_ what: String) -> Failure { Failure.badData("\(path): \(what)") }
+  func bad(_ what: String) -> Failure { Failure.badData("\(path): \(what)") }
 
   /// Writes out what is pending and closes.
   public func close() throws {
@@ -252,10 +178,21 @@ public final class HDF5File {
     }
     var extents = [hsize_t](repeating: 0, count: max(rank, 1))
     H5Sget_simple_extent_dims(space, &extents, nil)
+    let isPlain = own.with { H5Tequal(type, $0) > 0 }
     let address = H5Dget_offset(dataset)
+    let properties = H5Dget_create_plist(dataset)
+    defer { H5Pclose(properties) }
+    guard H5Pget_external_count(properties) <= 0 else {
+      throw bad("data set \(name) keeps its values in another file, which is not followed")
+    }
+    let shape = try extents.prefix(rank).map { extent in
+      guard let count = Int(exactly: extent) else { throw bad("data set \(name) has an impossible shape") }
+      return count
+    }
     return HDF5Dataset(
-      name: name, shape: extents.prefix(rank).map { Int($0) }, type: own,
-      offset: address == ala_h5_undefined_address() ? nil : Int(address))
+      name: name, shape: shape, type: own,
+      offset: isPlain && address != ala_h5_undefined_address() ? Int(exactly: address) : nil,
+      parts: H5Pget_layout(properties) == H5D_VIRTUAL ? try virtualRows(properties, name, rank: rank) : nil)
   }
 
   /// Reads a whole data set as `type` (the library converts) into room for all its elements.
@@ -272,43 +209,38 @@ public final class HDF5File {
     }
   }
 
-  /// A whole data set of at most `mostBytes`.
+  /// A whole data set as values of `type`.
   public func readArray<Element>(_ name: String, _ type: HDF5Type, of: Element.Type) throws -> [Element] {
     let dataset = try dataset(name)
-    let count = try elements(dataset)
+    guard let bytes = dataset.byteCount(as: type) else { throw bad("data set \(name) has an impossible shape") }
+    let count = bytes / type.bytes
     return try [Element](unsafeUninitializedCapacity: max(count, 1)) { buffer, initialized in
       if let base = buffer.baseAddress { try read(name, type, into: base) }
       initialized = count
     }
   }
 
-  private func elements(_ dataset: HDF5Dataset) throws -> Int {
-    var count = 1
-    for extent in dataset.shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard !overflow, product < 1 << 38 else { throw bad("data set \(dataset.name) has an impossible shape") }
-      count = product
-    }
-    return count
-  }
-
   /// The names in a group, in byte order; nil where there is no such group.
-  public func names(in group: String) -> [String]? {
+  public func names(in group: String) -> [String]? { links(in: group)?.map(\.name) }
+
+  /// A group's links, in the names' byte order; nil where there is no such group.
+  func links(in group: String) -> [(name: String, isExternal: Bool)]? {
     HDF5Library.enter()
     defer { HDF5Library.leave() }
     guard group == "/" || exists(group) else { return nil }
     let handle = H5Gopen2(file, group, ala_h5p_default())
     guard handle >= 0 else { return nil }
     defer { H5Gclose(handle) }
-    final class Collector { var names: [String] = [] }
+    final class Collector { var links: [(name: String, isExternal: Bool)] = [] }
     let collector = Collector()
     ala_h5_each_link(
       handle,
-      { context, name in
+      { context, name, type in
         guard let context, let name else { return }
-        Unmanaged<Collector>.fromOpaque(context).takeUnretainedValue().names.append(String(cString: name))
+        Unmanaged<Collector>.fromOpaque(context).takeUnretainedValue().links.append(
+          (String(cString: name), ala_h5_is_external(type) != 0))
       }, Unmanaged.passUnretained(collector).toOpaque())
-    return collector.names
+    return collector.links
   }
 
   func isGroup(_ name: String) -> Bool {
@@ -329,131 +261,12 @@ public final class HDF5File {
     return true
   }
 
-  // MARK: Attributes of the root
-
-  public func write(_ attributes: [(name: String, value: HDF5Attribute)]) throws {
+  /// Makes sure that no file leads the library to another one; before any file is opened.
+  static func confine() {
     HDF5Library.enter()
     defer { HDF5Library.leave() }
-    for (name, value) in attributes {
-      switch value {
-      case .integer(var integer): try writeAttribute(name, ala_h5_int64(), &integer)
-      case .number(var number): try writeAttribute(name, ala_h5_float64(), &number)
-      case .text(let text):
-        let type = Self.textType()
-        defer { H5Tclose(type) }
-        try text.withCString { pointer in
-          var pointer: UnsafePointer<CChar>? = pointer
-          try writeAttribute(name, type, &pointer)
-        }
-      }
-    }
-  }
-
-  private static func textType() -> hid_t {
-    let type = H5Tcopy(ala_h5_c_string())
-    H5Tset_size(type, ala_h5_variable())
-    H5Tset_cset(type, H5T_CSET_UTF8)
-    return type
-  }
-
-  private func writeAttribute(_ name: String, _ type: hid_t, _ value: UnsafeRawPointer) throws {
-    let space = H5Screate(H5S_SCALAR)
-    defer { H5Sclose(space) }
-    let attribute = H5Acreate2(file, name, type, space, ala_h5p_default(), ala_h5p_default())
-    try writing("attribute \(name)", Int(attribute))
-    defer { H5Aclose(attribute) }
-    try writing("attribute \(name)", Int(H5Awrite(attribute, type, value)))
-  }
-
-  /// All attributes of the root that are of our kinds.
-  public func attributes() throws -> [String: HDF5Attribute] {
-    HDF5Library.enter()
-    defer { HDF5Library.leave() }
-    let root = H5Oopen(file, "/", ala_h5p_default())
-    guard root >= 0 else { throw bad("has no root group") }
-    defer { H5Oclose(root) }
-    var result: [String: HDF5Attribute] = [:]
-    let count = H5Aget_num_attrs(root)
-    guard count >= 0, count < 1024 else { throw bad("has \(count) attributes") }
-    for index in 0..<UInt32(count) {
-      let attribute = H5Aopen_by_idx(
-        root, ".", H5_INDEX_NAME, H5_ITER_INC, hsize_t(index), ala_h5p_default(), ala_h5p_default())
-      guard attribute >= 0 else { throw bad("attribute \(index) cannot be read") }
-      defer { H5Aclose(attribute) }
-      var name = [CChar](repeating: 0, count: 256)
-      H5Aget_name(attribute, name.count, &name)
-      let key = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      if let value = try value(of: attribute) { result[key] = value }
-    }
-    return result
-  }
-
-  private func value(of attribute: hid_t) throws -> HDF5Attribute? {
-    let type = H5Aget_type(attribute)
-    defer { H5Tclose(type) }
-    let space = H5Aget_space(attribute)
-    defer { H5Sclose(space) }
-    guard H5Sget_simple_extent_npoints(space) == 1 else { return nil }
-    switch H5Tget_class(type) {
-    case H5T_INTEGER:
-      var value: Int64 = 0
-      guard H5Aread(attribute, ala_h5_int64(), &value) >= 0 else { return nil }
-      return .integer(value)
-    case H5T_FLOAT:
-      var value = 0.0
-      guard H5Aread(attribute, ala_h5_float64(), &value) >= 0 else { return nil }
-      return .number(value)
-    case H5T_STRING where H5Tis_variable_str(type) > 0:
-      var pointer: UnsafeMutablePointer<CChar>?
-      let text = Self.textType()
-      defer { H5Tclose(text) }
-      guard H5Aread(attribute, text, &pointer) >= 0, let pointer else { return nil }
-      defer { H5free_memory(pointer) }
-      return .text(String(cString: pointer))
-    default: return nil
-    }
-  }
-
-  // MARK: Virtual data sets
-
-  /// One run of rows that a virtual data set takes from another file of the same folder.
-  struct VirtualRows {
-    let file: String
-    let fileRows: Int
-    let firstSource: Int
-    let firstTarget: Int
-    let count: Int
-  }
-
-  /// Makes a data set whose rows lie in other files' data sets of the same name.
-  func makeVirtualDataset(_ name: String, _ type: HDF5Type, shape: [Int], _ parts: [VirtualRows]) throws {
-    HDF5Library.enter()
-    defer { HDF5Library.leave() }
-    try type.with { type in
-      let extents = shape.map { hsize_t($0) }
-      let space = H5Screate_simple(Int32(extents.count), extents, nil)
-      defer { H5Sclose(space) }
-      let properties = H5Pcreate(ala_h5p_dataset_create())
-      defer { H5Pclose(properties) }
-      for part in parts {
-        var sourceExtents = extents
-        sourceExtents[0] = hsize_t(part.fileRows)
-        let source = H5Screate_simple(Int32(extents.count), sourceExtents, nil)
-        defer { H5Sclose(source) }
-        var count = extents
-        count[0] = hsize_t(part.count)
-        var start = [hsize_t](repeating: 0, count: extents.count)
-        start[0] = hsize_t(part.firstSource)
-        H5Sselect_hyperslab(source, H5S_SELECT_SET, start, nil, count, nil)
-        start[0] = hsize_t(part.firstTarget)
-        H5Sselect_hyperslab(space, H5S_SELECT_SET, start, nil, count, nil)
-        try writing("data set \(name)", Int(H5Pset_virtual(properties, space, part.file, name, source)))
-      }
-      H5Sselect_all(space)
-      let dataset = H5Dcreate2(file, name, type, space, ala_h5p_default(), properties, ala_h5p_default())
-      try writing("data set \(name)", Int(dataset))
-      H5Dclose(dataset)
-    }
+    ala_h5_be_quiet()
+    ala_h5_confine()
   }
 
   /// Whether calls from several threads at once would be safe; ours never are.

@@ -21,24 +21,17 @@ enum UserBlock {
   }
 
   static func isPresent(_ path: String) -> Bool {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-    defer { try? handle.close() }
-    return (try? handle.read(upToCount: mark.utf8.count)) == Data(mark.utf8)
+    (try? readBeginning(of: path, count: mark.utf8.count)) == Array(mark.utf8)
   }
 
   /// - Throws: `Failure` 66 or 65.
   static func verify(_ path: String) throws {
-    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
-    guard let handle = FileHandle(forReadingAtPath: path) else {
-      throw Failure.badData("\(path): cannot be opened for reading")
-    }
-    let head = try? handle.read(upToCount: size)
-    try? handle.close()
-    guard let head, head.count == size, head.starts(with: Data(mark.utf8)) else {
+    let head = try readBeginning(of: path, count: size)
+    guard head.count == size, head.starts(with: Array(mark.utf8)) else {
       throw Failure.badData("\(path): is not a checkpoint of ala, or its beginning is damaged")
     }
     let expected = "\(mark)\(try digestOfRest(path))\n"
-    guard head.prefix(expected.utf8.count) == Data(expected.utf8),
+    guard head.starts(with: Array(expected.utf8)),
       head.dropFirst(expected.utf8.count).allSatisfy({ $0 == 0 })
     else {
       throw Failure.badData("\(path): is damaged: its bytes do not have the digest in its first line")

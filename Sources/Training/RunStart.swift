@@ -57,6 +57,8 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
 func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
   let model = experiment.model
   let encoder = model.encoder
+  let folder = experiment.configuration.run.dir
+  log.info("writes to \(folder)/: checkpoints/, metrics.jsonl, tensorboard/, log.txt, config.yaml, split.json")
   log.info(
     "encoder \(encoder.spelling.rawValue): width \(encoder.width), \(encoder.depth) of \(encoder.availableDepth) blocks, "
       + "patch \(encoder.patch), grid \(encoder.grid) x \(encoder.grid), activation \(encoder.activation.rawValue)"
@@ -98,8 +100,7 @@ func begin(
         try log.beginAnew(folder: experiment.configuration.run.dir)
       }
     case .file(let path):
-      try ForeignHDF5.check(path, probe: options.program)
-      found = (path, try Checkpoint.read(path))
+      found = (path, try Checkpoint.readForeign(path, probe: options.program))
     case .automatic:
       let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
       found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }

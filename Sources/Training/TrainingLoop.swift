@@ -46,6 +46,10 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
     "\(run.isFinished ? "finished" : "stopped"): \(run.state.step) steps, \(run.state.epoch) epochs, peak memory \(cluster.maximum(Processor.peakMemory())) MiB a rank"
       + (run.state.best.map { String(format: "; best epoch %d, validation accuracy %.4f", $0.epoch, $0.accuracy) } ?? "")
   )
+  let dir = configuration.run.dir
+  log.info(
+    run.isFinished
+      ? "next: ala evaluate --checkpoint \(dir) --out \(dir)/test" : "next: the same command goes on with the run")
 }
 
 /// A run on its way: where it stands, and what its steps need.

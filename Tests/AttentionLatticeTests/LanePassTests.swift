@@ -41,7 +41,7 @@ private final class PooledClassifier: Network, @unchecked Sendable {
     linear = Linear(
       parameters, "classifier", inputs: encoder.width, outputs: classes, group: .classifier, weight: .normal(0.02),
       bias: .zeros)
-    parameters.allocate(training: true)
+    try parameters.allocate(training: true)
     parameters.initialise(seed: 1)
   }
 

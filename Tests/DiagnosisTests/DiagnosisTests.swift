@@ -138,6 +138,25 @@ private let old = Processor(cpuinfo: "model name : Old\nflags : sse sse2 avx")
   #expect(HostMemory.read().total > 0)
 }
 
+@Test func segmentsThatNoProcessHoldsAreNamed() throws {
+  let folder = try TemporaryFolder()
+  let (shared, processes) = ("\(folder.path)/shm", "\(folder.path)/proc")
+  for path in [shared, "\(processes)/12/fd"] {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+  for name in ["vader_segment.h.0.1.0", "vader_segment.h.0.1.1", "ala-9-1", "other"] {
+    try Data(count: 8192).write(to: URL(fileURLWithPath: "\(shared)/\(name)"))
+  }
+  try "7f00-7f01 rw-s 00000000 00:1a 5  \(shared)/vader_segment.h.0.1.0\n".write(
+    toFile: "\(processes)/12/maps", atomically: true, encoding: .utf8)
+  let found = checkLeftovers(folder: shared, processes: processes)
+  #expect(found.verdict == .note && found.text.contains("2 segments"))
+  #expect(found.text.contains("\(shared)/ala-9-1 \(shared)/vader_segment.h.0.1.1"))
+  #expect(!found.text.contains("vader_segment.h.0.1.0") && !found.text.contains("other"))
+  for name in ["vader_segment.h.0.1.1", "ala-9-1"] { unlink("\(shared)/\(name)") }
+  #expect(checkLeftovers(folder: shared, processes: processes).verdict == .ok)
+}
+
 @Test func aFolderIsTriedAndLeftAsItWas() throws {
   let folder = try TemporaryFolder()
   let findings = FolderChecks(folder.path, rank: 3).run()

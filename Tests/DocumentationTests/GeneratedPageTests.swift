@@ -5,10 +5,10 @@ import Settings
 import TestSupport
 import Testing
 
-/// The pages of `docs/` that are made from tables of the program.
+/// The files of `docs/` that are made from tables of the program.
 private let generated = [
   ("docs/settings.md", SettingTable.referencePage), ("docs/figures.md", FigureTable.referencePage),
-  ("docs/methods.md", MethodTable.referencePage),
+  ("docs/methods.md", MethodTable.referencePage), ("docs/settings.schema.json", SettingTable.schema),
 ]
 
 @Test(arguments: generated) func aGeneratedPageIsWhatItsTableSays(path: String, text: String) throws {

@@ -16,7 +16,7 @@ func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String
   let store = ParameterStore()
   let encoder = try ImageEncoder(
     EncoderOptions(weights: path, imageSide: 32, heads: 2, loraBlocks: [2], loraRank: 3, loraScale: 0.5), store: store)
-  store.allocate(training: false)
+  try store.allocate(training: false)
   for (index, parameter) in store.parameters.sorted(by: { $0.name < $1.name }).enumerated() {
     let values = (0..<parameter.count).map { place -> Float in
       let words = Philox.block(
@@ -86,7 +86,7 @@ func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String
     EncoderOptions(
       weights: "\(folder.path)/e.safetensors", imageSide: 32, heads: 2, loraBlocks: [2], loraRank: 3, loraScale: 0.5),
     store: store)
-  store.allocate(training: false)
+  try store.allocate(training: false)
   try writeSafetensors(
     try encoder.mergedTensors(), others: encoder.otherTensors(), to: "\(folder.path)/merged.safetensors")
   let merged = try SafetensorsFile(path: "\(folder.path)/merged.safetensors")

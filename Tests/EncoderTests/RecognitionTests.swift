@@ -204,7 +204,7 @@ func aFirstPartUnderAnotherNameIsToldAsSuchAndNotAsASettingThatDoesNotFit(spelli
     for _ in 0..<2 {
       let store = ParameterStore()
       encoders.append(try ImageEncoder(file, options, store: store))
-      store.allocate(training: false)
+      try store.allocate(training: false)
       for parameter in store.parameters where encoders.count == 2 {
         store.set(parameter, fromFile: (0..<parameter.count).map { 0.1 * Float(sin(Double($0))) })
       }

@@ -106,13 +106,13 @@ func attentionGradientsAgreeWithFiniteDifferences(
 
 @Test(arguments: [1, 3], [Padding.zeros, .replicate]) func convolutionGradientsAgreeWithFiniteDifferences(
   kernel: Int, padding: Padding
-) {
+) throws {
   let (g, inputs, outputs) = (4, 3, 2)
   let store = ParameterStore()
   let layer = Convolution(
     store, "c", inputs: inputs, outputs: outputs, kernel: kernel, padding: padding, group: group,
     initialiser: .zeros, bias: .zeros)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   let (x, dy) = (values(g * g * inputs, seed: 9), values(g * g * outputs, seed: 10))
   let (w, b) = (values(outputs * inputs * kernel * kernel, seed: 11), values(outputs, seed: 12))
   store.set(layer.weight, fromFile: w)
@@ -158,7 +158,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
   }
 }
 
-@Test(arguments: [true, false]) func linearAndLoRAGradientsAgreeWithFiniteDifferences(hasLoRA: Bool) {
+@Test(arguments: [true, false]) func linearAndLoRAGradientsAgreeWithFiniteDifferences(hasLoRA: Bool) throws {
   let (rows, inputs, outputs, rank) = (4, 5, 3, 2)
   let scale: Float = 0.7
   let store = ParameterStore()
@@ -166,7 +166,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
   let bb = store.declare("B", [outputs, rank], group: group, .zeros)
   let weight = store.declare("w", [outputs, inputs], group: group, .zeros)
   let bias = store.declare("b", [outputs], group: group, .zeros)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   let layer = Linear(
     inputs: inputs, outputs: outputs, weight: .trained(weight), bias: .trained(bias),
     lora: hasLoRA ? LoRA(a: a, b: bb, rank: rank, scale: scale) : nil)
@@ -246,11 +246,11 @@ func attentionGradientsAgreeWithFiniteDifferences(
   #expect(difference(found, expected) < tolerance)
 }
 
-@Test(arguments: [1, 2, 4]) func batchNormGradientsAgreeWithFiniteDifferencesForAnyNumberOfLanes(lanes: Int) {
+@Test(arguments: [1, 2, 4]) func batchNormGradientsAgreeWithFiniteDifferencesForAnyNumberOfLanes(lanes: Int) throws {
   let (samples, rows, C) = (4, 3, 5)
   let store = ParameterStore()
   let norm = BatchNorm(store, "n", channels: C, group: group, lanes: lanes)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   store.initialise(seed: 0)
   let (w, b) = (values(C, seed: 24), values(C, seed: 25))
   store.set(norm.weight, fromFile: w)
@@ -294,11 +294,11 @@ func attentionGradientsAgreeWithFiniteDifferences(
       < tolerance)
 }
 
-@Test func theGradientByTheRunningStatisticsAgreesWithFiniteDifferences() {
+@Test func theGradientByTheRunningStatisticsAgreesWithFiniteDifferences() throws {
   let (rows, C) = (7, 5)
   let store = ParameterStore()
   let norm = BatchNorm(store, "n", channels: C, group: group, lanes: 1)
-  store.allocate(training: false)
+  try store.allocate(training: false)
   let (w, b, mean) = (values(C, seed: 28), values(C, seed: 29), values(C, seed: 30))
   let variance = values(C, seed: 31).map { 1.2 + $0 }
   store.set(norm.weight, fromFile: w)
@@ -322,10 +322,10 @@ func attentionGradientsAgreeWithFiniteDifferences(
 }
 
 /// Statistics change with the update, not before it.
-@Test func aRefusedStepLeavesRunningStatisticsUntouched() {
+@Test func aRefusedStepLeavesRunningStatisticsUntouched() throws {
   let store = ParameterStore()
   let norm = BatchNorm(store, "n", channels: 2, group: group, lanes: 1)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   store.initialise(seed: 0)
   with([values(6, seed: 1)]) { p in
     norm.addSums(lane: 0, p[0], rows: 3)

@@ -90,7 +90,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
     let b = store.declare("B", [13, 3], group: group, .zeros)
     let weight = store.declare("w", [13, 19], group: group, .zeros)
     let bias = store.declare("b", [13], group: group, .zeros)
-    store.allocate(training: true)
+    try store.allocate(training: true)
     store.set(weight, fromFile: try f.floats("\(name)/w"))
     store.set(bias, fromFile: try f.floats("\(name)/b"))
     if name == "lora" {
@@ -122,7 +122,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   let layer = Convolution(
     store, "c", inputs: 6, outputs: 4, kernel: name == "conv1" ? 1 : 3,
     padding: name.hasSuffix("replicate") ? .replicate : .zeros, group: group, initialiser: .zeros, bias: .zeros)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   store.set(layer.weight, fromFile: try f.floats("\(name)/w"))
   if let bias = layer.bias { store.set(bias, fromFile: try f.floats("\(name)/b")) }
   let (x, dy, y, dx) = (try buffer("\(name)/x", f), try buffer("\(name)/dy", f), Buffer(100), Buffer(150))
@@ -161,7 +161,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   let f = try fixture.get()
   let store = ParameterStore()
   let norm = BatchNorm(store, "n", channels: 18, group: group, lanes: 4)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   store.set(norm.weight, fromFile: try f.floats("batch_norm/w"))
   store.set(norm.bias, fromFile: try f.floats("batch_norm/b"))
   for (index, value) in try f.floats("batch_norm/rm").enumerated() { norm.runningMean.values[index] = value }

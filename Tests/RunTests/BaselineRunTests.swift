@@ -97,10 +97,10 @@ private let networks = [
   // A method explains the network that it was made for.
   try refused(
     ["explain", image, "--checkpoint", "\(root)/cam", "--out", "\(root)/x", "--method", "ala"],
-    "--method ala explains a network of kind lattice; this one is of kind cam")
+    "method ala explains a network of kind lattice; this one is of kind cam")
   try refused(
     ["evaluate", "--checkpoint", "\(root)/cam", "--out", "\(root)/e", "--method", "abn"],
-    "--method abn explains a network of kind abn; this one is of kind cam")
+    "method abn explains a network of kind abn; this one is of kind cam")
   #expect(
     try TestSupport.run(program, ["explain", image, "--checkpoint", "\(root)/cam", "--out", "\(root)/x"]).code == 0)
 }

@@ -182,7 +182,7 @@ func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: 
   let lines = String(decoding: trained.file("five/per_image.csv"), as: UTF8.self).split(separator: "\n")
   #expect(lines.count == 6 && lines.dropFirst().allSatisfy { $0.hasSuffix("5 of 36 images; seed 3") })
   #expect(
-    try describeHDF5("\(trained.root)/five/explanations.h5", probe: builtProgram("ala")).contains {
+    try HDF5Contents("\(trained.root)/five/explanations.h5", probe: builtProgram("ala")).lines.contains {
       $0.contains("5 of 36 images; seed 3")
     })
 }

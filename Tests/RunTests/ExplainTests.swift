@@ -76,7 +76,7 @@ private func noOutputReplacesAnInputOrAStranger(_ program: String, _ root: Strin
   let size = try imageSize(path: first)
   #expect(try imageSize(path: "\(root)/out/Synthetic_001_0001.map.png") == size)
   #expect(
-    try describeHDF5("\(root)/out/explanations.h5", probe: builtProgram("ala")).contains {
+    try HDF5Contents("\(root)/out/explanations.h5", probe: builtProgram("ala")).lines.contains {
       $0.hasPrefix("/map") && $0.contains("[10, ")
     })
 

@@ -133,5 +133,5 @@ private struct DecoderBench {
     "evaluate", run: "cam",
     ["--set", "model.kind=cam", "--checkpoint", "\(root)/cam", "--out", "\(root)/m", "--method", "fcam"])
   #expect(
-    method.code == 78 && method.errors.contains("--method fcam explains a network of kind fcam"), "\(method.errors)")
+    method.code == 78 && method.errors.contains("method fcam explains a network of kind fcam"), "\(method.errors)")
 }

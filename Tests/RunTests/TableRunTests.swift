@@ -128,6 +128,27 @@ private struct TableBench {
   #expect(page.contains("broken (failed)") && page.contains("## Failed rows"))
 }
 
+@Test func aStageWhoseFilesWereDamagedIsMadeAnewInTheSameBits() throws {
+  let bench = try TableBench(rows: "[cam, gaussian]", more: ", classifier: cam")
+  #expect(try bench.table(to: "t").code == 0)
+  let whole = bench.files("t")
+  let checkpoints = "\(bench.root)/t/runs/cam/3/checkpoints"
+  for name in try FileManager.default.contentsOfDirectory(atPath: checkpoints) where name.hasSuffix(".h5") {
+    try Data("no checkpoint".utf8).write(to: URL(fileURLWithPath: "\(checkpoints)/\(name)"))
+  }
+  let again = try bench.table(to: "t")
+  #expect(
+    again.code == 0 && again.output.contains("train cam, seed 3: its files are not what it made"), "\(again.errors)")
+  #expect(bench.files("t") == whole)
+
+  // What was edited by hand is not written over.
+  let summary = "\(bench.root)/t/runs/gaussian/5/test/summary.json"
+  try Data("{}".utf8).write(to: URL(fileURLWithPath: summary))
+  let refused = try bench.table(to: "t")
+  #expect(refused.code == 73 && refused.errors.contains("or delete \(bench.root)/t/runs/gaussian/5/test"))
+  #expect(FileManager.default.contents(atPath: summary) == Data("{}".utf8))
+}
+
 @Test func figuresAreThoseOfTheEvaluationsAndTestsAreNullWhereThereAreNone() throws {
   let bench = try TableBench(rows: "[cam, gaussian, iv]")
   let result = try bench.table(to: "t", ["--set", "table.seeds=[4]"])
@@ -195,6 +216,10 @@ private struct TableBench {
     ("table.rows=[{name: x, set: {side.width: -3}}]", "side.width is \"-3\"; expected"),
     ("table.rows=[{name: x, set: {side.heads: 7}}]", "side.heads is 7; expected a divisor"),
     ("table.rows=[{name: x, set: {lora.blocks: [9]}}]", "row x: "),
+    ("table.rows=[{name: x, set: {side.widht: 3}}]", "row x: table.rows: set: there is no setting"),
+    ("table.rows=[{name: x, method: ala, set: {model.kind: abn}}]", "row x: method ala explains a network of kind"),
+    ("table.rows=[{name: x, method: 'randomised:cam', set: {model.kind: fcam}}]", "row x: method cam explains"),
+    ("table.rows=[{name: x, method: gradcam, set: {model.kind: fcam}}]", "row x: method gradcam needs gradients"),
     ("table.rows=[{name: x, set: {run.seed: 3}}]", "run.seed is the same for all rows"),
     ("table.rows=[iv, iv]", "names iv twice"), ("table.rows=[]", "at least one row"),
     ("table.seeds=[1, 1]", "each seed once"), ("table.seeds=[]", "at least one seed"),

@@ -179,3 +179,24 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(names.count >= 8)
   for name in names { _ = try Configuration.load(file: "\(folder)/\(name)") }
 }
+
+@Test func whatSettingsNeedIsHeldAgainstTheMachinesMemory() throws {
+  // 12 d² weights in each of three layers, a gradient and two moments of each, four bytes each; 9 · 256 · 128 weights of
+  // a convolution.
+  let c = try load("side: {width: 100, heads: 1, layers: 3, fusion: []}")
+  func bytes(_ key: String, isTraining: Bool, share: Double = 1) -> Double? {
+    c.memoryNeeds(isTraining: isTraining, share: share).first { $0.key == key }?.bytes
+  }
+  #expect(bytes("side.width", isTraining: true) == 5_760_000)
+  #expect(bytes("side.width", isTraining: false) == 1_440_000)
+  #expect(bytes("perception.channels", isTraining: false) == 1_179_648)
+  // Half of eight images of 224 · 224 · 3 pixels, of a byte each, and as floats.
+  #expect(bytes("training.batch", isTraining: true, share: 0.5) == 3_010_560)
+  #expect(bytes("training.batch", isTraining: false) == nil)
+  let needs = c.memoryNeeds(isTraining: true, share: 1)
+  #expect(c.excess(needs, memory: 0x1p34) == nil)
+  let failure = c.excess(needs, memory: 0x1p20)
+  #expect(failure?.code == .badConfiguration)
+  #expect(
+    failure?.message.hasPrefix("side.width is 100: ") == true && failure?.message.contains("5760000 bytes") == true)
+}

@@ -9,12 +9,12 @@ import Training
 /// Checkpoints that are written while training goes on.
 
 /// Tensors and a statistic, each of one value everywhere.
-private func makeStore(filledWith value: Float, count: Int = 1 << 16) -> ParameterStore {
+private func makeStore(filledWith value: Float, count: Int = 1 << 16) throws -> ParameterStore {
   let store = ParameterStore()
   _ = store.declare("a.weight", [count / 4, 4], group: ParameterGroup("a"), .zeros)
   _ = store.declare("b.conv", [2, 3, 3, 3], group: ParameterGroup("b"), .zeros, memoryOrder: .channelsLast)
   _ = store.declareStatistic("b.running_mean", count: 3, startsAtOne: false)
-  store.allocate(training: true)
+  try store.allocate(training: true)
   fill(store, with: value)
   return store
 }
@@ -33,7 +33,7 @@ private func values(_ tensors: [NamedTensor], _ name: String) -> Set<Float> {
 @Test func aCheckpointHoldsTheStateOfTheMomentWhenItWasBegunHoweverTrainingGoesOn() throws {
   let root = try TemporaryFolder()
   let folder = CheckpointFolder(path: "\(root.path)/kept", keep: 9)
-  let store = makeStore(filledWith: 1, count: 1 << 20)
+  let store = try makeStore(filledWith: 1, count: 1 << 20)
   let writer = CheckpointWriter(folder, of: store)
   for step in 1...3 {
     try writer.begin(
@@ -59,7 +59,7 @@ private func values(_ tensors: [NamedTensor], _ name: String) -> Set<Float> {
   let root = try TemporaryFolder()
   try "in the way".write(toFile: "\(root.path)/kept", atomically: true, encoding: .utf8)
   let folder = CheckpointFolder(path: "\(root.path)/kept/checkpoints", keep: 1)
-  let writer = CheckpointWriter(folder, of: makeStore(filledWith: 1))
+  let writer = CheckpointWriter(folder, of: try makeStore(filledWith: 1))
   try writer.begin(step: 1, attributes: [:], isBest: false, bestStep: nil)
   writer.wait()
   #expect(writer.failure?.code == .cannotWrite && writer.failure?.message.contains(folder.path) == true)

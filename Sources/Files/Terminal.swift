@@ -1,0 +1,23 @@
+import Foundation
+
+/// The terminal that standard error may be.
+public enum Terminal {
+  /// Whether standard error is one, and can go back over its line: `TERM=dumb` says that it cannot.
+  public static let isThere = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+
+  /// Whether warnings may be coloured there; `NO_COLOR` says not (no-color.org).
+  public static let hasColours = isThere && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+
+  /// How many characters a line has, as it is now; nil where that is not known.
+  public static var width: Int? {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+  }
+
+  /// A line cut so that it stays on one line of the terminal, which could not be gone back over else.
+  public static func fitted(_ line: String) -> String {
+    guard let width, line.count >= width else { return line }
+    return String(line.prefix(max(width - 1, 0)))
+  }
+}

@@ -1,0 +1,115 @@
+import Failures
+import Foundation
+
+/// A table of texts, as spreadsheets and scripts write them (RFC 4180): fields between commas, semicolons or tabs, in
+/// quotes where they hold one of these, a quote or a line break. Files are untrusted input.
+struct CSVTable {
+  struct Row {
+    /// Of its first character, from 1.
+    let line: Int
+    let fields: [String]
+  }
+
+  let path: String
+  let rows: [Row]
+
+  private static let mostBytes = 1 << 28
+
+  /// - Throws: `Failure` 66 where there is no file; 65 where it is no text, a quote has no end, or a row has another
+  ///   number of fields than the first.
+  init(path: String) throws {
+    self.path = path
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw Failure.missingInput("\(path): is missing") }
+    guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.mostBytes,
+      let data = FileManager.default.contents(atPath: path)
+    else { throw Failure.badData("\(path): is not a readable text file of a sane size") }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw Failure.badData("\(path): is not UTF-8 text; save it as CSV UTF-8")
+    }
+    // Bytes, for a line break of two characters is one in Swift's eyes.
+    var bytes = Array(text.utf8)
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
+    rows = try Self.rows(bytes, path: path)
+    guard let first = rows.first else { throw Failure.badData("\(path): is empty") }
+    for row in rows where row.fields.count != first.fields.count {
+      throw Failure.badData(
+        "\(path): line \(row.line) has \(row.fields.count) fields; expected \(first.fields.count), as in line \(first.line)"
+      )
+    }
+  }
+
+  /// The column whose heading is one of some names, whatever the case; names come first that come first.
+  func column(_ names: [String]) -> Int? {
+    let headings = (rows.first?.fields ?? []).map { Self.heading($0) }
+    return names.lazy.compactMap { headings.firstIndex(of: $0) }.first
+  }
+
+  static func heading(_ field: String) -> String {
+    field.trimmingCharacters(in: .whitespaces).lowercased().replacing(" ", with: "_").replacing("-", with: "_")
+  }
+
+  private static func rows(_ bytes: [UInt8], path: String) throws -> [Row] {
+    let (quote, carriage, newline) = (UInt8(ascii: "\""), UInt8(ascii: "\r"), UInt8(ascii: "\n"))
+    let separator = separator(bytes)
+    var rows: [Row] = []
+    var fields: [String] = []
+    var field: [UInt8] = []
+    var (line, start, isQuoted, wasQuoted) = (1, 1, false, false)
+    func text() -> String {
+      let text = String(decoding: field, as: UTF8.self)
+      return wasQuoted ? text : text.trimmingCharacters(in: .whitespaces)
+    }
+    func endRow() {
+      fields.append(text())
+      if fields.contains(where: { !$0.isEmpty }) { rows.append(Row(line: start, fields: fields)) }
+      (fields, field, wasQuoted) = ([], [], false)
+    }
+    var place = 0
+    while place < bytes.count {
+      let byte = bytes[place]
+      place += 1
+      if byte == newline || (byte == carriage && (place == bytes.count || bytes[place] != newline)) { line += 1 }
+      if isQuoted {
+        if byte != quote {
+          field.append(byte)
+        } else if place < bytes.count, bytes[place] == quote {
+          field.append(quote)
+          place += 1
+        } else {
+          isQuoted = false
+        }
+      } else if byte == quote, field.allSatisfy({ $0 == UInt8(ascii: " ") }) {
+        (isQuoted, wasQuoted, field) = (true, true, [])
+      } else if byte == separator {
+        fields.append(text())
+        (field, wasQuoted) = ([], false)
+      } else if byte == newline || byte == carriage {
+        endRow()
+        if byte == carriage, place < bytes.count, bytes[place] == newline {
+          place += 1
+          line += 1
+        }
+        start = line
+      } else {
+        field.append(byte)
+      }
+    }
+    guard !isQuoted else { throw Failure.badData("\(path): line \(start): a quote has no end") }
+    endRow()
+    return rows
+  }
+
+  /// Of comma, semicolon and tab, the one that stands most often in the first line, outside quotes.
+  private static func separator(_ bytes: [UInt8]) -> UInt8 {
+    var counts: [UInt8: Int] = [:]
+    var isQuoted = false
+    for byte in bytes {
+      if byte == UInt8(ascii: "\"") { isQuoted.toggle() }
+      if !isQuoted && (byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")) { break }
+      if !isQuoted { counts[byte, default: 0] += 1 }
+    }
+    let known = [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")]
+    return known.max { (counts[$0] ?? 0, $1) < (counts[$1] ?? 0, $0) } ?? known[0]
+  }
+}

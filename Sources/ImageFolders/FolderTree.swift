@@ -1,0 +1,155 @@
+import Failures
+import Foundation
+import Images
+
+/// Every picture below a folder, by its path from there. Names are taken as bytes: two that Unicode calls equal are two.
+struct FolderTree {
+  let root: String
+  /// Relative paths of JPEG and PNG files, in the order of their UTF-8 bytes.
+  private(set) var pictures: [String] = []
+  /// Relative paths of folders that are gone through.
+  private(set) var folders: [String] = []
+  /// Relative paths of files that are neither pictures nor left for another reason.
+  private(set) var others: [String] = []
+  private(set) var findings = Findings()
+  private let followsLinks: Bool
+  private let realRoot: String
+  private let leftFolder: String?
+
+  /// Endings of files that are meant to be pictures, whatever they are.
+  private static let pictureEndings: Set = ["jpg", "jpeg", "jpe", "jfif", "png"]
+  /// Of pictures of other kinds.
+  private static let foreignEndings: Set = [
+    "webp", "gif", "bmp", "dib", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "ppm", "pgm", "pbm", "tga",
+  ]
+  /// What operating systems and programs leave in people's folders.
+  private static let systemNames: Set = [
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin",
+    "system volume information", "lost+found", "__pycache__",
+  ]
+
+  /// Goes through a folder.
+  ///
+  /// - Parameters:
+  ///   - followsLinks: takes what lies outside it, by symbolic links.
+  ///   - leftFolder: one that is not gone through, wherever it lies.
+  /// - Throws: `Failure` 66 where it is no folder, or cannot be read.
+  init(_ root: String, followsLinks: Bool, leaving leftFolder: String? = nil) throws {
+    self.leftFolder = leftFolder.flatMap(realPath)
+    self.root = root
+    self.followsLinks = followsLinks
+    guard let real = realPath(root), let identity = FolderIdentity(real) else {
+      throw Failure.missingInput("\(root): there is no such folder")
+    }
+    realRoot = real
+    try walk("", ancestors: [identity])
+    pictures.sort(by: precedes)
+    folders.sort(by: precedes)
+    others.sort(by: precedes)
+  }
+
+  private mutating func walk(_ folder: String, ancestors: [FolderIdentity]) throws {
+    for name in try names(in: folder) {
+      let path = folder.isEmpty ? name : "\(folder)/\(name)"
+      if name.hasPrefix(".") {
+        findings.note(.hidden, path)
+      } else if Self.systemNames.contains(name.lowercased()) {
+        findings.note(.system, path)
+      } else {
+        try look(at: path, ancestors: ancestors)
+      }
+    }
+  }
+
+  private mutating func look(at path: String, ancestors: [FolderIdentity]) throws {
+    let place = "\(root)/\(path)"
+    var status = stat()
+    guard stat(place, &status) == 0 else {
+      findings.note(.brokenLink, path)
+      return
+    }
+    guard !isLinkOutside(place) else {
+      findings.note(.outsideLink, path)
+      return
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFDIR:
+      guard let identity = FolderIdentity(place) else { return }
+      // A link to a folder above would be gone through for ever.
+      if ancestors.contains(identity) { return findings.note(.repeated, path, "a link to a folder that holds it") }
+      if isMadeByAla(place) { return findings.note(.madeByAla, path) }
+      if let leftFolder, realPath(place) == leftFolder { return }
+      folders.append(path)
+      try walk(path, ancestors: ancestors + [identity])
+    case S_IFREG: takeFile(path)
+    default: findings.note(.noPicture, path)
+    }
+  }
+
+  private mutating func takeFile(_ path: String) {
+    guard isWritable(inALine: path) else { return findings.note(.badName, path) }
+    let ending = ending(of: path).lowercased()
+    if Self.pictureEndings.contains(ending) || isPicture("\(root)/\(path)") {
+      pictures.append(path)
+    } else if Self.foreignEndings.contains(ending) {
+      findings.note(.otherFormat, path)
+    } else {
+      others.append(path)
+    }
+  }
+
+  private func isLinkOutside(_ place: String) -> Bool {
+    var status = stat()
+    guard !followsLinks, lstat(place, &status) == 0, status.st_mode & S_IFMT == S_IFLNK, let target = realPath(place)
+    else { return false }
+    return target != realRoot && !target.hasPrefix(realRoot + "/")
+  }
+
+  /// Folders in which a command has written hold a list of what it has made.
+  private func isMadeByAla(_ folder: String) -> Bool {
+    guard let handle = opendir(folder) else { return false }
+    defer { closedir(handle) }
+    while let entry = readdir(handle) {
+      if Self.name(entry)?.hasPrefix(".ala-made-") == true { return true }
+    }
+    return false
+  }
+
+  private mutating func names(in folder: String) throws -> [String] {
+    let place = folder.isEmpty ? root : "\(root)/\(folder)"
+    guard let handle = opendir(place) else {
+      throw Failure.missingInput("\(place): this folder cannot be read: \(systemReason())")
+    }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while let entry = readdir(handle) {
+      guard let name = Self.name(entry) else {
+        findings.note(.badName, "a file in \(folder.isEmpty ? "the folder itself" : folder)", "no UTF-8")
+        continue
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted(by: precedes)
+  }
+
+  /// nil where it is no UTF-8.
+  private static func name(_ entry: UnsafeMutablePointer<dirent>) -> String? {
+    withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
+        String(validatingCString: $0)
+      }
+    }
+  }
+}
+
+/// Which folder it is, whatever names lead there.
+private struct FolderIdentity: Equatable {
+  let device: UInt
+  let number: UInt
+
+  init?(_ path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
+    (device, number) = (UInt(status.st_dev), UInt(status.st_ino))
+  }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import Images
+
+/// Which pictures are masks, and of which others: beside them (`x.png` or `x_mask.png` of `x.jpg`), in a folder of masks
+/// anywhere in the tree, or in a folder that is named.
+struct MaskPairs {
+  /// Pictures that are no masks, relative to the root.
+  private(set) var images: [String]
+  /// Masks in folders of masks: the path, and that of the picture whose mask it seems to be, without ending.
+  private var inFolders: [(mask: String, stem: String)] = []
+  /// Masks beside their pictures, by the same.
+  private var beside: [(mask: String, stem: String)] = []
+
+  private static let folderNames: Set = [
+    "mask", "masks", "segmentation", "segmentations", "segmentationclass", "segmentationobject", "segmask", "segmasks",
+    "groundtruth", "ground_truth", "gt", "trimap", "trimaps", "matte", "mattes", "labels", "annotations",
+  ]
+  private static let suffixes = [
+    "_mask", "-mask", ".mask", " mask", "_masks", "_seg", "-seg", "_segmentation", "_gt", "_label", "_labels",
+    "_trimap",
+    "_matte",
+  ]
+  /// How many pictures of a folder of such a name are looked at, to tell masks from a class of that name.
+  private static let lookedAt = 5
+
+  init(_ tree: FolderTree) {
+    images = tree.pictures
+    takeFolders(tree)
+    takeBeside(tree)
+  }
+
+  /// Folders of masks by their names, where what lies there looks like masks.
+  private mutating func takeFolders(_ tree: FolderTree) {
+    var members: [[UInt8]: [String]] = [:]
+    var rest: [String] = []
+    for path in images {
+      let parts = path.split(separator: "/")
+      guard let at = parts.dropLast().firstIndex(where: { Self.folderNames.contains($0.lowercased()) }) else {
+        rest.append(path)
+        continue
+      }
+      let folder = parts[...at].joined(separator: "/")
+      members[Array(folder.utf8), default: []].append(path)
+    }
+    for (_, paths) in members.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      guard paths.prefix(Self.lookedAt).allSatisfy({ isMaskLike(path: "\(tree.root)/\($0)") }) else {
+        rest += paths
+        continue
+      }
+      for path in paths {
+        let parts = path.split(separator: "/")
+        let kept = parts.dropLast().filter { !Self.folderNames.contains($0.lowercased()) } + parts.suffix(1)
+        inFolders.append((path, stem(of: kept.joined(separator: "/"))))
+      }
+    }
+    images = rest.sorted(by: precedes)
+  }
+
+  /// Masks beside pictures, where they look like masks.
+  private mutating func takeBeside(_ tree: FolderTree) {
+    let stems = Dictionary(grouping: images) { Array(stem(of: $0).utf8) }
+    var rest: [String] = []
+    for path in images {
+      let own = stem(of: path)
+      let isTwin = ending(of: path).lowercased() == "png" && (stems[Array(own.utf8)]?.count ?? 0) > 1
+      let base = isTwin ? own : Self.withoutSuffix(own).flatMap { stems[Array($0.utf8)] == nil ? nil : $0 }
+      if let base, isMaskLike(path: "\(tree.root)/\(path)") {
+        beside.append((path, base))
+      } else {
+        rest.append(path)
+      }
+    }
+    images = rest
+  }
+
+  /// Folders that are none of masks, nor lie in one.
+  func foldersWithoutMasks(of tree: FolderTree) -> [String] {
+    guard !inFolders.isEmpty else { return tree.folders }
+    return tree.folders.filter { path in
+      !path.split(separator: "/").contains { Self.folderNames.contains($0.lowercased()) }
+    }
+  }
+
+  private static func withoutSuffix(_ stem: String) -> String? {
+    suffixes.first { stem.lowercased().hasSuffix($0) }.map { String(stem.dropLast($0.count)) }
+  }
+
+  /// The masks of the set's images, by their number.
+  ///
+  /// - Parameters:
+  ///   - images: relative to the folder of images, `prefix` between it and the root.
+  ///   - named: a folder of masks that the user names, in place of all others, and what lies in it.
+  /// - Returns: paths relative to the root, or to the named folder.
+  func masks(
+    of images: [String], prefix: String, named: FolderTree?, _ findings: inout Findings
+  ) -> [Int: String] {
+    let index = StemIndex(images)
+    var result: [Int: String] = [:]
+    let own = named.map { tree in tree.pictures.map { (mask: $0, stem: stem(of: $0)) } }
+    for (mask, stem) in own ?? (inFolders + beside) {
+      switch index.find(stem, prefix: prefix, withoutSuffix: Self.withoutSuffix) {
+      case .none: findings.note(.maskWithoutImage, mask)
+      case .several(let count): findings.note(.maskClash, mask, "of \(count)")
+      case .one(let image) where result[image] != nil: findings.note(.secondMask, mask)
+      case .one(let image): result[image] = mask
+      }
+    }
+    return result
+  }
+}
+
+/// Images by their paths without ending, whole and from their last parts on.
+private struct StemIndex {
+  enum Match {
+    case none
+    case one(Int)
+    case several(Int)
+  }
+
+  private var whole: [String: [Int]] = [:]
+  private var bySuffix: [String: [Int]] = [:]
+
+  init(_ images: [String]) {
+    for (number, path) in images.enumerated() {
+      let stem = stem(of: path)
+      whole[stem, default: []].append(number)
+      var parts = ArraySlice(stem.split(separator: "/"))
+      while !parts.isEmpty {
+        bySuffix[parts.joined(separator: "/"), default: []].append(number)
+        parts = parts.dropFirst()
+      }
+    }
+  }
+
+  /// The image of a mask: by its whole path, else by its path's last parts, where only one image has them.
+  func find(_ mask: String, prefix: String, withoutSuffix: (String) -> String?) -> Match {
+    let start = prefix.isEmpty ? mask : mask.hasPrefix("\(prefix)/") ? String(mask.dropFirst(prefix.count + 1)) : mask
+    var names = [start]
+    if let base = withoutSuffix(start) { names.append(base) }
+    // The image's own ending may stand before the mask's: x.jpg.png.
+    names += names.map { stem(of: $0) }
+    for table in [whole, bySuffix] {
+      for name in names {
+        guard let found = table[name] else { continue }
+        return found.count == 1 ? .one(found[0]) : .several(found.count)
+      }
+    }
+    return .none
+  }
+}

@@ -1,0 +1,100 @@
+import Failures
+import Files
+import Foundation
+
+/// What becomes of a cache's files that are of no use.
+extension FeatureCache {
+  /// Sets aside what is damaged, so that the pass makes its rows anew, and removes what a killed pass has left
+  /// half-made: temporary files, and the shards of a world size that did not get all of its shards, where they hold no
+  /// row. A file that is set aside is renamed, never removed.
+  ///
+  /// A cache that was made from something else is left alone as a whole.
+  ///
+  /// - Returns: a sentence for each file that was set aside.
+  /// - Throws: `Failure` 73 where a file cannot be renamed, 69 where somebody has one locked.
+  public func repair() throws -> [String] {
+    removeTemporaries(in: folder)
+    var told: [String] = []
+    func setAside(_ path: String, _ reason: String) throws {
+      let name = try Self.setAside(path)
+      told.append("\(reason); it is set aside as \(name)")
+    }
+    var sound: [ForeignHDF5] = []
+    for (name, file) in zip(shardFiles(), ForeignHDF5.each(shardFiles().map { "\(folder)/\($0)" }, probe: probe)) {
+      switch file {
+      case .success(let file): sound.append(file)
+      case .failure(let failure) where failure.code == .unavailable: throw failure
+      case .failure(let failure): try setAside("\(folder)/\(name)", "\(failure.message), and its rows are made anew")
+      }
+    }
+    let index = try soundIndex(setAside)
+    // A file that differs from others of its own cache is damaged; where none fits, the cache is another's.
+    guard (sound + (index.map { [$0] } ?? [])).contains(where: { differences($0).isEmpty }) else { return told }
+    if let index, let difference = differences(index).first { try setAside(index.path, "\(index.path): \(difference)") }
+    var kept: [CacheShard] = []
+    for file in sound {
+      do {
+        if let difference = differences(file).first { throw Failure.badData("\(file.path): \(difference)") }
+        let layout = fingerprint.adopting(file.attributes()).layout
+        kept.append(try CacheShard(file, layout: layout, isWritable: false))
+      } catch {
+        try setAside(file.path, "\(error), and its rows are made anew")
+      }
+    }
+    sweep(kept)
+    return told
+  }
+
+  /// Removes every file of the cache, but for what was set aside.
+  public func clear() {
+    for name in shardFiles() + ["index.h5"] { unlink("\(folder)/\(name)") }
+  }
+
+  private func differences(_ file: ForeignHDF5) -> [String] {
+    fingerprint.adopting(file.attributes()).differences(from: file.attributes())
+  }
+
+  /// - Parameter setAside: called where the index is damaged or of another version.
+  /// - Returns: nil where there is none that can be used.
+  private func soundIndex(_ setAside: (String, String) throws -> Void) throws -> ForeignHDF5? {
+    var status = stat()
+    guard lstat(indexPath, &status) == 0 else { return nil }
+    do {
+      let index = try ForeignHDF5(indexPath, probe: probe)
+      let found = index.attributes()
+      guard found["format"] == .text(CacheFingerprint.format), found["version"] == .integer(CacheFingerprint.version)
+      else {
+        throw Failure.badData(
+          "\(indexPath): is no index of a feature cache of version \(CacheFingerprint.version)")
+      }
+      return index
+    } catch let failure as Failure where failure.code != .unavailable {
+      try setAside(indexPath, "\(failure.message), and is made anew")
+      return nil
+    }
+  }
+
+  private func sweep(_ shards: [CacheShard]) {
+    func name(_ shard: CacheShard) -> String { (shard.path as NSString).lastPathComponent }
+    for (world, members) in Dictionary(grouping: shards, by: { Self.world(ofShard: name($0)) })
+    where world != members.count && members.allSatisfy({ !$0.written.contains(1) }) {
+      for shard in members { unlink(shard.path) }
+    }
+  }
+
+  /// Renames a file to a name that is free.
+  ///
+  /// - Returns: the new name.
+  private static func setAside(_ path: String) throws -> String {
+    var status = stat()
+    var aside = "\(path).damaged"
+    var number = 1
+    while lstat(aside, &status) == 0 {
+      number += 1
+      aside = "\(path).damaged-\(number)"
+    }
+    guard rename(path, aside) == 0 else { throw cannotWrite(aside) }
+    syncFolder(of: path)
+    return aside
+  }
+}

@@ -1,0 +1,137 @@
+import Failures
+import Files
+import Foundation
+
+/// The part of `ForeignHDF5` that happens in the child: damaged or hostile metadata can make the library loop or crash,
+/// and then takes nothing but this process with it.
+public enum HDF5Probe {
+  /// The hidden command under which `ala` looks into files and ends.
+  public static let command = "probe-hdf5"
+  /// Of processor time.
+  static let seconds = 20
+  /// Beyond what the program itself takes, in bytes: to look, and to read.
+  private static let memory: (list: Int, read: Int) = (1 << 30, 5 << 30)
+  /// Of data sets that are read at a time.
+  static let mostBytes = 1 << 32
+
+  /// What the child is asked.
+  enum Request {
+    /// What is in each file.
+    case list([String])
+    /// The values of data sets, one after the other.
+    case read(String, datasets: [String], HDF5Type)
+
+    var arguments: [String] {
+      switch self {
+      case .list(let paths): [command, "list"] + paths
+      case .read(let path, let datasets, let type): [command, "read", path, type.rawValue] + datasets
+      }
+    }
+
+    fileprivate var memory: Int {
+      switch self {
+      case .list: HDF5Probe.memory.list
+      case .read: HDF5Probe.memory.read
+      }
+    }
+
+    init?(_ arguments: [String]) {
+      guard arguments.first == command, arguments.count > 2 else { return nil }
+      switch arguments[1] {
+      case "list": self = .list(Array(arguments.dropFirst(2)))
+      case "read":
+        guard arguments.count > 4, let type = HDF5Type(rawValue: arguments[3]) else { return nil }
+        self = .read(arguments[2], datasets: Array(arguments.dropFirst(4)), type)
+      default: return nil
+      }
+    }
+  }
+
+  /// Where the arguments are a request, answers it on standard output and ends the process: with 0, or with 1 and a
+  /// sentence.
+  public static func answer(_ arguments: [String]) {
+    guard let request = Request(arguments) else { return }
+    limit(RLIMIT_CPU.rawValue, rlim_t(seconds))
+    limit(RLIMIT_AS.rawValue, rlim_t(addressSpace() + request.memory))
+    limit(RLIMIT_CORE.rawValue, 0)
+    HDF5File.confine()
+    do {
+      try answer(request)
+      exit(0)
+    } catch {
+      StandardOutput.note((error as? Failure)?.message ?? "\(error)")
+      exit(1)
+    }
+  }
+
+  /// What this process has taken of its own, in bytes.
+  private static func addressSpace() -> Int {
+    let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").first
+    return (pages.flatMap { Int($0) } ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  /// Never above what the process was given.
+  private static func limit(_ resource: UInt32, _ most: rlim_t) {
+    var limits = rlimit()
+    getrlimit(__rlimit_resource_t(resource), &limits)
+    limits.rlim_cur = min(limits.rlim_cur, most)
+    limits.rlim_max = limits.rlim_cur
+    setrlimit(__rlimit_resource_t(resource), &limits)
+  }
+
+  private static func answer(_ request: Request) throws {
+    switch request {
+    case .list(let paths):
+      let listings = try paths.map { path in
+        let file = try HDF5File.open(path)
+        let listing = try file.listing()
+        try checkSources(of: listing, beside: path)
+        return listing
+      }
+      try StandardOutput.print(String(decoding: try coder().encode(listings), as: UTF8.self))
+    case .read(let path, let names, let type):
+      let file = try HDF5File.open(path)
+      try checkSources(of: try file.listing(), beside: path)
+      for name in names { try write(name, type, of: file) }
+    }
+  }
+
+  private static func write(_ name: String, _ type: HDF5Type, of file: HDF5File) throws {
+    let dataset = try file.dataset(name)
+    guard let bytes = dataset.byteCount(as: type), bytes <= mostBytes else {
+      throw Failure.badData("\(file.path): data set \(name) of shape \(dataset.shape) is larger than any of ours")
+    }
+    let room = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 64)
+    defer { room.deallocate() }
+    // What the library leaves alone, as the rows of a shard that is missing.
+    room.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    try file.read(name, type, into: room)
+    try writeFully(UnsafeRawBufferPointer(start: room, count: bytes), to: STDOUT_FILENO, path: "standard output")
+  }
+
+  /// The files that virtual data sets take their rows from must hold these themselves.
+  private static func checkSources(of listing: HDF5Listing, beside path: String) throws {
+    let folder = (path as NSString).deletingLastPathComponent
+    for name in Set(listing.datasets.flatMap { $0.parts ?? [] }.map(\.file)).sorted() {
+      let source = folder.isEmpty ? name : "\(folder)/\(name)"
+      guard FileManager.default.fileExists(atPath: source) else { continue }
+      guard try HDF5File.open(source).listing().datasets.allSatisfy({ $0.parts == nil }) else {
+        throw Failure.badData("\(path): takes rows from \(name), which has none of its own")
+      }
+    }
+  }
+
+  static func coder() -> JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return encoder
+  }
+
+  static func decoder() -> JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return decoder
+  }
+}

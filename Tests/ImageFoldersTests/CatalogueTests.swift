@@ -1,0 +1,184 @@
+import Failures
+import Foundation
+import ImageFolders
+import Images
+import TestSupport
+import Testing
+
+/// What is made of the folders that people have.
+
+private func catalogue(_ pictures: PictureFolder, _ change: (inout CatalogueSource) -> Void = { _ in }) throws
+  -> Catalogue
+{
+  var source = CatalogueSource(root: pictures.path)
+  change(&source)
+  return try Catalogue(source)
+}
+
+private func paths(_ catalogue: Catalogue) -> [String] { catalogue.images.map(\.path) }
+
+private func names(_ catalogue: Catalogue) -> [String] { catalogue.classes.map(\.name) }
+
+private func found(_ catalogue: Catalogue, _ kind: FindingKind) -> [String] { catalogue.findings[kind].map(\.name) }
+
+@Test func aFolderIsAClassAndIdsFollowClassAndPathWhateverTheNamesHold() throws {
+  let pictures = try PictureFolder().photographs(
+    "zebra/1.jpg", "Äpfel/b c.JPG", "Äpfel/a.jpeg", "cat/deep/er/2.PNG", "cat/1.jpg")
+  let read = try catalogue(pictures)
+  #expect(names(read) == ["cat", "zebra", "Äpfel"])
+  #expect(paths(read) == ["cat/1.jpg", "cat/deep/er/2.PNG", "zebra/1.jpg", "Äpfel/a.jpeg", "Äpfel/b c.JPG"])
+  #expect(read.images.map(\.id) == [1, 2, 3, 4, 5])
+  #expect(read.findings.kinds(problems: true).isEmpty)
+}
+
+@Test func whatSystemsAndPeopleLeaveInFoldersIsNoImageAndIsNamed() throws {
+  let pictures = try PictureFolder().photographs(
+    "cat/1.jpg", "dog/1.jpg", "stray.jpg", "__MACOSX/cat/1.jpg", ".git/x.jpg"
+  )
+  .text("x", to: "cat/Thumbs.db").text("x", to: "cat/.DS_Store").text("x", to: "cat/._1.jpg").text("x", to: "README.md")
+  .text("{}", to: "annotations/notes.json").text("x", to: "made/.ala-made-import").photographs("made/images/cat/1.jpg")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["cat/1.jpg", "dog/1.jpg"])
+  #expect(found(read, .hidden) == [".git", "cat/.DS_Store", "cat/._1.jpg"])
+  #expect(found(read, .system) == ["__MACOSX", "cat/Thumbs.db"])
+  #expect(found(read, .noClass) == ["stray.jpg"])
+  #expect(found(read, .madeByAla) == ["made"])
+  #expect(found(read, .annotations) == ["annotations"])
+  #expect(found(read, .noPicture) == ["README.md", "annotations/notes.json"])
+  #expect(read.findings.problemCount == 0)
+}
+
+@Test func aFileIsAPictureByItsBytesAndOneOfAnotherKindIsAProblem() throws {
+  let pictures = try PictureFolder().photographs("cat/1", "cat/2.webp").text("RIFF....WEBP", to: "cat/3.webp")
+    .text("text", to: "cat/4.txt")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["cat/1", "cat/2.webp"])
+  #expect(found(read, .otherFormat) == ["cat/3.webp"] && found(read, .noPicture) == ["cat/4.txt"])
+}
+
+@Test(arguments: ["", "dataset/", "ILSVRC/Data/CLS-LOC/"])
+func imageNetsFoldersGiveThePartsAndValidationImagesTestWhereNoOthersDo(below: String) throws {
+  let pictures = try PictureFolder().photographs(
+    "\(below)train/n01440764/n01440764_1.JPEG", "\(below)train/n01443537/1.JPEG", "\(below)val/n01440764/1.JPEG",
+    "\(below)val/n01443537/1.JPEG")
+  let read = try catalogue(pictures)
+  #expect(names(read) == ["n01440764", "n01443537"])
+  #expect(read.images.map(\.part) == [.train, .test, .train, .test] && !read.hasOwnValidation)
+  #expect(paths(read).first == "train/n01440764/n01440764_1.JPEG")
+}
+
+@Test func trainingValidationAndTestFoldersAreKeptAndUnlabelledImagesAreLeft() throws {
+  let pictures = try PictureFolder().photographs("Train/a/1.jpg", "Train/b/1.jpg", "valid/a/1.jpg", "test/b/1.jpg")
+  let read = try catalogue(pictures)
+  #expect(read.hasOwnValidation && read.images.map(\.part) == [.train, .valid, .train, .test])
+  try pictures.photographs("test/7.jpg", "other/c/1.jpg").emptyFolder("valid/b").emptyFolder("Train/c")
+  let more = try catalogue(pictures)
+  #expect(paths(more) == paths(read))
+  #expect(found(more, .noClass) == ["test/7.jpg"] && found(more, .noPart) == ["other/c/1.jpg"])
+  #expect(found(more, .emptyPart) == ["valid/b"] && found(more, .emptyClass) == ["Train/c"])
+}
+
+@Test func aClassMayBeCalledTrainOrMask() throws {
+  let pictures = try PictureFolder().photographs(
+    "bus/1.jpg", "train/1.jpg", "train/2.jpg", "mask/1.jpg", "test/old/1.jpg", "mask/1_mask.jpg")
+  let read = try catalogue(pictures)
+  #expect(names(read) == ["bus", "mask", "test", "train"] && read.images.count == 6)
+}
+
+@Test func withoutASplitHalfOfEachClassTestsTheSameEveryTime() throws {
+  let pictures = try PictureFolder()
+  for index in 1...9 { try pictures.photographs("a/\(index).jpg", "b/\(index).jpg") }
+  try pictures.photographs("c/1.jpg")
+  let parts = try catalogue(pictures).images.map(\.part)
+  #expect(parts.prefix(9).count { $0 == .test } == 4 && parts.dropFirst(9).prefix(9).count { $0 == .test } == 4)
+  #expect(parts.last == .train)
+  #expect(try catalogue(pictures).images.map(\.part) == parts)
+  #expect(Array(parts.prefix(9)) != Array(parts.dropFirst(9).prefix(9)))
+}
+
+@Test func classesThatAreNumbersKeepTheirOrderAndAreTheirIds() throws {
+  let read = try catalogue(try PictureFolder().photographs("10/1.jpg", "2/1.jpg", "0/1.jpg"))
+  #expect(names(read) == ["0", "2", "10"] && read.classes.map(\.id) == [0, 2, 10])
+  let mixed = try catalogue(try PictureFolder().photographs("10/1.jpg", "2/1.jpg", "x/1.jpg"))
+  #expect(names(mixed) == ["10", "2", "x"] && mixed.classes.map(\.id) == [1, 2, 3])
+}
+
+@Test func namesThatUnicodeCallsEqualAreTwoFilesAndOneClassOverParts() throws {
+  let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+  let one = try catalogue(try PictureFolder().photographs("x/\(composed).jpg", "x/\(decomposed).jpg"))
+  #expect(one.images.count == 2)
+  let parts = try catalogue(try PictureFolder().photographs("train/\(composed)/1.jpg", "val/\(decomposed)/1.jpg"))
+  #expect(parts.classes.count == 1 && parts.findings.problemCount == 0)
+  let clash = try catalogue(try PictureFolder().photographs("\(composed)/1.jpg", "\(decomposed)/1.jpg", "y/1.jpg"))
+  #expect(found(clash, .classClash) == [composed])
+}
+
+@Test func namesThatCannotStandInALineOrWouldShareAMaskAreProblems() throws {
+  let pictures = try PictureFolder().photographs("a/1\n2.jpg", "a/1.jpg ", " b/1.jpg", "c/1.jpg", "c/1.png", "c/1.JPEG")
+  try pictures.write([1], to: "c/x")
+  let read = try catalogue(pictures)
+  #expect(found(read, .badName) == [" b/1.jpg", "a/1\n2.jpg", "a/1.jpg "])
+  #expect(found(read, .nameClash) == ["c/1.jpg", "c/1.png"])
+}
+
+@Test(arguments: [
+  ["cat/1.png", "dog/2.png"], ["cat/1_mask.png", "dog/2-mask.png"], ["masks/cat/1.png", "masks/dog/2.png"],
+  ["masks/1.png", "masks/2.png"], ["cat/masks/1.png", "dog/Segmentation/2_mask.png"],
+  ["annotations/trimaps/1.png", "annotations/trimaps/2.png"], ["masks/cat/1.jpg.png", "masks/dog/2.jpg_mask.png"],
+])
+func masksAreFoundBesideTheirImagesAndInFoldersOfTheirs(masks: [String]) throws {
+  let pictures = try PictureFolder().photographs("cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
+  for mask in masks { try pictures.masks(mask) }
+  let read = try catalogue(pictures)
+  #expect(read.images.map { $0.mask?.dropFirst(pictures.path.count + 1) } == [masks[0][...], masks[1][...], nil])
+  #expect(names(read) == ["cat", "dog"] && read.findings.kinds(problems: true).isEmpty)
+  let unused = try catalogue(pictures) { $0.hasMasks = false }
+  #expect(paths(unused) == paths(read) && unused.images.allSatisfy { $0.mask == nil })
+}
+
+@Test func aFolderOfImagesMayHaveAParallelOneOfMasksAndOneMayBeNamed() throws {
+  let pictures = try PictureFolder().photographs("images/cat/1.jpg", "images/dog/1.jpg").masks("masks/dog/1.png")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["cat/1.jpg", "dog/1.jpg"] && read.imageRoot == "\(pictures.path)/images")
+  #expect(read.images.map(\.mask) == [nil, "\(pictures.path)/masks/dog/1.png"])
+  let elsewhere = try PictureFolder().masks("cat/1.png", "cat/2.png")
+  let named = try catalogue(pictures) { $0.masks = elsewhere.path }
+  #expect(named.images.map(\.mask) == ["\(elsewhere.path)/cat/1.png", nil])
+  #expect(found(named, .maskWithoutImage) == ["cat/2.png"] && paths(named) == paths(read))
+  // A folder of the tree that nothing but its being named tells from a class.
+  try pictures.masks("images/drawn/cat/1.png")
+  let within = try catalogue(pictures) { $0.masks = "\(pictures.path)/images/drawn" }
+  #expect(paths(within) == paths(read) && within.images[0].mask?.hasSuffix("/images/drawn/cat/1.png") == true)
+}
+
+@Test func masksThatMayBeOfSeveralImagesAreAProblemAndUnmatchedOnesAreLeft() throws {
+  let pictures = try PictureFolder().photographs("cat/1.jpg", "dog/1.jpg").masks("masks/1.png", "masks/9.png")
+  let read = try catalogue(pictures)
+  #expect(found(read, .maskClash) == ["masks/1.png"] && found(read, .maskWithoutImage) == ["masks/9.png"])
+}
+
+@Test func linksAreFollowedWithinTheFolderAndNeverRoundInCircles() throws {
+  let pictures = try PictureFolder().photographs("pool/1.jpg", "cat/2.jpg")
+  let elsewhere = try PictureFolder().photographs("3.jpg")
+  symlink("../pool/1.jpg", "\(pictures.path)/cat/1.jpg")
+  symlink("..", "\(pictures.path)/cat/up")
+  symlink("\(elsewhere.path)/3.jpg", "\(pictures.path)/cat/3.jpg")
+  symlink("absent", "\(pictures.path)/cat/4.jpg")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["cat/1.jpg", "cat/2.jpg", "pool/1.jpg"])
+  #expect(found(read, .outsideLink) == ["cat/3.jpg"] && found(read, .brokenLink) == ["cat/4.jpg"])
+  #expect(found(read, .repeated) == ["cat/up"])
+  #expect(paths(try catalogue(pictures) { $0.followsLinks = true }).contains("cat/3.jpg"))
+}
+
+@Test func whatIsNoSetOfClassesIsRefusedWithWhatWasExpected() throws {
+  let flat = try PictureFolder().photographs("1.jpg", "2.jpg")
+  let failure = #expect(throws: Failure.self) { try catalogue(flat) }
+  #expect(failure?.code == .badData && failure?.message.contains("CLASS/image.jpg") == true)
+  #expect(failure?.message.contains("pictures in no class folder: 2 (1.jpg, 2.jpg)") == true)
+  #expect(throws: Failure.self) { try catalogue(try PictureFolder().photographs("images/1.jpg", "images/2.jpg")) }
+  let cub = try PictureFolder().text("1 a", to: "images.txt").text("1 a", to: "classes.txt")
+  #expect(throws: Failure.self) { try catalogue(cub) }
+  let absent = #expect(throws: Failure.self) { try Catalogue(CatalogueSource(root: "\(flat.path)/absent")) }
+  #expect(absent?.code == .missingInput)
+}

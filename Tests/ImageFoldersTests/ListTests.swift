@@ -1,0 +1,147 @@
+import Failures
+import Foundation
+import ImageFolders
+import Images
+import TestSupport
+import Testing
+
+/// Lists of labels and of boxes, as spreadsheets and other programs write them.
+
+private func catalogue(_ pictures: PictureFolder, _ change: (inout CatalogueSource) -> Void = { _ in }) throws
+  -> Catalogue
+{
+  var source = CatalogueSource(root: pictures.path)
+  change(&source)
+  return try Catalogue(source)
+}
+
+private func found(_ catalogue: Catalogue, _ kind: FindingKind) -> [String] { catalogue.findings[kind].map(\.name) }
+
+private func box(_ x: Double, _ y: Double, _ width: Double, _ height: Double) -> PixelBox {
+  PixelBox(x: x, y: y, width: width, height: height)
+}
+
+@Test(arguments: [
+  "path,label,split\nx/1.jpg,red,train\nx/2.jpg,\"blue, dark\",test\n",
+  "\u{FEFF}Label;Split;Path\r\nred;TRAIN;x/1.jpg\r\nblue, dark;Test;x\\2.jpg\r\n",
+  "split\tfilename\tclass\n\ntrain\t./x/1.jpg\tred\ntest\tx/2.jpg\tblue, dark",
+  "x/1.jpg,red,train\rx/2.jpg,\"blue, dark\",test\r",
+])
+func aListOfLabelsIsReadInAnyOrderQuotedOrNotByAnySystem(text: String) throws {
+  let pictures = try PictureFolder().photographs("x/1.jpg", "x/2.jpg", "x/3.jpg").text(text, to: "list.txt")
+  for place in ["list", "root"] {
+    let read = try catalogue(pictures) {
+      if place == "list" { $0.labels = "\(pictures.path)/list.txt" } else { $0.root = "\(pictures.path)/list.txt" }
+    }
+    #expect(read.classes.map(\.name) == ["blue, dark", "red"])
+    #expect(read.images.map(\.path) == ["x/2.jpg", "x/1.jpg"] && read.images.map(\.part) == [.test, .train])
+    #expect(found(read, .notListed) == ["x/3.jpg"] && read.findings.problemCount == 0)
+  }
+}
+
+@Test func aListInTheFolderIsFoundAndItsPathsMayBeRelativeToItself() throws {
+  let pictures = try PictureFolder().photographs("meta/a.jpg", "images/b.jpg", "images/\u{E9}.jpg")
+  try pictures.text("path,label\na.jpg,7\n../images/b.jpg,10\nimages/e\u{301}.jpg,7\n", to: "meta/labels.csv")
+  let read = try catalogue(pictures)
+  #expect(read.images.map(\.path) == ["images/\u{E9}.jpg", "meta/a.jpg", "images/b.jpg"])
+  #expect(read.classes.map(\.id) == [7, 10])
+  try pictures.text("path,label\nimages/b.jpg,1\n", to: "other.csv")
+  let failure = #expect(throws: Failure.self) { try catalogue(pictures) }
+  #expect(failure?.message.contains("meta/labels.csv") == true && failure?.message.contains("--labels") == true)
+}
+
+@Test func everyLineOfAListThatCannotBeTakenIsNamedAndCounted() throws {
+  let pictures = try PictureFolder().photographs("1.jpg", "2.jpg", "3.jpg", "4.jpg")
+  try pictures.text(
+    "path,label,split\n1.jpg,a,train\n1.jpg,a,train\n2.jpg,a,\n2.jpg,b,\nabsent.jpg,a,\n../x.jpg,a,\n3.jpg,,\n4.jpg,a,odd\n",
+    to: "l.csv")
+  let read = try catalogue(pictures)
+  #expect(found(read, .missing) == ["l.csv:6 absent.jpg"] && found(read, .outside) == ["l.csv:7 ../x.jpg"])
+  #expect(found(read, .labelClash) == ["l.csv:5 2.jpg"] && found(read, .repeated) == ["l.csv:3 1.jpg"])
+  #expect(found(read, .noLabel) == ["l.csv:8 3.jpg"] && found(read, .badPart) == ["l.csv:9 4.jpg"])
+  #expect(
+    read.findings.lines(problems: true).contains { $0.hasPrefix("files that are named but not there: 1 (l.csv:6") })
+}
+
+@Test(arguments: [
+  ("path,label\n\"1.jpg,a\n", "a quote has no end"), ("path,label\n1.jpg,a,b\n", "line 2 has 3 fields; expected 2"),
+  ("id,score\n1,2\n", "has the columns id, score; expected path, label"), ("", "is empty"),
+])
+func aBrokenListIsRefusedWithItsPlace(text: String, words: String) throws {
+  let pictures = try PictureFolder().photographs("1.jpg").text(text, to: "l.csv")
+  let failure = #expect(throws: Failure.self) { try catalogue(pictures) { $0.labels = "\(pictures.path)/l.csv" } }
+  #expect(failure?.code == .badData && failure?.message.contains(words) == true, "\(failure?.message ?? "")")
+}
+
+@Test(arguments: [
+  "path,x,y,width,height\na/1.jpg,2,3,10,8\n", "height;width;y;x;image\n8;10;3;2;1.jpg\n",
+  "filename,width,height,class,xmin,ymin,xmax,ymax\n1.jpg,24,20,a,2,3,12,11\n",
+  "file,x_center,y_center,w,h\n1.jpg,7,7,10,8\n",
+  "image,xmin,ymin,xmax,ymax\n1.jpg,0.083333333333333333,0.15,0.5,0.55\n",
+])
+func aBoxIsTheSameInPixelsHoweverATableWritesIt(text: String) throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/2.jpg").text(text, to: "boxes.csv")
+  let read = try catalogue(pictures)
+  #expect(read.images.map { $0.box != nil } == [true, false] && read.findings.problemCount == 0)
+  let own = try #require(read.images[0].box)
+  for (found, expected) in [(own.x, 2.0), (own.y, 3), (own.width, 10), (own.height, 8)] {
+    #expect(abs(found - expected) < 1e-9)
+  }
+}
+
+/// Of three boxes the largest of the picture's class; another picture's sticks out, and one is of another size.
+@Test func cocosBoxesAreChosenByClassAndSizeClippedAndChecked() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/2.jpg", "b/3.jpg", "b/4.jpg")
+  try pictures.text(
+    """
+    {"images": [{"id": 7, "file_name": "1.jpg", "width": 24, "height": 20}, {"id": 8, "file_name": "b/2.jpg"},
+      {"id": 9, "file_name": "3.jpg", "width": 48, "height": 40}, {"id": 10, "file_name": "4.jpg"},
+      {"id": 11, "file_name": "gone.jpg"}],
+     "categories": [{"id": 1, "name": "A"}, {"id": 2, "name": "other"}],
+     "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 1, 4, 4]},
+      {"id": 2, "image_id": 7, "category_id": 1, "bbox": [2, 2, 6, 6]},
+      {"id": 3, "image_id": 7, "category_id": 2, "bbox": [0, 0, 24, 20]},
+      {"id": 4, "image_id": 8, "category_id": 1, "bbox": [20, 10, 10, 10]},
+      {"id": 5, "image_id": 9, "category_id": 1, "bbox": [20, 10, 10, 10]},
+      {"id": 6, "image_id": 10, "category_id": 1, "bbox": [40, 10, 10, 10]},
+      {"id": 7, "image_id": 11, "category_id": 1, "bbox": [0, 0, 1, 1]}]}
+    """, to: "annotations/instances.json")
+  let read = try catalogue(pictures)
+  #expect(read.images.map(\.box) == [box(2, 2, 6, 6), box(20, 10, 4, 10), nil, nil])
+  #expect(found(read, .severalBoxes) == ["a/1.jpg"] && found(read, .clippedBox) == ["b/2.jpg"])
+  #expect(read.findings[.otherSize].map(\.text) == ["b/3.jpg (48 x 40, is 24 x 20)"])
+  #expect(found(read, .badBox) == ["instances.json: annotation 6"])
+  #expect(found(read, .boxWithoutImage) == ["instances.json: annotation 7"])
+  #expect(try catalogue(pictures) { $0.boxes = [] }.images.allSatisfy { $0.box == nil })
+}
+
+/// As COCO's own files: one for each part, whose names begin below the part's folder.
+@Test func aListOfBoxesWhosePartItsNameTellsIsOfThatPartsImages() throws {
+  let pictures = try PictureFolder()
+  for (number, part) in ["train", "val"].enumerated() {
+    try pictures.photographs("\(part)/a/1.jpg", "\(part)/b/1.jpg").text(
+      """
+      {"images": [{"id": 1, "file_name": "a/1.jpg"}, {"id": 2, "file_name": "\(part)/b/1.jpg"}], "annotations":
+        [{"image_id": 1, "bbox": [\(number), 1, 4, 4]}, {"image_id": 2, "bbox": [\(number), 2, 4, 4]}]}
+      """, to: "annotations/instances_\(part)2017.json")
+  }
+  let read = try catalogue(pictures)
+  #expect(read.images.map(\.path) == ["train/a/1.jpg", "val/a/1.jpg", "train/b/1.jpg", "val/b/1.jpg"])
+  #expect(read.images.map(\.box) == [box(0, 1, 4, 4), box(1, 1, 4, 4), box(0, 2, 4, 4), box(1, 2, 4, 4)])
+  #expect(read.findings.problemCount == 0)
+  // Another class's picture of the same name is not meant.
+  let absent = try PictureFolder().photographs("a/1.jpg", "b/2.jpg").text(
+    "path,x,y,w,h\nb/1.jpg,1,1,4,4\n", to: "x.csv")
+  #expect(found(try catalogue(absent), .boxWithoutImage) == ["x.csv:2"])
+}
+
+@Test func boxesThatMayBeOfSeveralImagesAndFilesThatAreNoBoxesAreRefused() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/1.jpg").text(
+    "path,x,y,w,h\n1.jpg,1,1,5,5\n", to: "boxes.csv")
+  #expect(found(try catalogue(pictures), .boxClash) == ["boxes.csv:2"])
+  for (text, name) in [("{\"images\": 3}", "x.json"), ("[", "y.json"), ("a,b\n1,2\n", "z.csv")] {
+    try pictures.text(text, to: name)
+    let failure = #expect(throws: Failure.self) { try catalogue(pictures) { $0.boxes = ["\(pictures.path)/\(name)"] } }
+    #expect(failure?.code == .badData && failure?.message.contains(name) == true)
+  }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What a command says, to whom, and what it says beforehand.
+
+private func json(_ text: String) throws -> [String: Any] {
+  try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+}
+
+/// A program's words on a terminal of so many columns.
+private func onTerminal(_ command: String, columns: Int, environment: [String: String] = [:]) throws -> String {
+  let line = "stty cols \(columns); \(command)"
+  let result = try run(
+    "/usr/bin/script", ["-qec", line, "/dev/null"], environment: environment.merging(["TERM": "xterm"]) { $1 })
+  return result.output
+}
+
+private let hasScript = FileManager.default.isExecutableFile(atPath: "/usr/bin/script")
+
+@Test func aDryRunTellsEverySettingsOriginAndWhatTheRunThenTakes() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let result = try bench.ala("train", run: "run", ["--set", "training.epochs=2", "--dry-run"])
+  #expect(result.code == 0, "\(result.errors)")
+  #expect(result.output.contains("  epochs: 2  # --set\n") && result.output.contains("  threads: 1  # --threads\n"))
+  #expect(result.output.contains("c.yaml:8\n") && result.output.contains("# default\n"))
+  #expect(!FileManager.default.fileExists(atPath: "\(bench.folder.path)/run"))
+  // What was printed is a settings file of the same run.
+  try result.output.write(toFile: "\(bench.folder.path)/again.yaml", atomically: true, encoding: .utf8)
+  let again = try run(bench.program, ["train", "--config", "\(bench.folder.path)/again.yaml", "--quiet"])
+  #expect(again.code == 0, "\(again.errors)")
+  let steps = try bench.metrics("run").filter { $0["event"] as? String == "step" }
+  for phase in ["alpha", "ones"] {
+    let bytes = try #require(steps.first { $0["phase"] as? String == phase }?["gradient_bytes"] as? Int)
+    #expect(result.output.contains("# phase \(phase): 1 of the epochs; trains \(bytes / 4) parameters"), "\(phase)")
+  }
+  for words in [
+    "# images: 30 train, 6 validate, 36 test; 3 classes", "#   side: ", "# memory: about", "# checkpoints: ",
+  ] {
+    #expect(result.output.contains(words), "\(words)\n\(result.output)")
+  }
+  #expect(!result.output.contains("# time of phase"))
+  // What is asked for is what is then held, but for what products need meanwhile.
+  let log = try String(contentsOfFile: "\(bench.folder.path)/run/log.txt", encoding: .utf8)
+  let held = try #require(log.firstMatch(of: /peak memory (\d+) MiB/).flatMap { Double($0.1) })
+  let told = try #require(result.output.firstMatch(of: /memory: about ([0-9.]+) MiB a rank/).flatMap { Double($0.1) })
+  #expect((0.5 * held...2 * held).contains(told), "told \(told), held \(held)")
+}
+
+@Test func anEstimateMeasuresForAMomentAtAnyNumberOfRanksAndWritesNothing() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let cache = ["--set", "cache.dir=\(bench.folder.path)/k"]
+  for (command, own) in [
+    ("cache", cache), ("train", cache), ("evaluate", ["--checkpoint", "none", "--out", "\(bench.folder.path)/e"]),
+  ] {
+    let result = try bench.ala(command, ranks: 2, run: "run", own + ["--dry-run", "--estimate"])
+    #expect(result.code == 0 && result.output.contains("# time: at most"), "\(command): \(result.errors)")
+  }
+  for name in ["run", "k", "e"] { #expect(!FileManager.default.fileExists(atPath: "\(bench.folder.path)/\(name)")) }
+  let alone = try bench.ala("train", run: "run", ["--estimate"])
+  #expect(alone.code == 64 && alone.errors.contains("--dry-run"), "\(alone.errors)")
+}
+
+@Test func aDryRunOfWhatDoesNotFitEndsAsTheRunWouldAndMissingDataIsAWarning() throws {
+  let bench = try TrainingBench(lanes: 4)
+  #expect(try bench.ala("train", run: "run", ["--set", "lora.blocks=[9]", "--dry-run"]).code == 78)
+  let absent = try bench.ala("train", run: "run", ["--set", "data.root=/none", "--dry-run"])
+  #expect(absent.code == 0 && absent.errors.contains("the cost is not known: /none"), "\(absent.errors)")
+}
+
+@Test func quietSaysNothingVerboseSaysWhatWasSetAndTheLogHasItAll() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let few = ["--stop-after-steps", "2"]
+  let quiet = try bench.ala("train", run: "quiet", few + ["--quiet"])
+  #expect(quiet.code == 0 && quiet.errors.isEmpty && quiet.output.isEmpty, "\(quiet.errors)")
+  let usual = try bench.ala("train", run: "usual", few)
+  let (first, last) = ("writes to \(bench.folder.path)/usual/", "next: the same command goes on")
+  #expect(usual.errors.contains(first) && usual.errors.contains(last), "\(usual.errors)")
+  let log = try String(contentsOfFile: "\(bench.folder.path)/quiet/log.txt", encoding: .utf8)
+  #expect(log.contains("writes to") && log.contains(last))
+  let verbose = try bench.ala("train", run: "verbose", few + ["-v"])
+  #expect(verbose.errors.contains("setting training.lr: 0.001  (") && verbose.errors.contains("were read in"))
+  #expect(try bench.ala("train", run: "both", ["--quiet", "--verbose"]).code == 64)
+}
+
+@Test(.enabled(if: hasScript, "script(1) is not there"))
+func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
+  let bench = try TrainingBench(lanes: 4)
+  func train(_ name: String, _ environment: [String: String]) throws -> String {
+    // Without a cache there is a warning.
+    try onTerminal(
+      "\(bench.program) train --config \(bench.folder.path)/c.yaml --threads 1 --set run.dir=\(bench.folder.path)/\(name) "
+        + "--set cache.dir=\(bench.folder.path)/none", columns: 24, environment: environment)
+  }
+  let (shown, plain) = (try train("x", ["NO_COLOR": ""]), try train("y", ["NO_COLOR": "1"]))
+  #expect(shown.contains("\u{1B}[33mwarning: training live"), "\(shown)")
+  #expect(plain.contains("warning: training live") && !plain.contains("\u{1B}[33m"), "\(plain)")
+  let progress = shown.components(separatedBy: "\r\u{1B}[K").dropFirst().map { $0.prefix { $0 != "\r" && $0 != "\n" } }
+  #expect(progress.contains { $0.hasPrefix("train") || $0.hasPrefix("epoch") }, "\(shown)")
+  #expect(progress.filter { $0.hasPrefix("epoch") && $0.contains("/s") }.allSatisfy { $0.count < 24 }, "\(progress)")
+}
+
+@Test func whatPeopleScriptSpeaksJSON() throws {
+  let bench = try TrainingBench(lanes: 4)
+  #expect(try bench.ala("train", run: "run", ["--set", "training.epochs=1"]).code == 0)
+  let root = bench.folder.path
+  func inspect(_ file: String) throws -> [String: Any] {
+    let result = try run(bench.program, ["inspect", file, "--json"])
+    #expect(result.code == 0, "\(result.errors)")
+    return try json(result.output)
+  }
+  let checkpoint = try inspect("\(root)/run/checkpoints/last.h5")
+  #expect(checkpoint["kind"] as? String == "hdf5")
+  #expect((checkpoint["attributes"] as? [String: Any])?["model_sha256"] as? String == (try bench.digest("run")))
+  #expect(
+    (checkpoint["tensors"] as? [[String: Any]])?.contains { $0["name"] as? String == "/model/side.position" } == true)
+  #expect((try inspect("\(root)/run/split.json")["images"] as? [String: Int]) == ["train": 30, "valid": 6, "test": 36])
+  #expect(try inspect("\(root)/data/encoder.safetensors")["kind"] as? String == "safetensors")
+  let evaluated = try run(
+    bench.program,
+    ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--set", "evaluation.steps=0", "--json", "-q"])
+  #expect(evaluated.code == 0, "\(evaluated.errors)")
+  #expect(try json(evaluated.output)["accuracy"] as? Double != nil)
+}
+
+@Test func completionsAndManualPagesComeFromTheParser() throws {
+  let folder = try TemporaryFolder()
+  let made = try run(builtProgram("ala"), ["manual", "--out", "\(folder.path)/share"])
+  #expect(made.code == 0, "\(made.errors)")
+  let completion = "\(folder.path)/share/bash-completion/completions/ala"
+  #expect(try run("/bin/bash", ["-n", completion]).code == 0)
+  #expect(try String(contentsOfFile: completion, encoding: .utf8).contains("--follow-links"))
+  let page = try String(contentsOfFile: "\(folder.path)/share/man/man1/ala-train.1", encoding: .utf8)
+  #expect(page.contains(".SH OPTIONS") && page.contains("\\-\\-stop\\-after\\-steps"), "\(page)")
+  #expect(try run(builtProgram("ala"), ["manual", "--out", "\(folder.path)/share"]).code == 0)
+}

@@ -1,0 +1,49 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// Own pictures: imported, or read where they lie.
+
+@Test func aRunOnFoldersOfPicturesHasTheBitsOfOneOnTheirImportAndEachGoesOnWithTheOther() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let data = "\(bench.folder.path)/data"
+  let (images, masks, imported) = ("\(data)/images", "\(data)/segmentations", "\(bench.folder.path)/imported")
+  let made = try run(bench.program, ["import", images, "--masks", masks, "--out", imported])
+  #expect(made.code == 0 && made.output.contains("72 images of 3 classes"), "\(made.errors)")
+  let folders = [
+    "--set", "data.root=\(images)", "--set", "data.layout=folders", "--set", "data.segmentations=\(masks)",
+  ]
+  let layout = ["--set", "data.root=\(imported)"]
+  #expect(try bench.ala("train", ranks: 2, run: "folders", folders).code == 0)
+  #expect(try bench.ala("train", run: "imported", layout).code == 0)
+  #expect(try bench.digest("folders") == bench.digest("imported"))
+  #expect(try bench.ala("train", run: "both", folders + ["--stop-after-steps", "5"]).code == 0)
+  let rest = try bench.ala("train", run: "both", layout)
+  #expect(rest.code == 0, "\(rest.errors)")
+  #expect(try bench.digest("both") == bench.digest("imported"))
+}
+
+@Test func aFolderOrFileMayHaveANameOfOneCharacter() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  let made = try run(bench.program, ["import", "data/images", "--out", "k"], in: root)
+  #expect(made.code == 0, "\(made.errors)")
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  let exported = try run(bench.program, ["export", "--checkpoint", "run", "--out", "z"], in: root)
+  #expect(exported.code == 0, "\(exported.errors)")
+}
+
+@Test func anImportThatCannotBeMadeSaysWhyAndLeavesNothing() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let images = "\(bench.folder.path)/data/images"
+  try FileManager.default.createDirectory(atPath: "\(images)/nothing", withIntermediateDirectories: true)
+  let result = try run(bench.program, ["import", images, "--out", "\(bench.folder.path)/x"])
+  #expect(result.code == 65, "\(result.errors)")
+  #expect(result.errors.contains("class folders without pictures: 1 (nothing)"), "\(result.errors)")
+  #expect(!FileManager.default.fileExists(atPath: "\(bench.folder.path)/x"))
+  let taken = try run(
+    bench.program, ["import", images, "--skip-unreadable", "--json", "--out", "\(bench.folder.path)/x"])
+  let report = try #require(try JSONSerialization.jsonObject(with: Data(taken.output.utf8)) as? [String: Any])
+  #expect(taken.code == 0 && report["images"] as? Int == 72)
+}
