@@ -69,7 +69,7 @@
         EncoderOptions(
           weights: Fixture.path("\(library)-float32.safetensors"), imageSide: 32, heads: 2, loraBlocks: loraBlocks,
           loraRank: 2, loraTargets: ["q"], products: products), store: store)
-      store.allocate(training: false)
+      try store.allocate(training: false)
       for index in 0..<store.values.count { store.values.base[index] = Float(sin(Double(index))) / 4 }
       return made
     }

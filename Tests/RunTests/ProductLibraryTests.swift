@@ -32,7 +32,7 @@ func byEveryLibraryAnyRanksAndThreadsGiveTheSameBitsLiveAndCached(library: Strin
       #expect(try bench.ala("train", run: "whole-\(library)", by(library)).code == 0)
       #expect(try bench.ala("train", run: library, by(library) + ["--stop-after-steps", "5"]).code == 0)
       let other = library == "openblas" ? "onednn" : "openblas"
-      let refused = try bench.ala("train", run: library, ranks: 2, by(other))
+      let refused = try bench.ala("train", ranks: 2, run: library, by(other))
       #expect(
         refused.code == 78 && refused.errors.contains("run.products is \(other), the run has \(library)"),
         "\(refused.errors)")
