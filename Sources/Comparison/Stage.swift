@@ -70,7 +70,7 @@ extension TablePlan {
       key.path.hasPrefix("evaluation.") || (!key.mayDiffer && !key.path.hasPrefix("training."))
     }
     lines += groundLines(row.network)
-    lines += ["model \(model)", "method \(row.method.facts.name)", "limit \(evaluatedCount)"]
+    lines += ["model \(model)", "method \(row.method.facts.identity)", "limit \(evaluatedCount)"]
     lines += row.method.settings(configuration).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
     return Self.digest(lines)
   }

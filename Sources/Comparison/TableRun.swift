@@ -153,7 +153,13 @@ final class TableRun {
       split: "test", method: row.method, limit: isSubset ? plan.evaluatedCount : nil,
       limitSeed: configuration.data.splitSeed, out: folder, isOverwriting: false,
       inputs: [checkpointPath(run), configuration.encoder.weights])
-    _ = try Evaluation.evaluate(experiment, request, log: RunLog(cluster, volume: log.volume))
+    let summary = try Evaluation.evaluate(experiment, request, log: RunLog(cluster, volume: log.volume))
+    guard summary.counts.notFinite == 0 else {
+      throw cluster.agreed(
+        .internalError(
+          "maps or probabilities of \(summary.counts.notFinite) of \(plan.evaluatedCount) images are not finite, so that "
+            + "its figures would be of other images than those of the other rows"))
+    }
     try cluster.onRoot {
       let outputs = try StageRecord.digests(TablePlan.evaluationFiles, in: folder)
       try StageRecord(inputs: inputs, outputs: outputs).write(to: record)

@@ -80,7 +80,7 @@ struct TableText {
         "\(row.title) with \(atMost)\(rise.masks) masks of \(rise.cells) × \(rise.cells) cells, each kept with "
           + "probability \(rise.keep), absent pixels \(rise.absent)\(settled).")
     }
-    lines += subjects
+    lines += ownRows + subjects
     lines.append(
       "Tests compare with the best baseline of each figure, by mean; a baseline is a row that is neither by the base's own "
         + "map nor a control. Welch's t over seeds, and a paired bootstrap over images (their means over seeds, "
@@ -90,6 +90,13 @@ struct TableText {
       lines.append("Paper: the figures published for CUB-200-2011 with CLIP's ViT-B/16.")
     }
     return lines
+  }
+
+  /// Which methods the rows of the user's own are by.
+  private var ownRows: [String] {
+    let own = Set(plan.base.table.rows.filter { $0.settings != nil }.map(\.name))
+    let words = plan.rows.filter { own.contains($0.name) }.map { "\($0.title) by method \($0.method.facts.name)" }
+    return words.isEmpty ? [] : ["Rows of their own: \(words.joined(separator: ", "))."]
   }
 
   /// Which networks the rows explain that train none.

@@ -152,6 +152,11 @@ private func validThreshold(
     ? own
     : try pass.run(
       valid, .masks(experiment.configuration.evaluation), log: log, doing: "validation", signals: signals)
+  let notFinite = outcomes.count { !$0.record.isFinite }
+  if notFinite > 0 {
+    log.warning(
+      "\(notFinite) of \(outcomes.count) validation maps are not finite: the threshold of rule valid is without them")
+  }
   return EvaluationSummary.bestThreshold(outcomes.map(\.record))
 }
 
@@ -188,6 +193,7 @@ private func context(_ experiment: Experiment, _ request: EvaluationRequest, sub
     context.settings["data_follow_links"] = "\(configuration.data.followLinks)"
   }
   context.settings.merge(request.method.settings(configuration)) { own, _ in own }
+  if request.method.facts.version > 1 { context.settings["method_version"] = "\(request.method.facts.version)" }
   context.modelSHA256 = modelTensors(experiment.model.parameters).digest()
   context.classes = experiment.dataset.classes.map { EvaluationSummary.ClassName(id: $0.id, name: $0.name) }
   context.grid = experiment.model.encoder.grid

@@ -155,7 +155,7 @@ final class EvaluationWork: @unchecked Sendable {
       } else if let partwise = worker.main as? any PartwiseWorker {
         awaitParts(image, image.parts(wanted: partwise.partsWanted(after: [], of: image.view)))
       } else {
-        measure(image, map: worker.main.map(image.view, target: image.target), worker)
+        try measure(image, map: worker.main.map(image.view, target: image.target), worker)
       }
     } catch {
       failures.note(row.number, error)
@@ -203,7 +203,11 @@ final class EvaluationWork: @unchecked Sendable {
     guard let all else { return }
     let wanted = partwise.partsWanted(after: all, of: image.view)
     if wanted > all.count { return awaitParts(image, image.parts(wanted: wanted)) }
-    measure(image, map: partwise.merge(all, of: image.view, target: image.target), worker)
+    do {
+      try measure(image, map: partwise.merge(all, of: image.view, target: image.target), worker)
+    } catch {
+      failures.note(image.number, error)
+    }
   }
 
   private func awaitParts(_ image: ImageWork, _ indices: Range<Int>) {
@@ -211,8 +215,12 @@ final class EvaluationWork: @unchecked Sendable {
   }
 
   /// Measures a map, and makes the pieces of its curves.
-  private func measure(_ image: ImageWork, map: ExplanationMap, _ worker: EvaluationWorker) {
+  ///
+  /// - Throws: `Failure` 70 for a map of another size than its method says.
+  private func measure(_ image: ImageWork, map: ExplanationMap, _ worker: EvaluationWorker) throws {
     let side = experiment.configuration.image.size
+    try worker.main.check(
+      map, sides: experiment.model.encoder.grid...side, image: "image \(image.outcome.record.imageID)")
     image.outcome.map = PackedFloats(map.values)
     image.outcome.record.notes = map.notes.isEmpty ? nil : map.notes
     image.outcome.side = worker.main.side

@@ -72,9 +72,13 @@ public final class Explainer {
     inference.run(pixels: pixels, model.encoder)
     let prediction = Prediction(inference, mapSide: model.mapSide)
     let view = ExplainedView(imageID: number, pixels: pixels, prediction: prediction)
-    let map = prediction.isFinite ? worker.map(view, target: prediction.likeliest) : ExplanationMap([])
-    guard prediction.isFinite, map.isFinite else {
+    guard prediction.isFinite else {
       throw Failure.badData("\(path): the model's map or probabilities are not finite for this image")
+    }
+    let map = worker.map(view, target: prediction.likeliest)
+    try worker.check(map, sides: model.encoder.grid...(model.encoder.grid * model.encoder.patch), image: path)
+    guard map.isFinite else {
+      throw Failure.badData("\(path): the explanation method's map is not finite for this image")
     }
     return ExplainedImage(
       explanation: Explanation(

@@ -16,10 +16,12 @@ public struct MethodFacts: Sendable {
   public let isRandom: Bool
   /// Whether its maps depend on the trained weights.
   public let readsModel: Bool
+  /// From 1; a higher one makes evaluations of before stale, and is due whenever the maps change.
+  public let version: Int
 
   public init(
     name: String, title: String, source: String?, needsGradients: Bool = false, isRandom: Bool = false,
-    readsModel: Bool = true
+    readsModel: Bool = true, version: Int = 1
   ) {
     self.name = name
     self.title = title
@@ -27,7 +29,11 @@ public struct MethodFacts: Sendable {
     self.needsGradients = needsGradients
     self.isRandom = isRandom
     self.readsModel = readsModel
+    self.version = version
   }
+
+  /// What an evaluation by the method is known again by.
+  public var identity: String { version == 1 ? name : "\(name), version \(version)" }
 }
 
 /// A way to say which parts of an image a model's prediction rests on. A method is one file beside this one, and a line
@@ -91,6 +97,25 @@ public protocol MapWorker: AnyObject {
   ///
   /// - Parameter target: the class, from 0, that is explained.
   func map(_ view: ExplainedView, target: Int) -> ExplanationMap
+}
+
+extension MapWorker {
+  /// Makes sure that a map of this worker is of its side, and the side one that can be enlarged.
+  ///
+  /// - Parameter sides: from the grid to the image.
+  /// - Throws: `Failure` 70: the method does not keep its promise.
+  public func check(_ map: ExplanationMap, sides: ClosedRange<Int>, image: String) throws {
+    guard sides.contains(side) else {
+      throw Failure.internalError(
+        "\(image): the explanation method's maps have side \(side); expected \(sides.lowerBound) to \(sides.upperBound)"
+      )
+    }
+    guard map.values.count == side * side else {
+      throw Failure.internalError(
+        "\(image): the explanation method's map has \(map.values.count) values; expected \(side * side), of side \(side)"
+      )
+    }
+  }
 }
 
 /// A method's map of one image.

@@ -12,7 +12,8 @@ public struct RandomisedModel: ExplanationMethod {
     let inner = method.facts
     return MethodFacts(
       name: MethodTable.randomisedPrefix + inner.name, title: "\(inner.title), before training", source: inner.source,
-      needsGradients: inner.needsGradients, isRandom: true, readsModel: false)
+      needsGradients: inner.needsGradients, isRandom: true, readsModel: false,
+      version: inner.version)
   }
 
   public func passes(_ configuration: Configuration) -> Int { 1 + method.passes(configuration) }

@@ -22,7 +22,7 @@ enum RowReading {
     guard RowSetting.known.contains(name) else {
       throw Failure.badConfiguration(
         "\(place): table.rows: there is no row \"\(name)\"; expected \(RowSetting.known.joined(separator: ", ")), "
-          + "or a map such as {name: wide, set: {side.width: 480}}")
+          + "or a map such as {name: mine, method: \(name)} or {name: wide, set: {side.width: 480}}")
     }
     return RowSetting(known: name)
   }

@@ -63,8 +63,8 @@
   /// With LoRA on q alone the other maps of its block, and q's own frozen part, are packed all the same.
   @Test(arguments: ["transformers", "open_clip", "timm"], [[], [2]])
   func byOneDNNEveryValueIsThatOfOpenBLASToRounding(library: String, loraBlocks: [Int]) throws {
-    func encoder(_ products: ProductLibrary) throws -> ImageEncoder {
-      let store = ParameterStore()
+    let stores = (ParameterStore(), ParameterStore())
+    func encoder(_ products: ProductLibrary, _ store: ParameterStore) throws -> ImageEncoder {
       let made = try ImageEncoder(
         EncoderOptions(
           weights: Fixture.path("\(library)-float32.safetensors"), imageSide: 32, heads: 2, loraBlocks: loraBlocks,
@@ -73,7 +73,8 @@
       for index in 0..<store.values.count { store.values.base[index] = Float(sin(Double(index))) / 4 }
       return made
     }
-    let (packed, plain) = (try encoder(.onednn), try encoder(.openblas))
+    defer { withExtendedLifetime(stores) {} }
+    let (packed, plain) = (try encoder(.onednn, stores.0), try encoder(.openblas, stores.1))
     for block in packed.blocks {
       for map in [block.q, block.k, block.v, block.out, block.fc1, block.fc2] { #expect(map.packed != nil) }
     }

@@ -64,7 +64,10 @@ private func handMadeRun() throws -> TemporaryFolder {
   let bench = try TrainingBench()
   let folder = "\(bench.folder.path)/run"
   var seen: ProcessResult?
-  let trained = try bench.ala("train", ranks: 3, run: "run", ["--set", "training.epochs=1000"]) { process in
+  let trained = try bench.ala(
+    "train", ranks: 3, run: "run", ["--set", "training.epochs=100000", "--set", "training.patience=0"]
+  ) {
+    process in
     for _ in 0..<4000 where !((try? bench.metrics("run")) ?? []).contains(where: { $0["split"] as? String == "valid" })
     {
       usleep(10_000)
