@@ -3,8 +3,6 @@ import Cluster
 import Diagnosis
 import Failures
 import Files
-import Experiments
-import Tensor
 import Foundation
 import Settings
 
@@ -34,12 +32,10 @@ struct DoctorCommand: ClusterCommand {
     let environment = ProcessInfo.processInfo.environment
     let flags = threads.map { [(path: "run.threads", value: "\($0)")] } ?? []
     let settings = try cluster.agree { try Configuration.load(file: nil, flags: flags, environment: environment) }
-    let library = try cluster.agree { try ProductLibrary(setting: settings.run.products) }
     let blas = BLASKernel.choice
     let diagnosis = try diagnose(
       DiagnosisOptions(
-        folder: dir, threads: settings.run.threads, environment: environment, blas: blas, program: Program.path,
-        library: library, isLibraryAutomatic: ProductLibrary(rawValue: settings.run.products) == nil),
+        folder: dir, threads: settings.run.threads, environment: environment, blas: blas, program: Program.path),
       on: cluster)
     try cluster.onRoot {
       if json {
