@@ -179,7 +179,7 @@ public struct EvaluationSummary: Equatable, Sendable {
       reasons.append("mean IoU and PxAP: no image has a mask that can be used")
     } else {
       if counts.maskAbsent > 0 { reasons.append("mean IoU and PxAP of \(images(counts.maskAbsent)): no mask") }
-      if !hasThreshold { reasons.append("rule valid: no map of a validation image with a mask; mean_std stands for it") }
+      if !hasThreshold { reasons.append("rule valid: no validation map to choose by; mean_std stands for it") }
     }
     if counts.maskWrongSize > 0 {
       reasons.append("mean IoU and PxAP of \(images(counts.maskWrongSize)): the mask is of another size than its image")
