@@ -106,16 +106,6 @@ package enum Program {
     }
   }
 
-  /// ArgumentParser's messages: help and version on standard output, misuse on standard error with code 64.
-  private static func finish(parsing error: Error, _ cluster: Cluster) -> Int32 {
-    let text = Ala.fullMessage(for: error)
-    guard Ala.exitCode(for: error).isSuccess else {
-      if cluster.isRoot { StandardError.note(text) }
-      return ExitCode.usage.rawValue
-    }
-    return end(cluster) { try cluster.onRoot { try StandardOutput.print(text) } }
-  }
-
   /// An older processor than the program is built for gets a sentence instead of an illegal instruction.
   private static func checkProcessor() throws {
     let missing = Processor.current.missing

@@ -37,20 +37,6 @@ public func guardOutput(
   }
 }
 
-/// Which file a path leads to; nil where there is none.
-struct FileIdentity: Equatable {
-  let device: UInt
-  let number: UInt
-
-  init(_ status: stat) { (device, number) = (UInt(status.st_dev), UInt(status.st_ino)) }
-
-  init?(_ path: String) {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    self.init(status)
-  }
-}
-
 /// A folder that a command writes several files into, with a list of them, `.ala-made-COMMAND`, by which it knows them
 /// again: a line for each, its SHA-256 and its name, as `sha256sum -c` reads them. What another command has made there is
 /// a stranger's. A file that was being written when a

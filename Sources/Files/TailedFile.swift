@@ -19,12 +19,8 @@ public struct TailedFile {
   ///   - begin: called first where the file is not the one of the last look, or was cut: what was taken is void.
   ///   - take: returns how many bytes it has used; the others come again, with more behind them.
   public mutating func read(begin: () -> Void, take: (Data) -> Int) {
-    // A pipe is no such file, and opening one might wait.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { return }
+    guard let (descriptor, status) = try? openRegularFile(path) else { return }
     defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
     let found = FileIdentity(status)
     if found != identity || status.st_size < offset {
       begin()

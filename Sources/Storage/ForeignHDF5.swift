@@ -67,7 +67,7 @@ final class ForeignHDF5: HDF5Reading {
   private static func listing(of file: OpenFile, _ list: (String) throws -> HDF5Listing) throws -> HDF5Listing {
     try HDF5File.checkUnlocked(file.path)
     let listing = try list(file.path)
-    guard try OpenFile(file.path).sight.isSameFile(as: file.sight) else {
+    guard try OpenFile(file.path).sight.identity == file.sight.identity else {
       throw Failure.badData("\(file.path): is another file than a moment ago; run the command again")
     }
     known.withLock { $0[file.sight] = listing }
@@ -218,19 +218,15 @@ final class ForeignHDF5: HDF5Reading {
 
 /// A file as it was when it was looked at.
 private struct FileSight: Hashable {
-  let device: UInt
-  let inode: UInt
+  let identity: FileIdentity
   let size: Int
   let changed: [Int]
 
   init(_ status: stat) {
-    device = UInt(status.st_dev)
-    inode = UInt(status.st_ino)
+    identity = FileIdentity(status)
     size = Int(status.st_size)
     changed = [status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec]
   }
-
-  func isSameFile(as other: FileSight) -> Bool { device == other.device && inode == other.inode }
 }
 
 /// A regular file that is open for reading.

@@ -7,19 +7,7 @@ import Testing
 
 /// What is made of the folders that people have.
 
-private func catalogue(_ pictures: PictureFolder, _ change: (inout CatalogueSource) -> Void = { _ in }) throws
-  -> Catalogue
-{
-  var source = CatalogueSource(root: pictures.path)
-  change(&source)
-  return try Catalogue(source)
-}
-
-private func paths(_ catalogue: Catalogue) -> [String] { catalogue.images.map(\.path) }
-
 private func names(_ catalogue: Catalogue) -> [String] { catalogue.classes.map(\.name) }
-
-private func found(_ catalogue: Catalogue, _ kind: FindingKind) -> [String] { catalogue.findings[kind].map(\.name) }
 
 @Test func aFolderIsAClassAndIdsFollowClassAndPathWhateverTheNamesHold() throws {
   let pictures = try PictureFolder().photographs(

@@ -7,17 +7,6 @@ import Testing
 
 /// Lists of labels and of boxes, as spreadsheets and other programs write them.
 
-private func catalogue(_ pictures: PictureFolder, _ change: (inout CatalogueSource) -> Void = { _ in }) throws
-  -> Catalogue
-{
-  var source = CatalogueSource(root: pictures.path)
-  change(&source)
-  return try Catalogue(source)
-}
-
-private func paths(_ catalogue: Catalogue) -> [String] { catalogue.images.map(\.path) }
-private func found(_ catalogue: Catalogue, _ kind: FindingKind) -> [String] { catalogue.findings[kind].map(\.name) }
-
 private func box(_ x: Double, _ y: Double, _ width: Double, _ height: Double) -> PixelBox {
   PixelBox(x: x, y: y, width: width, height: height)
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ImageFolders
 import Images
 import TestSupport
 
@@ -49,3 +50,13 @@ struct PictureFolder {
     return self
   }
 }
+
+func catalogue(_ pictures: PictureFolder, _ change: (inout CatalogueSource) -> Void = { _ in }) throws -> Catalogue {
+  var source = CatalogueSource(root: pictures.path)
+  change(&source)
+  return try Catalogue(source)
+}
+
+func paths(_ catalogue: Catalogue) -> [String] { catalogue.images.map(\.path) }
+
+func found(_ catalogue: Catalogue, _ kind: FindingKind) -> [String] { catalogue.findings[kind].map(\.name) }
