@@ -26,6 +26,11 @@ public struct BFloat16Support: Sendable {
 
   public let instructions: Instructions
 
+  public init(description: String, instructions: Instructions) {
+    self.description = description
+    self.instructions = instructions
+  }
+
   /// Why float32 is the faster on such a processor, as far as that was measured (docs/bfloat16.md); else nil.
   ///
   /// - Parameter vendor: as `/proc/cpuinfo` names it.
