@@ -1,10 +1,12 @@
 """Mutated files for every reader of ala: the part of scripts/torture that tries what others may hand over."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,9 +136,64 @@ def run(bench, program, arguments):
     return (None if late.is_set() else process.returncode), words, usage.ru_maxrss // 1024
 
 
-def fuzz(bench, program, draw, report, mutations, wanted):
+class Server:
+    """A program of Tests/CommandServer's: it runs command after command, and is started again where one ends it."""
+
+    def __init__(self, bench, program):
+        self.bench, self.program, self.process = bench, program, None
+        self.errors = tempfile.TemporaryFile(dir=bench.folder)
+
+    def start(self):
+        self.process = subprocess.Popen([self.program], env=self.bench.environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True)
+
+    def run(self, arguments):
+        """As `run`; the memory is what the process has held at most meanwhile."""
+        if self.process is None:
+            self.start()
+        process, late = self.process, threading.Event()
+        begin = os.fstat(self.errors.fileno()).st_size
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+
+        def stop():
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(SECONDS, stop)
+        timer.start()
+        process.stdin.write(json.dumps([str(word) for word in arguments]).encode() + b"\n")
+        process.stdin.flush()
+        reply = process.stdout.readline()
+        timer.cancel()
+        memory = 0
+        if reply:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            memory = int(status.partition("VmHWM:")[2].split()[0]) // 1024
+            code = int(reply)
+        else:
+            code, self.process = process.wait(), None
+        self.errors.seek(begin)
+        return (None if late.is_set() else code), self.errors.read().decode(errors="replace"), memory
+
+    def end(self):
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait()
+
+
+def fuzz(bench, program, draw, report, mutations, wanted, server=None):
     """One line a reader whose name begins with one of those that are wanted; what breaks a promise is kept beside the
-    working folder, and named."""
+    working folder, and named. With a server, commands run in a process a thread; else each in one of its own."""
+    servers, own_server = [], threading.local()
+
+    def answer(command):
+        if server is None:
+            return run(bench, program, command)
+        if not hasattr(own_server, "server"):
+            own_server.server = Server(bench, server)
+            servers.append(own_server.server)
+        return own_server.server.run(command)
+
     for reader in readers(bench):
         base = draw.random()
         if wanted and not any(reader.name.startswith(name) for name in wanted):
@@ -157,7 +214,7 @@ def fuzz(bench, program, draw, report, mutations, wanted):
                 file = place / reader.place
                 file.write_bytes(data)
                 command = reader.command[seed % len(reader.command)](str(file))
-                code, words, memory = run(bench, program, command)
+                code, words, memory = answer(command)
                 # Whatever has become of a cache's file, the caching pass makes it anew.
                 expected = {0} if command[0] == "cache" and "--verify" not in command else CODES
                 if code is None:
@@ -178,6 +235,8 @@ def fuzz(bench, program, draw, report, mutations, wanted):
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(pool.map(attempt, range(mutations)))
+        while servers:
+            servers.pop().end()
         problems = [problem for _, problem in found if problem]
         codes = {code: sum(each == code for each, _ in found) for code in sorted({c for c, _ in found if c is not None})}
         text = f"{reader.name}, {mutations} mutations, codes {codes}"

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Notices SIGUSR1, SIGTERM, SIGINT and SIGHUP; the training loop looks between steps and ends with a checkpoint.
+/// Notices SIGUSR1, SIGTERM, SIGINT, SIGHUP and SIGXCPU, by which the system and batch systems tell that processor time is
+/// used up; the training loop looks between steps and ends with a checkpoint.
 public final class SignalWatch: Sendable {
   /// Written by the handler; a plain aligned word, for a handler may do no more.
   private nonisolated(unsafe) static let received: UnsafeMutablePointer<sig_atomic_t> = {
@@ -20,7 +21,7 @@ public final class SignalWatch: Sendable {
     Self.release()
   }
 
-  private static let numbers = [SIGUSR1, SIGTERM, SIGINT, SIGHUP]
+  private static let numbers = [SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGXCPU]
 
   /// Lets the signals through that were held since the process began (`CHeldSignals`), or that a launcher has blocked:
   /// they end a process that does not watch for them.
