@@ -131,6 +131,9 @@ def readers(bench):
     def explain(file):
         return ["explain", file, "--checkpoint", run, "--out", f"{file}-out"]
 
+    def look(file):
+        return ["watch", os.path.dirname(file), "--once", "--out", f"{file}.html"]
+
     def survey(file):
         more = ["run.dir=" + os.path.dirname(file) + "/run", "data.root=" + os.path.dirname(file), "data.segmentations=none"]
         sets = [word for pair in more for word in ("--set", pair)]
@@ -159,6 +162,8 @@ def readers(bench):
         Reader("index", root / "fuzz-cache/index.h5", [inspect, verify, mend], folder=root / "fuzz-cache"),
         Reader("explanations", root / "fuzz-test/explanations.h5", [inspect, page], folder=root / "fuzz-test"),
         Reader("summary", root / "fuzz-test/summary.json", [page], text, folder=root / "fuzz-test"),
+        Reader("per_image", root / "fuzz-test/per_image.csv", [page], text, folder=root / "fuzz-test"),
+        Reader("metrics", run / "metrics.jsonl", [page, look], text, folder=run),
         Reader("split", run / "split.json", [inspect], text),
     ]
     found += [Reader(f"cub {path.stem}", path, [survey], text, folder=tables) for path in sorted(tables.glob("*.txt"))]
@@ -188,10 +193,13 @@ def run(bench, program, arguments):
 
 
 class Server:
-    """A program of Tests/CommandServer's: it runs command after command, and is started again where one ends it."""
+    """A program of Tests/CommandServer's: it runs command after command, and is started again where one ends it, and
+    now and then, for what a command leaves in memory is no fault of the next one."""
+
+    MOST_COMMANDS = 500
 
     def __init__(self, bench, program):
-        self.bench, self.program, self.process = bench, program, None
+        self.bench, self.program, self.process, self.count = bench, program, None, 0
         self.errors = tempfile.TemporaryFile(dir=bench.folder)
 
     def start(self):
@@ -200,8 +208,11 @@ class Server:
 
     def run(self, arguments):
         """As `run`; the memory is what the process has held at most meanwhile."""
+        if self.count % self.MOST_COMMANDS == 0:
+            self.end()
         if self.process is None:
             self.start()
+        self.count += 1
         process, late = self.process, threading.Event()
         begin = os.fstat(self.errors.fileno()).st_size
         Path(f"/proc/{process.pid}/clear_refs").write_text("5")
@@ -230,6 +241,8 @@ class Server:
         if self.process is not None:
             self.process.stdin.close()
             self.process.wait()
+            self.process.stdout.close()
+            self.process = None
 
 
 def fuzz(bench, program, draw, report, mutations, wanted, server=None):
