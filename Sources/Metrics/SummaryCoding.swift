@@ -86,19 +86,6 @@ extension EvaluationSummary: Codable {
       settings: try container.decode([String: String].self, forKey: .settings),
       modelSHA256: try container.decode(String.self, forKey: .modelSHA256),
       classes: try container.decode([ClassName].self, forKey: .classes),
-      grid: try container.decode(Int.self, forKey: .grid), side: try Self.side(container))
-  }
-
-  /// Pixels of a view's side, which `image.size` has set.
-  private static let sides = 1...4096
-
-  private static func side(_ container: KeyedDecodingContainer<Key>) throws -> Int {
-    let side = try container.decode(Int.self, forKey: .side)
-    guard sides.contains(side) else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .side, in: container,
-        debugDescription: "is \(side); expected from \(sides.lowerBound) to \(sides.upperBound) pixels")
-    }
-    return side
+      grid: try container.decode(Int.self, forKey: .grid), side: try container.decode(Int.self, forKey: .side))
   }
 }
