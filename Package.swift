@@ -230,11 +230,14 @@ let package = Package(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
       swiftSettings: processor),
     tests("ClusterTests", ["ClusterProbe"]),
+    .executableTarget(
+      name: "CommandServer", dependencies: ["Commands"], path: "Tests/CommandServer", swiftSettings: processor),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training", "Layers", "Storage", "Failures"]),
     tests("ReproducibilityTests", ["Reproducibility"]),
     tests("ComparisonTests", ["Comparison", "Settings"]),
-    tests("RunTests", ["Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
+    tests(
+      "RunTests", ["CommandServer", "Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
       [

@@ -1,11 +1,15 @@
 """Mutated files for every reader of ala: the part of scripts/torture that tries what others may hand over."""
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,19 +48,68 @@ def mutate(draw, sound, head):
     return bytes(data)
 
 
-def resealed(data):
-    """A checkpoint's digest made anew, as whoever means harm would make it."""
+def retold(draw, sound):
+    """A text with other values in place of one or two of its own: its form stays sound, so that they are looked at."""
+    for _ in range(draw.choice([1, 2])):
+        words = list(re.finditer(rb'"(?:[^"\\]|\\.)*"|[-+\w.]+', sound))
+        values = [b"null", b"true", b"0", b"-1", b"1e308", b"-0.0", b"nan", b'""', b'"nan"', b'"../x"', b"[]", b"{}", b"[[1]]",
+                  b"9223372036854775807", b"99999999999999999999", b"4294967296", draw.choice(words)[0]]
+        word = draw.choice(words)
+        sound = sound[:word.start()] + draw.choice(values) + sound[word.end():]
+    return sound
+
+
+# What whoever means harm would do: the file is made right again where it tells of itself.
+
+def checkpoint(draw, sound):
+    """With another digest."""
+    data = mutate(draw, sound, 2048)
+    if len(data) <= 512:
+        return data
     line = b"ala-checkpoint sha256 " + hashlib.sha256(data[512:]).hexdigest().encode() + b"\n"
     return line + data[len(line):]
+
+
+def png(draw, sound):
+    """Half of them with other checksums of their chunks."""
+    data = mutate(draw, sound, 2048)
+    if draw.random() < 0.5:
+        return data
+    data, at = bytearray(data), 8
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at:at + 4], "big")
+        if end + 4 > len(data):
+            break
+        data[end:end + 4] = zlib.crc32(data[at + 4:end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(data)
+
+
+def safetensors(draw, sound):
+    """Half of them with other values in a header of the length that is said."""
+    if draw.random() < 0.5:
+        return mutate(draw, sound, 4096)
+    end = 8 + int.from_bytes(sound[:8], "little")
+    header = retold(draw, sound[8:end])
+    return len(header).to_bytes(8, "little") + header + sound[end:]
+
+
+def text(draw, sound):
+    """Half of them with other values."""
+    return retold(draw, sound) if draw.random() < 0.5 else mutate(draw, sound, 2048)
+
+
+def plain(draw, sound):
+    return mutate(draw, sound, 2048)
 
 
 class Reader:
     """A kind of file: a sound one, where its copies go, and what reads them."""
 
-    def __init__(self, name, sound, command, head=2048, place=None, folder=None, reseals=False):
-        self.name, self.sound, self.command, self.head = name, Path(sound), command, head
-        # The mutated file's name below its own folder, which starts as a copy of another.
-        self.place, self.folder, self.reseals = place or Path(sound).name, folder, reseals
+    def __init__(self, name, sound, command, change=plain, folder=None):
+        self.name, self.sound, self.command, self.change = name, Path(sound), command, change
+        # The mutated file's own folder starts as a copy of this one.
+        self.folder = folder
 
 
 def readers(bench):
@@ -65,18 +118,21 @@ def readers(bench):
     bench.call(["evaluate", *bench.settings("reference", "evaluation.steps=4"), "--checkpoint", run, "--out",
                 root / "fuzz-test", "--limit", "4"])
     pictures = Path(__file__).resolve().parent.parent / "Tests/ImagesTests/Fixtures"
-    text = root / "fuzz-text"
-    text.mkdir()
+    tables = root / "fuzz-text"
+    tables.mkdir()
     for name in ("classes", "images", "image_class_labels", "train_test_split", "bounding_boxes"):
         if (root / f"data/{name}.txt").exists():
-            shutil.copy(root / f"data/{name}.txt", text)
-    os.symlink(root / "data/images", text / "images")
+            shutil.copy(root / f"data/{name}.txt", tables)
+    os.symlink(root / "data/images", tables / "images")
 
     def inspect(file):
         return ["inspect", file]
 
     def explain(file):
         return ["explain", file, "--checkpoint", run, "--out", f"{file}-out"]
+
+    def look(file):
+        return ["watch", os.path.dirname(file), "--once", "--out", f"{file}.html"]
 
     def survey(file):
         more = ["run.dir=" + os.path.dirname(file) + "/run", "data.root=" + os.path.dirname(file), "data.segmentations=none"]
@@ -98,18 +154,20 @@ def readers(bench):
 
     weights, shard = root / "data/encoder.safetensors", next((root / "fuzz-cache").glob("shard-*.h5"))
     found = [
-        Reader("safetensors", weights, [inspect, inspect, inspect, encode], head=4096),
-        Reader("yaml", root / "c.yaml", [lambda file: ["train", "--config", file, "--dry-run"]]),
+        Reader("safetensors", weights, [inspect, inspect, inspect, encode], safetensors),
+        Reader("yaml", root / "c.yaml", [lambda file: ["train", "--config", file, "--dry-run"]], text),
         Reader("checkpoint", run / "checkpoints/last.h5",
-               [inspect, inspect, lambda file: ["export", "--checkpoint", file, "--out", f"{file}-out"]], reseals=True),
+               [inspect, inspect, lambda file: ["export", "--checkpoint", file, "--out", f"{file}-out"]], checkpoint),
         Reader("shard", shard, [inspect, verify, mend], folder=root / "fuzz-cache"),
         Reader("index", root / "fuzz-cache/index.h5", [inspect, verify, mend], folder=root / "fuzz-cache"),
         Reader("explanations", root / "fuzz-test/explanations.h5", [inspect, page], folder=root / "fuzz-test"),
-        Reader("summary", root / "fuzz-test/summary.json", [page], folder=root / "fuzz-test"),
-        Reader("split", run / "split.json", [inspect]),
+        Reader("summary", root / "fuzz-test/summary.json", [page], text, folder=root / "fuzz-test"),
+        Reader("per_image", root / "fuzz-test/per_image.csv", [page], text, folder=root / "fuzz-test"),
+        Reader("metrics", run / "metrics.jsonl", [page, look], text, folder=run),
+        Reader("split", run / "split.json", [inspect], text),
     ]
-    found += [Reader(f"cub {path.stem}", path, [survey], folder=text) for path in sorted(text.glob("*.txt"))]
-    found += [Reader(f"image {name}", pictures / name, [explain])
+    found += [Reader(f"cub {path.stem}", path, [survey], text, folder=tables) for path in sorted(tables.glob("*.txt"))]
+    found += [Reader(f"image {name}", pictures / name, [explain], png if name.endswith("png") else plain)
               for name in ("420.jpg", "progressive.jpg", "cmyk.jpg", "alpha.png", "interlaced.png")]
     return found
 
@@ -134,9 +192,72 @@ def run(bench, program, arguments):
     return (None if late.is_set() else process.returncode), words, usage.ru_maxrss // 1024
 
 
-def fuzz(bench, program, draw, report, mutations, wanted):
+class Server:
+    """A program of Tests/CommandServer's: it runs command after command, and is started again where one ends it, and
+    now and then, for what a command leaves in memory is no fault of the next one."""
+
+    MOST_COMMANDS = 500
+
+    def __init__(self, bench, program):
+        self.bench, self.program, self.process, self.count = bench, program, None, 0
+        self.errors = tempfile.TemporaryFile(dir=bench.folder)
+
+    def start(self):
+        self.process = subprocess.Popen([self.program], env=self.bench.environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True)
+
+    def run(self, arguments):
+        """As `run`; the memory is what the process has held at most meanwhile."""
+        if self.count % self.MOST_COMMANDS == 0:
+            self.end()
+        if self.process is None:
+            self.start()
+        self.count += 1
+        process, late = self.process, threading.Event()
+        begin = os.fstat(self.errors.fileno()).st_size
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+
+        def stop():
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(SECONDS, stop)
+        timer.start()
+        process.stdin.write(json.dumps([str(word) for word in arguments]).encode() + b"\n")
+        process.stdin.flush()
+        reply = process.stdout.readline()
+        timer.cancel()
+        memory = 0
+        if reply:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            memory = int(status.partition("VmHWM:")[2].split()[0]) // 1024
+            code = int(reply)
+        else:
+            code, self.process = process.wait(), None
+        self.errors.seek(begin)
+        return (None if late.is_set() else code), self.errors.read().decode(errors="replace"), memory
+
+    def end(self):
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+
+def fuzz(bench, program, draw, report, mutations, wanted, server=None):
     """One line a reader whose name begins with one of those that are wanted; what breaks a promise is kept beside the
-    working folder, and named."""
+    working folder, and named. With a server, commands run in a process a thread; else each in one of its own."""
+    servers, own_server = [], threading.local()
+
+    def answer(command):
+        if server is None:
+            return run(bench, program, command)
+        if not hasattr(own_server, "server"):
+            own_server.server = Server(bench, server)
+            servers.append(own_server.server)
+        return own_server.server.run(command)
+
     for reader in readers(bench):
         base = draw.random()
         if wanted and not any(reader.name.startswith(name) for name in wanted):
@@ -145,19 +266,17 @@ def fuzz(bench, program, draw, report, mutations, wanted):
 
         def attempt(seed, reader=reader, sound=sound, base=base):
             own = type(draw)(f"{base}/{reader.name}/{seed}")
-            data = mutate(own, sound, reader.head)
-            if reader.reseals and len(data) > 512:
-                data = resealed(data)
+            data = reader.change(own, sound)
             place = bench.folder / f"fuzz-{os.getpid()}-{seed}"
             if reader.folder:
                 shutil.copytree(reader.folder, place, symlinks=True)
             else:
                 place.mkdir()
             try:
-                file = place / reader.place
+                file = place / reader.sound.name
                 file.write_bytes(data)
                 command = reader.command[seed % len(reader.command)](str(file))
-                code, words, memory = run(bench, program, command)
+                code, words, memory = answer(command)
                 # Whatever has become of a cache's file, the caching pass makes it anew.
                 expected = {0} if command[0] == "cache" and "--verify" not in command else CODES
                 if code is None:
@@ -178,7 +297,9 @@ def fuzz(bench, program, draw, report, mutations, wanted):
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(pool.map(attempt, range(mutations)))
+        while servers:
+            servers.pop().end()
         problems = [problem for _, problem in found if problem]
         codes = {code: sum(each == code for each, _ in found) for code in sorted({c for c, _ in found if c is not None})}
-        text = f"{reader.name}, {mutations} mutations, codes {codes}"
-        report.tell("fuzz", text, "; ".join(problems[:3]) + f" ({len(problems)} in all)" if problems else None, count=mutations)
+        told = f"{reader.name}, {mutations} mutations, codes {codes}"
+        report.tell("fuzz", told, "; ".join(problems[:3]) + f" ({len(problems)} in all)" if problems else None, count=mutations)

@@ -15,6 +15,7 @@ static void hold_signals(int count, char **arguments, char **environment) {
   sigaddset(&asking, SIGTERM);
   sigaddset(&asking, SIGINT);
   sigaddset(&asking, SIGHUP);
+  sigaddset(&asking, SIGXCPU);
   sigprocmask(SIG_BLOCK, &asking, NULL);
 }
 

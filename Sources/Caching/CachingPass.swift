@@ -36,7 +36,7 @@ public func runCachingPass(_ experiment: Experiment, log: RunLog) throws {
     try refuseStrangers(in: folder, mark: ".lock", names: names, setting: "cache.dir", isOwn: { _ in isCache })
     try makeFolder(folder)
     lock = try RunLock(path: "\(folder)/.lock") { log.warning($0) }
-    for sentence in try cache.repair() { log.warning(sentence) }
+    for sentence in try cache.repair(wanting: wanted) { log.warning(sentence) }
   }
   defer { withExtendedLifetime(lock) {} }
   try cluster.requireOneFolder(folder, "cache.dir")
@@ -66,7 +66,7 @@ private func prepare(_ cache: FeatureCache, _ wanted: [CacheRow], _ experiment: 
   }
   guard case .absent = state else {
     let damaged = cluster.sum(try cluster.agree { try cache.recheck(rank: cluster.rank, world: cluster.size) })
-    if damaged > 0 && cluster.isRoot { log.warning("\(damaged) cached rows were damaged and are encoded again") }
+    if damaged > 0 { log.warning("\(damaged) cached rows were damaged and are encoded again") }
     _ = try cluster.agree { try cache.open(wanting: wanted, isWritable: true) }
     return
   }

@@ -1,7 +1,8 @@
 import Foundation
 import Machine
 
-/// Notices SIGUSR1, SIGTERM, SIGINT and SIGHUP; the training loop looks between steps and ends with a checkpoint.
+/// Notices SIGUSR1, SIGTERM, SIGINT, SIGHUP and SIGXCPU, by which the system and batch systems tell that processor time is
+/// used up; the training loop looks between steps and ends with a checkpoint.
 ///
 /// They reach a thread of its own and no other: oneDNN's code for products keeps values further below the stack pointer
 /// than a handler leaves alone, and a handler on a thread that multiplies would end in writes anywhere

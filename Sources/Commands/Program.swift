@@ -37,6 +37,7 @@ package enum Program {
     let cluster: Cluster
     do {
       try checkProcessor()
+      if let problem = StackRoom.problem { throw Failure.unavailable(problem) }
       let isDoctor = arguments.first { !$0.hasPrefix("-") } == DoctorCommand.configuration.commandName
       cluster = try Cluster(patience: isDoctor ? DoctorCommand.patienceSeconds : nil)
     } catch {

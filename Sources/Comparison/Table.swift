@@ -47,6 +47,7 @@ public func makeTable(
   try cluster.onRoot {
     try folder.claim(request.isDryRun ? ["plan.json"] : outputs, inputs: [base.encoder.weights])
     lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
+    folder.sweep()
     try log.openText("\(request.out)/log.txt")
   }
   defer { withExtendedLifetime(lock) {} }

@@ -54,7 +54,7 @@ final class TableRun {
   private func note(_ stage: Stage, _ failure: Failure) {
     failures.append((stage, failure))
     failed[stage] = failure
-    if cluster.isRoot { log.warning("\(plan.name(stage)) is given up, the others go on: \(failure)") }
+    log.warning("\(plan.name(stage)) is given up, the others go on: \(failure)")
   }
 
   /// What is left to do by hand where a stage cannot go on from its own folder's files.

@@ -22,7 +22,7 @@ struct EncoderDescription {
   private static let mostBytes = 1 << 26
   private static let names = ["config.json", "open_clip_config.json"]
 
-  /// Every such file beside `weights` that is there.
+  /// Every such file beside `weights` that is there. A link that leads nowhere is there, too: what it says is missing.
   ///
   /// - Returns: what is described, and a sentence about every file that describes nothing.
   /// - Throws: `Failure` 66 for a file that cannot be opened; 65 for one that is no JSON object, or whose values are of a wrong type.
@@ -31,7 +31,13 @@ struct EncoderDescription {
     var (found, notes): ([EncoderDescription], [String]) = ([], [])
     for name in names {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"
-      guard FileManager.default.fileExists(atPath: path) else { continue }
+      var status = stat()
+      guard lstat(path, &status) == 0 else { continue }
+      guard status.st_mode & S_IFMT != S_IFLNK || stat(path, &status) == 0 else {
+        throw Failure.missingInput(
+          "\(path): is a link that leads nowhere (\(systemReason())); what it should lead to may say how many heads and "
+            + "which activation the encoder has: mend it, or set encoder.heads and encoder.activation")
+      }
       let bytes = try readFile(path, most: mostBytes)
       guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
         throw Failure.badData(

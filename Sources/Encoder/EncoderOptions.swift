@@ -60,7 +60,8 @@ public struct EncoderOptions: Equatable, Sendable {
   func firstLoRABlock(depth: Int) throws -> Int {
     for block in loraBlocks where block < 1 || block > depth {
       throw Failure.badConfiguration(
-        "lora.blocks names block \(block); the encoder runs blocks 1 to \(depth) (encoder.depth)")
+        "lora.blocks names block \(block); the encoder runs blocks 1 to \(depth), "
+          + (self.depth == nil ? "which are all that \(weights) has" : "as encoder.depth says"))
     }
     return loraBlocks.min() ?? depth + 1
   }

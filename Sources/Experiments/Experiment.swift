@@ -120,7 +120,6 @@ public final class Experiment: @unchecked Sendable {
   ///
   /// - Parameter training: whether classes matter that no image teaches.
   public func describeData(_ log: RunLog, training: Bool = false) {
-    guard cluster.isRoot else { return }
     for (id, reason) in dataset.unreadable { log.warning("image \(id) is left out: \(reason)") }
     for remark in dataset.remarks { log.warning(remark) }
     let untaught = training ? dataset.classesWithoutTraining(split) : []
@@ -136,7 +135,7 @@ public final class Experiment: @unchecked Sendable {
   public func describeMeans(_ log: RunLog) {
     log.info("products by \(products.description) (run.products: \(configuration.run.products))")
     for note in model.encoder.notes { log.info("encoder: \(note)") }
-    for remark in cluster.remarks { log.warning(remark) }
+    for remark in cluster.remarks { log.warningOfRank(remark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")

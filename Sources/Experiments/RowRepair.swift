@@ -37,7 +37,7 @@ final class RowRepair: @unchecked Sendable {
     lock.lock()
     defer { lock.unlock() }
     if known.insert(key).inserted {
-      log?.warning("\(damage.message); it is made anew from its image (`ala cache` repairs the cache)")
+      log?.warningOfRank("\(damage.message); it is made anew from its image (`ala cache` repairs the cache)")
     }
     let extractor = self.extractor ?? experiment.makeExtractor(cache.fingerprint)
     self.extractor = extractor

@@ -114,13 +114,19 @@ public final class RunLog: @unchecked Sendable {
   public func info(_ line: String) { logger.info("\(line)") }
   /// What only `--verbose` shows.
   public func detail(_ line: String) { logger.debug("\(line)") }
-  public func warning(_ line: String) { logger.warning("\(line)") }
 
-  /// Warns of what is met again and again, the first time; rank 0 speaks for all.
-  public func warnOnce(_ line: String) {
-    guard speaks, lock.withLock({ told.insert(line).inserted }) else { return }
-    warning(line)
+  /// Warns of what every rank finds alike: rank 0 speaks for all.
+  public func warning(_ line: String) {
+    if speaks { logger.warning("\(line)") }
   }
+
+  /// The same of what is met again and again, the first time.
+  public func warnOnce(_ line: String) {
+    if lock.withLock({ told.insert(line).inserted }) { warning(line) }
+  }
+
+  /// Warns of what this rank alone has met; the line names it.
+  public func warningOfRank(_ line: String) { logger.warning("\(line)") }
 
   /// Shows how far a long work is: one changing line on a terminal, a plain line now and then elsewhere.
   public func progress(_ done: Int, of total: Int, doing: String, rate: Double, unit: String, detail: String = "") {

@@ -156,6 +156,6 @@ public func openCache(_ experiment: Experiment, log: RunLog) throws -> FeatureCa
     reason = "\(failure.message) (`ala cache` mends it)"
   }
   guard cluster.maximum(reason == nil ? 0 : 1) > 0 else { return cache }
-  if cluster.isRoot { log.warning("training live, the cache is not used: \(reason ?? "another rank cannot read it")") }
+  log.warning("training live, the cache is not used: \(reason ?? "another rank cannot read it")")
   return nil
 }

@@ -35,12 +35,19 @@ public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws
   syncFolder(of: path)
 }
 
-/// Stands, before the id of the process that writes it, in the name of a file that is not whole yet.
-let temporaryMark = ".tmp-"
+/// Stands, before a number, at the end of the name of a file that is not there to stay: that of the process that writes
+/// it, where it is not whole yet.
+public let temporaryMark = ".tmp-"
 
 /// Removes files of a folder that were being written when their process died.
-public func removeTemporaries(in folder: String) {
-  for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.contains(temporaryMark) {
+///
+/// - Parameter files: names of those that they were to become; nil for all.
+public func removeTemporaries(in folder: String, of files: [String]? = nil) {
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+    if let files, !files.contains(where: { name.hasPrefix($0 + temporaryMark) }) { continue }
+    guard let mark = name.range(of: temporaryMark, options: .backwards), mark.upperBound < name.endIndex,
+      name[mark.upperBound...].utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
+    else { continue }
     unlink("\(folder)/\(name)")
   }
 }

@@ -3,7 +3,7 @@ import Foundation
 /// The signals that ask a run to end. `CHeldSignals` holds them from the process's first moment, and every thread inherits
 /// that; so may a launcher have done.
 public enum HeldSignals {
-  public static let numbers = [SIGUSR1, SIGTERM, SIGINT, SIGHUP]
+  public static let numbers = [SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGXCPU]
 
   private static let set: sigset_t = {
     var set = sigset_t()

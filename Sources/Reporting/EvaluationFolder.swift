@@ -21,6 +21,9 @@ public struct EvaluationFolder {
   public var method: String { summary.settings["method"] ?? "ala" }
   public var split: String { summary.settings["split"] ?? "test" }
 
+  /// Pixels of a view's side, as `image.size` may set it.
+  private static let sides = 1...4096
+
   public static func isPresent(_ path: String) -> Bool {
     FileManager.default.fileExists(atPath: "\(path)/summary.json")
   }
@@ -33,6 +36,11 @@ public struct EvaluationFolder {
       summary = try JSONDecoder().decode(EvaluationSummary.self, from: Data(data))
     } catch {
       throw Failure.badData("\(path)/summary.json: is not a summary of ala evaluate: \(Self.describe(error))")
+    }
+    guard Self.sides.contains(summary.side) else {
+      throw Failure.badData(
+        "\(path)/summary.json: side is \(summary.side); expected from \(Self.sides.lowerBound) to "
+          + "\(Self.sides.upperBound) pixels")
     }
     rows = Self.rows(try RunFolder.text("\(path)/per_image.csv"))
     let explanations = "\(path)/explanations.h5"

@@ -35,6 +35,8 @@ public struct ExplanationFigure {
   private static let mostPanelPixels = 1200
   /// Rows of a picture at the image's own size that are in memory at a time.
   private static let bandRows = 256
+  /// Columns of it that are drawn at a time: cairo takes no more than 32,767.
+  private static let tileColumns = 8192
 
   /// Of the map at the image's resolution.
   private let range: (low: Float, high: Float)
@@ -68,31 +70,48 @@ public struct ExplanationFigure {
   /// Writes the overlay at the image's own size, with contour and colour bar, a PNG file.
   public func writeOverlay(to path: String) throws {
     let (width, height) = (Double(image.width), Double(image.height))
-    let total = width + Self.gap + Self.barWidth + Self.barLabels
+    let total = Int(width + Self.gap + Self.barWidth + Self.barLabels)
     let weight = Self.lineWidth(width, height)
     let line = contour(map, level: threshold)
     try writeAtomically(to: path) { write in
       try withoutActuallyEscaping(write) { write in
-        let file = try PNGRows(width: Int(total), height: image.height, channels: 3, to: write)
+        let file = try PNGRows(width: total, height: image.height, channels: 3, to: write)
         try forEachBand { rows in
-          let canvas = try Canvas(width: total, height: Double(rows.count))
-          let top = Double(rows.lowerBound)
           let band = RGBImage(
             width: image.width, height: rows.count,
             pixels: Array(image.pixels[(rows.lowerBound * image.width * 3)..<(rows.upperBound * image.width * 3)]))
-          canvas.image(
-            overlay(band, map: map.values(rows).map { $0.map(normalised) }), x: 0, y: 0, width: width,
-            height: Double(rows.count))
+          let picture = overlay(band, map: map.values(rows).map { $0.map(normalised) })
+          let top = Double(rows.lowerBound)
           let near = (top - weight - 1)...(Double(rows.upperBound) + weight + 1)
-          for (from, to) in line where near.contains(from.y) || near.contains(to.y) {
-            canvas.polyline([Point(from.x, from.y - top), Point(to.x, to.y - top)], .white, width: weight)
+          let nearLine = line.filter { near.contains($0.0.y) || near.contains($0.1.y) }
+          let tiles = try stride(from: 0, to: total, by: Self.tileColumns).map { left in
+            let columns = left..<min(left + Self.tileColumns, total)
+            return try drawTile(columns, of: picture, contour: nearLine, weight: weight, top: top)
           }
-          drawColourBar(canvas, x: width + Self.gap, y: 6 - top, height: height - 12)
-          try file.write(try canvas.pixels(scale: 1).pixels)
+          try file.write(sideBySide(tiles))
         }
         try file.finish()
       }
     }
+  }
+
+  /// Some columns of a band of the overlay, which shows `picture` and, right of it, the colour bar.
+  ///
+  /// - Parameter top: the band's first row in the whole overlay.
+  private func drawTile(
+    _ columns: Range<Int>, of picture: RGBImage, contour: [(Point, Point)], weight: Double, top: Double
+  ) throws -> RGBImage {
+    let canvas = try Canvas(width: Double(columns.count), height: Double(picture.height))
+    let left = Double(columns.lowerBound)
+    if let part = picture.columns(columns) {
+      canvas.image(part, x: 0, y: 0, width: Double(part.width), height: Double(part.height))
+    }
+    let near = (left - weight - 1)...(Double(columns.upperBound) + weight + 1)
+    for (from, to) in contour where near.contains(from.x) || near.contains(to.x) {
+      canvas.polyline([Point(from.x - left, from.y - top), Point(to.x - left, to.y - top)], .white, width: weight)
+    }
+    drawColourBar(canvas, x: Double(image.width) + Self.gap - left, y: 6 - top, height: Double(image.height) - 12)
+    return try canvas.pixels(scale: 1)
   }
 
   private static func lineWidth(_ width: Double, _ height: Double) -> Double { max(1.2, min(width, height) / 200) }

@@ -50,7 +50,7 @@ struct ReportExamples {
         .compactMap { row in row[key].flatMap(Double.init).map { (row, $0) } }
         .sorted { ($0.1, $0.0["image_id"] ?? "") > ($1.1, $1.0["image_id"] ?? "") }
       guard let best = ranked.first, let worst = ranked.last else { continue }
-      var stream = RandomStream(seed: 0, name: "report.examples", index: UInt64(one.id))
+      var stream = RandomStream(seed: 0, name: "report.examples", index: UInt64(bitPattern: Int64(one.id)))
       let chosen = [("best", best), ("worst", worst), ("random", ranked[stream.integer(below: ranked.count)])]
       result.append(
         ClassExamples(

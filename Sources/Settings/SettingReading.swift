@@ -8,6 +8,8 @@ import Yams
 struct SettingReader {
   /// Values as they were given, by path, with where they came from.
   private var given: [String: Given] = [:]
+  /// Values in whose place others have come, by path.
+  private var replaced: [(path: String, given: Given)] = []
 
   private struct Given {
     let node: Node
@@ -106,8 +108,14 @@ struct SettingReader {
       for (key, value) in new { old[key] = value }
       given[path] = Given(node: .mapping(old), place: place, origin: origin)
     } else {
-      given[path] = Given(node: node, place: place, origin: origin)
+      replace(path, by: Given(node: node, place: place, origin: origin))
     }
+  }
+
+  private mutating func replace(_ path: String, by new: Given) {
+    // A checkpoint's may be of another version, which is why it has been replaced.
+    if let old = given[path], old.origin != .stored { replaced.append((path, old)) }
+    given[path] = new
   }
 
   /// Whether a path names a setting, or a member of one that is a map.
@@ -133,7 +141,7 @@ struct SettingReader {
     }
     switch key.kind {
     case let kind where kind.isText:
-      given[path] = Given(node: .scalar(.init(yaml)), place: place, origin: origin)
+      replace(path, by: Given(node: .scalar(.init(yaml)), place: place, origin: origin))
     default:
       guard let node = try Self.compose(yaml, place: "\(place): \(path)") else {
         throw Failure.badConfiguration("\(place): \(path) has no value; expected \(key.kind.expectation)")
@@ -147,9 +155,13 @@ struct SettingReader {
       "\(place): there is no setting \(path); the nearest is \(SettingTable.nearest(to: path))")
   }
 
-  /// Every setting's value: what was given, or its default.
+  /// Every setting's value: what was given, or its default. What others have replaced is checked as well: who has
+  /// mistyped it may miss it one day.
   func values() throws -> [String: SettingValue] {
     var result: [String: SettingValue] = [:]
+    for (path, old) in replaced {
+      if let key = SettingTable.key(path) { _ = try Self.value(old.node, of: key, place: old.place) }
+    }
     for key in SettingTable.keys {
       guard let own = given[key.path] else {
         result[key.path] = key.standard

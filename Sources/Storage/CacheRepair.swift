@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Foundation
+import Lanes
 
 /// What becomes of a cache's files that are of no use.
 extension FeatureCache {
@@ -10,9 +11,10 @@ extension FeatureCache {
   ///
   /// A cache that was made from something else is left alone as a whole.
   ///
+  /// - Parameter wanted: every row of the whole cache, by which a shard is known from its copy in another's place.
   /// - Returns: a sentence for each file that was set aside.
   /// - Throws: `Failure` 73 where a file cannot be renamed, 69 where somebody has one locked.
-  public func repair() throws -> [String] {
+  public func repair(wanting wanted: [CacheRow]) throws -> [String] {
     removeTemporaries(in: folder)
     var told: [String] = []
     func setAside(_ path: String, _ reason: String) throws {
@@ -40,6 +42,11 @@ extension FeatureCache {
       } catch {
         try setAside(file.path, "\(error), and its rows are made anew")
       }
+    }
+    for (copy, original) in Self.copies(among: kept, wanted) {
+      try setAside(
+        copy.path, "\(copy.path): holds the rows of \(Self.name(original)), and those that it should hold are made anew"
+      )
     }
     sweep(kept)
     return told
@@ -74,9 +81,26 @@ extension FeatureCache {
     }
   }
 
+  /// Shards that hold the rows of another one: whose first row is not the first that a pass gives to its rank, or else
+  /// the later ones.
+  private static func copies(
+    among shards: [CacheShard], _ wanted: [CacheRow]
+  ) -> [(copy: CacheShard, original: CacheShard)] {
+    func isInPlace(_ shard: CacheShard) -> Bool {
+      guard let (rank, world) = place(ofShard: name(shard)) else { return false }
+      return wanted[slice(of: wanted.count, part: rank, among: world)].first == shard.rows.first
+    }
+    return Dictionary(grouping: shards.filter { $0.written.contains(1) }, by: \.rows)
+      .values.flatMap { alike -> [(copy: CacheShard, original: CacheShard)] in
+        guard alike.count > 1, let original = alike.first(where: isInPlace) ?? alike.first else { return [] }
+        return alike.filter { $0 !== original }.map { ($0, original) }
+      }.sorted { $0.copy.path < $1.copy.path }
+  }
+
+  private static func name(_ shard: CacheShard) -> String { (shard.path as NSString).lastPathComponent }
+
   private func sweep(_ shards: [CacheShard]) {
-    func name(_ shard: CacheShard) -> String { (shard.path as NSString).lastPathComponent }
-    for (world, members) in Dictionary(grouping: shards, by: { Self.world(ofShard: name($0)) })
+    for (world, members) in Dictionary(grouping: shards, by: { Self.place(ofShard: Self.name($0))?.world })
     where world != members.count && members.allSatisfy({ !$0.written.contains(1) }) {
       for shard in members { unlink(shard.path) }
     }

@@ -39,8 +39,13 @@ public final class FeatureCache: @unchecked Sendable {
 
   static func isShardName(_ name: String) -> Bool { name.hasPrefix("shard-") && name.hasSuffix(".h5") }
 
-  /// The world size that a shard's name tells.
-  static func world(ofShard name: String) -> Int? { Int(name.suffix(8).prefix(5)) }
+  /// The rank and the world size that a shard's name tells.
+  static func place(ofShard name: String) -> (rank: Int, world: Int)? {
+    guard let match = name.wholeMatch(of: /shard-([0-9]{5})-of-([0-9]{5})\.h5/), let rank = Int(match.1),
+      let world = Int(match.2), rank < world
+    else { return nil }
+    return (rank, world)
+  }
 
   func shardFiles() -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(Self.isShardName).sorted()

@@ -47,6 +47,7 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
     try makeFolder(folder.path)
     lock = try RunLock(path: "\(run)/.lock") { log.warning($0) }
     folder.sweep()
+    removeTemporaries(in: run, of: ["config.yaml", "split.json"])
   }
   try cluster.requireOneFolder(run, "run.dir")
   try cluster.agree { try log.open(folder: run) }
@@ -75,7 +76,7 @@ func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
       + "\(experiment.configuration.training.lanes) lanes; BLAS kernel \(blasKernel())")
   experiment.describeMeans(log)
   let lanes = experiment.configuration.training.lanes
-  if lanes % experiment.cluster.size != 0 && experiment.cluster.isRoot {
+  if lanes % experiment.cluster.size != 0 {
     log.warning(
       "\(experiment.cluster.size) ranks do not divide \(lanes) lanes (training.lanes): results equal those of other world sizes to rounding only"
     )

@@ -50,7 +50,7 @@ final class StepReport {
   func endStep(_ state: TrainingState, _ result: TrainingStep.Result, samples: Int, rate: Double) throws {
     let cluster = experiment.cluster
     let outcome = result.outcome
-    if !result.isUpdated && cluster.isRoot {
+    if !result.isUpdated {
       log.warning("step \(state.step): the update is refused: loss \(outcome.loss), gradient norm \(result.norm)")
     }
     let seconds = Date().timeIntervalSince(stepStarted)

@@ -187,3 +187,19 @@ func aConfigurationBesideTheWeightsSaysHeadsAndActivation(files: [String: String
   }
   #expect(refusal { $0.weights = "/nowhere.safetensors" }?.code == .missingInput)
 }
+
+@Test(arguments: ["config.json", "open_clip_config.json"]) func aConfigurationThatIsALinkToNowhereIsMissed(name: String)
+  throws
+{
+  let place = try Place()
+  try FileManager.default.createSymbolicLink(
+    atPath: "\(place.folder.path)/\(name)", withDestinationPath: "../../blobs/3f1c")
+  let failure = place.refusal()
+  #expect(failure?.code == .missingInput, "\(failure as Any)")
+  #expect(failure?.message.contains("\(name): is a link that leads nowhere") == true, "\(failure as Any)")
+  let set = try place.encoder {
+    $0.heads = 1
+    $0.activation = .gelu
+  }
+  #expect(set.notes.contains { $0.contains(name) && $0.contains("passed over") }, "\(set.notes)")
+}

@@ -68,3 +68,40 @@ private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
   #expect(Set(outside).count == 1 && overlaid.height == 30 && overlaid.width > 40)
   #expect(try figure.picture().width > 900)
 }
+
+/// cairo's pictures have 32,767 pixels a side at most; the parts that a wider one is drawn in show nowhere.
+@Test func anOverlayIsDrawnAsWideAsItsImageWithoutASeam() throws {
+  let (width, height) = (40_000, 6)
+  let image = RGBImage(
+    width: width, height: height, pixels: (0..<(3 * width * height)).map { UInt8(truncatingIfNeeded: $0 / 7) })
+  let view = ViewGeometry(
+    scaledWidth: width, scaledHeight: height, cropX: 0, cropY: 0, side: width, isFlipped: false)
+  let folder = NSTemporaryDirectory() + "ala-test-\(getpid())-wide"
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(atPath: folder) }
+
+  // No line: what cairo gives is what was laid over the image.
+  let across = PlacedMap((0..<16).map { Float($0 % 4) }, side: 4, geometry: view, width: width, height: height)
+  try ExplanationFigure(image: image, map: across, threshold: 9, title: "", classes: [])
+    .writeOverlay(to: "\(folder)/plain.png")
+  let plain = try decodeImage(path: "\(folder)/plain.png")
+  let expected = overlay(image, map: across.values(0..<height).map { $0.map { $0 / 3 } })
+  #expect(plain.width > width && plain.height == height)
+  for y in 0..<height {
+    let row = plain.pixels[(y * plain.width * 3)...].prefix(width * 3)
+    #expect(row.elementsEqual(expected.pixels[(y * width * 3)..<((y + 1) * width * 3)]), "row \(y)")
+  }
+
+  // A level line through all parts.
+  let grey = RGBImage(width: width, height: height, pixels: [UInt8](repeating: 90, count: 3 * width * height))
+  let square = ViewGeometry(
+    scaledWidth: width, scaledHeight: width, cropX: 0, cropY: 0, side: width, isFlipped: false)
+  let down = PlacedMap((0..<16).map { Float($0 / 4) }, side: 4, geometry: square, width: width, height: height)
+  try ExplanationFigure(image: grey, map: down, threshold: 1.5, title: "", classes: [])
+    .writeOverlay(to: "\(folder)/line.png")
+  let line = try decodeImage(path: "\(folder)/line.png")
+  for y in 0..<height {
+    let row = line.pixels[(y * line.width * 3)...].prefix((width - 8) * 3).dropFirst(8 * 3)
+    #expect(Set(stride(from: row.startIndex, to: row.endIndex, by: 3).map { row[$0] }).count == 1, "row \(y)")
+  }
+}

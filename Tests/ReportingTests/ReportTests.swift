@@ -23,6 +23,7 @@ private struct Folders {
     try write("run/config.yaml", "run:\n  dir: \"x\"\n  seed: 7\n")
     var context = EvaluationContext()
     context.modelSHA256 = "aa"
+    context.side = 32
     context.classes = [EvaluationSummary.ClassName(id: 17, name: className)]
     context.settings = ["method": "ala", "split": "test", "iou_rule": "valid", "data_root": "\(root)/nowhere"]
     let record = ImageRecord(imageID: 3, label: 17, predicted: 17, probability: 0.9)
@@ -78,6 +79,7 @@ private func lines(_ page: String, _ title: String, colour: Int) throws -> Int {
   }
   var context = EvaluationContext()
   context.modelSHA256 = "aa"
+  context.side = 32
   context.cascade = CascadeSummary(
     subset: "2 of 9 images; seed 0",
     stages: [CascadeSummary.Stage("classifier", [0.5, nil]), CascadeSummary.Stage("block_1", [nil, nil])])
@@ -127,4 +129,18 @@ private func lines(_ page: String, _ title: String, colour: Int) throws -> Int {
   #expect(refusal("run")?.code == .badData && refusal("run")?.message.contains("line 1") == true)
   try folders.write("test/summary.json", "{\"accuracy\": 1}")
   #expect(refusal("test")?.code == .badData && refusal("test")?.message.contains("summary.json") == true)
+}
+
+@Test(arguments: [0, -1, 4097, Int.max]) func aSummaryWhoseSideNoViewHasIsRefused(side: Int) throws {
+  let folders = try Folders()
+  let path = "\(folders.root)/test/summary.json"
+  let summary = try String(contentsOfFile: path, encoding: .utf8)
+  try folders.write("test/summary.json", summary.replacing("\"side\":32", with: "\"side\":\(side)"))
+  do {
+    _ = try renderReport(["\(folders.root)/test"])
+    Issue.record("is taken")
+  } catch let failure as Failure {
+    #expect(
+      failure.code == .badData && failure.message.contains("summary.json: side is \(side); expected"), "\(failure)")
+  }
 }

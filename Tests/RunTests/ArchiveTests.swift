@@ -32,7 +32,7 @@ private let obstacleToDebian: String? = {
   return "no bare Debian can be made here: \(made?.errors ?? "on-bare-debian cannot run")"
 }()
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"))
+@Test(.enabled(if: isFree(obstacle), "no archive can be made here"))
 func theArchiveIsNamedForVersionAndMachineAndHasWhatItsUsersNeed() throws {
   let folder = try TemporaryFolder()
   let archive = try packed(into: folder.path)
@@ -55,7 +55,7 @@ func theArchiveIsNamedForVersionAndMachineAndHasWhatItsUsersNeed() throws {
   #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["\(name).tar.gz"])
 }
 
-@Test(.enabled(if: obstacleToDebian == nil, "\(obstacleToDebian ?? "")"))
+@Test(.enabled(if: isFree(obstacleToDebian), "no bare Debian can be made here"))
 func theArchiveTrainsTheSameBitsOnABareDebianWithoutSwift() throws {
   defer { try? FileManager.default.removeItem(atPath: debian) }
   let bench = try TrainingBench(lanes: 4)

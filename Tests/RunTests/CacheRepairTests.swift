@@ -161,3 +161,18 @@ private struct CacheBench {
     trained.code == 0 && trained.errors.contains(CacheBench.shard) && trained.errors.contains("`ala cache`"),
     "\(trained.errors)")
 }
+
+/// All its rows are sound, but they are the other's, and its own are missing.
+@Test(arguments: [(0, 1), (1, 0)]) func aShardThatLiesInAnothersPlaceIsSetAsideAndTheOthersRowsAreMadeAnew(
+  from: Int, to: Int
+) throws {
+  let cache = try CacheBench()
+  let names = [from, to].map { "shard-0000\($0)-of-00002.h5" }
+  try cache.put(cache.bytes(names[0]), names[1])
+  let verified = try cache.bench.ala("cache", run: "run", ["--verify"])
+  #expect(verified.code == 65, "\(verified.errors)")
+  let mended = try cache.bench.ala("cache", ranks: 2, run: "run")
+  #expect(mended.code == 0, "\(mended.errors)")
+  #expect(mended.errors.contains("\(names[1]): holds the rows of \(names[0])"), "\(mended.errors)")
+  #expect(try cache.changed() == [])
+}

@@ -292,3 +292,14 @@ func mapsAndCascadesOfEveryMethodAreTheSameAtAnyNumberOfRanksAndThreads(method: 
   // The target follows the true class where the prediction is right.
   #expect(seen.count >= 4)
 }
+
+@Test func whatEveryRankFindsAlikeOneOfThemWarnsOf() throws {
+  let trained = try Trained.shared.get()
+  let result = try trained.evaluate(
+    to: "warned", ranks: 3, ["--limit", "1000", "--set", "evaluation.steps=0"])
+  #expect(result.code == 0, "\(result.errors)")
+  let warnings = result.errors.split(separator: "\n").filter { $0.hasPrefix("warning: ") }
+  #expect(warnings.contains { $0.contains("--limit 1000 has no effect") }, "\(result.errors)")
+  let lines = warnings.map { $0.replacing(#/ \(rank [0-9]+ on .*\)$/#, with: "") }
+  #expect(Set(lines).count == lines.count, "\(result.errors)")
+}

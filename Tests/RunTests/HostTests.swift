@@ -65,7 +65,7 @@ private struct Hosts {
   }
 }
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"), arguments: ["", bridge])
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"), arguments: ["", bridge])
 func twoHostsTrainTheBitsOfOneProcessWhateverTheyHaveInCommon(bridge: String) throws {
   let hosts = try Hosts(2)
   let result = try hosts.train("apart", [], ["BRIDGE": bridge])
@@ -86,7 +86,7 @@ private func processes(of program: String) -> [Int32] {
 
 private let long = ["--set", "training.epochs=100000", "--set", "training.patience=0"]
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"), arguments: ["cut", "die"])
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"), arguments: ["cut", "die"])
 func aHostThatIsCutOffOrDiesEndsEveryRankAndTheRunGoesOnWithTheSameBits(blow: String) throws {
   let hosts = try Hosts(2)
   let root = hosts.root
@@ -107,7 +107,7 @@ func aHostThatIsCutOffOrDiesEndsEveryRankAndTheRunGoesOnWithTheSameBits(blow: St
   #expect(try hosts.bench.digest(blow) == hosts.bench.digest("copy"))
 }
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"))
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"))
 func mpirunWithoutALauncherEndsOnceTheRankBesideItHasLeft() throws {
   let hosts = try Hosts(1)
   let train = "\(hosts.root)/ala train --config \(hosts.root)/c.yaml --set run.dir=\(hosts.root)/direct --threads 1"
@@ -120,7 +120,7 @@ func mpirunWithoutALauncherEndsOnceTheRankBesideItHasLeft() throws {
   #expect(processes(of: "\(hosts.root)/ala").isEmpty)
 }
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"))
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"))
 func doctorNotesAddressesInCommonAndTellsOfRanksThatDoNotReachEachOther() throws {
   let hosts = try Hosts(2)
   let doctor =
@@ -144,7 +144,7 @@ func doctorNotesAddressesInCommonAndTellsOfRanksThatDoNotReachEachOther() throws
       && lines.first?.contains("btl_tcp_if_include 10.77.0.0/24") == true, "\(lines)")
 }
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"))
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"))
 func hostsWithFoldersOrProgramsOfTheirOwnUnderOneNameDoNotTrain() throws {
   let hosts = try Hosts(2)
   // Each host has a /tmp of its own.

@@ -120,3 +120,40 @@ private struct FaultyRun {
   let resumed = try bench.train(ranks: 2)
   #expect(resumed.code == 78 && resumed.errors.contains("classes"), "\(resumed.errors)")
 }
+
+@Test func processorTimeThatIsUsedUpEndsARunAsATermDoes() throws {
+  let bench = try FaultyRun()
+  let result = try run(
+    "/usr/bin/prlimit",
+    [
+      "--cpu=1:60", bench.program, "train", "--config", "\(bench.folder.path)/c.yaml", "--set",
+      "training.epochs=100000",
+      "--set", "training.patience=0",
+    ])
+  #expect(result.code == 75, "\(result.code) \(result.errors)")
+  let last = try #require(try bench.steps().last)
+  #expect(try Checkpoint.read("\(bench.folder.path)/run/checkpoints/last.h5").integer("step") == last)
+}
+
+@Test func aLowLimitOnStacksIsRaisedOrToldOf() throws {
+  let bench = try FaultyRun()
+  let train = [bench.program, "train", "--config", "\(bench.folder.path)/c.yaml", "--stop-after-steps", "1"]
+  let raised = try run("/usr/bin/prlimit", ["--stack=65536:"] + train)
+  #expect(raised.code == 0, "\(raised.code) \(raised.errors)")
+  let refused = try run("/usr/bin/prlimit", ["--stack=65536:65536"] + train)
+  #expect(
+    refused.code == 69 && refused.errors.hasPrefix("ala: error: a stack may have 64 KiB here (ulimit -s)"),
+    "\(refused.code) \(refused.errors)")
+}
+
+@Test func whatAKilledRunHasLeftHalfMadeInItsFolderIsRemovedAndNothingElse() throws {
+  let bench = try FaultyRun()
+  let folder = "\(bench.folder.path)/run"
+  #expect(try bench.train(["--stop-after-steps", "1"]).code == 0)
+  let left = [".ala-sight.tmp-8231", ".ala-sight.tmp-8231.tmp-40", "config.yaml.tmp-41", "split.json.tmp-42"]
+  let ofOthers = ["notes.tmp-1", "config.yaml.tmp-old"]
+  for name in left + ofOthers { try Data().write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
+  #expect(try bench.train(ranks: 2, ["--stop-after-steps", "1"]).code == 0)
+  let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+  #expect(names.filter { $0.contains(".tmp-") }.sorted() == ofOthers.sorted())
+}

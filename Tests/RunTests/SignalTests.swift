@@ -52,7 +52,7 @@ private func bit(_ number: Int32) -> UInt64 { 1 << UInt64(number - 1) }
     waitForFirstStep(of: "\(bench.folder.path)/run")
     let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
     #expect(threads.count > 2)
-    for number in [SIGUSR1, SIGTERM, SIGINT, SIGHUP] {
+    for number in [SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGXCPU] {
       let open = threads.filter { signals(of: process, thread: $0, "SigBlk") & bit(number) == 0 }
       // Neither the main thread, whose id is the process's, nor any of the lanes'.
       #expect(open.count == 1 && open != ["\(process)"], "signal \(number): \(open) of \(threads)")

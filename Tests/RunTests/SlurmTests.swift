@@ -31,7 +31,7 @@ private func record(_ name: String, in output: String) -> [String: String] {
   return Dictionary(pairs.map { (String($0[0]), String($0[1])) }) { first, _ in first }
 }
 
-@Test(.enabled(if: obstacle == nil, "\(obstacle ?? "")"))
+@Test(.enabled(if: isFree(obstacle), "no Slurm can be started here"))
 func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() throws {
   let bench = try TrainingBench(lanes: 4, extra: "checkpoint: {every_minutes: 0.002}")
   let folder = bench.folder.path

@@ -37,3 +37,32 @@ private let hasPython =
     "\(repositoryRoot)/scripts/torture", ["--seed", "2", "--trials", "2", "train"], environment: ["ALA": program])
   #expect(result.code == 1 && result.output.contains("BROKEN: other weights"), "\(result.output) \(result.errors)")
 }
+
+/// Many files in one process, which lives on.
+@Test(.enabled(if: hasPython, "python3 3.9 or later is not there")) func manyMutatedFilesEndInAnAnswerOrASentence()
+  throws
+{
+  let readers = ["safetensors", "yaml", "checkpoint", "summary", "cub", "image alpha"]
+  let result = try run(
+    "\(repositoryRoot)/scripts/torture",
+    ["--seed", "4", "--mutations", "40", "--server", builtProgram("CommandServer")]
+      + readers.flatMap { ["--reader", $0] } + ["fuzz"], environment: ["ALA": builtProgram("ala")])
+  #expect(result.code == 0, "\(result.output) \(result.errors)")
+  let lines = result.output.split(separator: "\n").filter { $0.hasPrefix("fuzz ") && $0.hasSuffix(": kept") }
+  // Some files are still sound.
+  #expect(lines.count == 10 && lines.contains { $0.contains("40 mutations, codes {0: ") }, "\(result.output)")
+}
+
+@Test(.enabled(if: hasPython, "python3 3.9 or later is not there")) func tortureNoticesAServerThatAFileEnds() throws {
+  let folder = try TemporaryFolder()
+  let server = "\(folder.path)/server"
+  try "#!/bin/sh\nread -r line; echo 65; echo 'ala: error: x' >&2; read -r line; kill -SEGV $$\n".write(
+    toFile: server, atomically: true, encoding: .utf8)
+  chmod(server, 0o755)
+  let result = try run(
+    "\(repositoryRoot)/scripts/torture",
+    ["--seed", "4", "--mutations", "8", "--server", server, "--reader", "yaml", "fuzz"],
+    environment: ["ALA": builtProgram("ala"), "TMPDIR": folder.path])
+  #expect(result.code == 1 && result.output.contains("BROKEN: mutation "), "\(result.output) \(result.errors)")
+  #expect(result.output.contains("ended with -11"), "\(result.output)")
+}

@@ -1,5 +1,7 @@
 import Failures
+import Foundation
 import Settings
+import TestSupport
 import Testing
 
 /// Settings out of the environment.
@@ -48,4 +50,29 @@ private func refusal(_ environment: [String: String]) -> Failure? {
   for bound in ["training.lr=1.0e-3", "evaluation.steps=3", "run.dir=x", "cache.dir=x", "checkpoint.keep=9"] {
     #expect(try shared([bound]) != usual, "\(bound)")
   }
+}
+
+@Test func aValueThatAnotherReplacesIsCheckedAsWell() throws {
+  func refusal(
+    _ yaml: String, flags: [(path: String, value: String)] = [], sets: [String] = [],
+    _ environment: [String: String] = [:]
+  ) throws -> Failure? {
+    let folder = try TemporaryFolder()
+    try yaml.write(toFile: "\(folder.path)/c.yaml", atomically: true, encoding: .utf8)
+    do {
+      _ = try Configuration.load(file: "\(folder.path)/c.yaml", flags: flags, sets: sets, environment: environment)
+      return nil
+    } catch {
+      return error as? Failure
+    }
+  }
+  let flag = [(path: "run.threads", value: "1")]
+  let variable = try refusal("", flags: flag, ["ALA_THREADS": "abc"])
+  #expect(
+    variable?.code == .badConfiguration && variable?.message.hasPrefix("ALA_THREADS: run.threads is \"abc\"") == true,
+    "\(variable as Any)")
+  let line = try refusal("\ntraining: {lr: fast}", sets: ["training.lr=0.1"])
+  #expect(line?.message.contains("c.yaml:2: training.lr is \"fast\"") == true, "\(line as Any)")
+  #expect(try refusal("", sets: ["training.batch=x", "training.batch=2"])?.code == .badConfiguration)
+  #expect(try refusal("training: {lr: 0.2}", flags: flag, sets: ["training.lr=0.1"], ["ALA_THREADS": "3"]) == nil)
 }

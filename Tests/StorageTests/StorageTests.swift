@@ -207,7 +207,7 @@ private func read(_ cache: FeatureCache, _ key: CacheRow) throws -> (pixel: UInt
     let caches = (0..<world).map { _ in
       FeatureCache(folder: folder.path, fingerprint: fingerprint(), probe: builtProgram("ala"))
     }
-    _ = try caches[0].repair()
+    _ = try caches[0].repair(wanting: rows)
     for cache in caches { _ = try cache.open(wanting: rows, isWritable: true) }
     for (rank, cache) in caches.enumerated() { try fill(cache, rank: rank, world: world, most: most) }
   }

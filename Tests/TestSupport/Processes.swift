@@ -34,6 +34,13 @@ public let optionalData: String? = {
   return FileManager.default.fileExists(atPath: path) ? path : nil
 }()
 
+/// Whether nothing stands in a test's way; what does is printed. A condition's own comment would be made, and looked for,
+/// even where the test is not asked for.
+public func isFree(_ obstacle: String?) -> Bool {
+  if let obstacle { print("skipped: \(obstacle)") }
+  return obstacle == nil
+}
+
 /// Runs a program to its end.
 ///
 /// - Parameters:
