@@ -52,11 +52,12 @@ struct Block {
     return commands.contains { line in
       let words = line.split(separator: " ").drop { $0.contains("=") && !$0.hasPrefix("-") }
       return words.first.map { Self.programs.contains(String($0)) || Self.isOurs($0) } ?? false
+        || line.contains(/^ *for \w+ in\s/)
     }
   }
 
   private static let programs: Set = [
-    "ala", "apptainer", "cd", "curl", "docker", "export", "for", "git", "mpirun", "python3", "sbatch", "swift", "tar",
+    "ala", "apptainer", "cd", "curl", "docker", "export", "git", "mpirun", "python3", "sbatch", "swift", "tar",
     "unzip",
   ]
   private static func isOurs(_ word: Substring) -> Bool {

@@ -13,10 +13,11 @@ private let tiny = [
   training: {epochs: 2}
   cache: {views: 1}
   evaluation: {steps: 2}
+  rise: {masks: 8}
   """,
   "quickstart-table": """
   rise: {masks: 8}
-  table: {rows: [iv, gradcam, gaussian], limit: 8}
+  table: {rows: [iv, gradcam, gaussian], seeds: [0], limit: 8}
   """,
   "recommended": """
   image: {size: 64}
