@@ -41,7 +41,7 @@ private func commands(typed line: String) -> [[String]] {
     }
   }
   endCommand()
-  return all.compactMap { arguments(of: Array($0.prefix { $0 != ">" })) }
+  return all.compactMap { arguments(of: $0.prefix { $0 != ">" }.filter { $0 != "…" }) }
 }
 
 private func arguments(of words: [String]) -> [String]? {
@@ -163,8 +163,8 @@ func everyCommandsHelpHasAnExampleOfItThatParses(name: String) throws {
   // A member of a map, such as image.augment.resize, is named by the map's path and its own.
   func exists(_ name: String) -> Bool { paths.contains { name == $0 || name.hasPrefix("\($0).") } }
   // Files are called as sections, too.
-  let extensions = ["csv", "html", "json", "md", "tex"]
-  let flags = (document.codeSpans + document.code).flatMap { $0.matches(of: /--set ([^=\s]+)=/).map { String($0.1) } }
+  let extensions = ["csv", "html", "json", "md", "safetensors", "tex"]
+  let flags = (document.codeSpans + document.code).flatMap { $0.matches(of: /--set '?([^=\s]+)=/).map { String($0.1) } }
   for name in flags where name != "key" { #expect(exists(name), "\(document.path): --set \(name)=") }
   for span in document.codeSpans {
     // Tensors begin with the names of sections, too, but have more parts: only side.position has two.
