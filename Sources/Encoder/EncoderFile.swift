@@ -37,7 +37,7 @@ public final class EncoderFile: @unchecked Sendable {
 
   let weights: EncoderWeights
   let blocks: [BlockTensors]
-  let rounded: BFloat16Blocks
+  let packed: PackedBlocks
   let patchWeight: ConstFloats
   let patchBias: ConstFloats?
   /// [1 + N, D]: positions, with the class token added to row 0.
@@ -45,12 +45,14 @@ public final class EncoderFile: @unchecked Sendable {
   let normBefore: LayerNorm?
 
   /// - Parameters:
-  ///   - options: those of LoRA say only which blocks bfloat16 stays below.
-  ///   - share: makes the memory for a converted copy of a float16 or bfloat16 file, and for weights rounded to
-  ///     bfloat16; nil makes it this process's own.
+  ///   - options: those of LoRA say only which blocks are packed: those below the first with it.
+  ///   - share: makes the memory for a converted copy of a float16 or bfloat16 file, and for packed weights; nil makes
+  ///     it this process's own.
+  ///   - runsFrozenBlocks: whether weights are packed at once; else when one of them is used after all, and then for
+  ///     this process alone.
   /// - Throws: `Failure` 66 (no file), 65 (a file that is not such an encoder), 78 (settings that do not fit it, or
   ///   are needed for it), 69 (bfloat16 where it is not available, or memory).
-  public init(_ options: EncoderOptions, share: Share? = nil) throws {
+  public init(_ options: EncoderOptions, share: Share? = nil, runsFrozenBlocks: Bool = true) throws {
     if let instead = ShardIndex.whatToGiveInstead(ofShard: options.weights) {
       throw Failure.badData("\(options.weights): is one shard of a model's weights: \(instead)")
     }
@@ -65,9 +67,9 @@ public final class EncoderFile: @unchecked Sendable {
     let blocks = try (0..<shape.depth).map { try BlockTensors(weights, tower.spelling, index: $0, width: shape.width) }
     let share = share ?? { try MappedMemory(byteCount: $0, fill: $1) }
     try weights.load(share: share)
-    let frozen = options.precision == .bfloat16 ? blocks.prefix(firstLoRABlock - 1) : []
-    rounded = try BFloat16Blocks(
-      frozen.map(\.maps), tokens: 1 + shape.grid * shape.grid, width: shape.width, share: share)
+    packed = try PackedBlocks(
+      blocks.prefix(firstLoRABlock - 1).map(\.maps), precision: options.packedPrecision,
+      tokens: 1 + shape.grid * shape.grid, width: shape.width, share: runsFrozenBlocks ? share : nil)
 
     self.options = options
     spelling = tower.spelling
@@ -90,14 +92,14 @@ public final class EncoderFile: @unchecked Sendable {
   ///
   /// - Parameter update: makes the update of the linear map of the given name, inputs and outputs.
   func block(
-    _ index: Int, inBFloat16: Bool, update: (_ name: String, _ inputs: Int, _ outputs: Int) -> LoRA?
+    _ index: Int, update: (_ name: String, _ inputs: Int, _ outputs: Int) -> LoRA?
   ) -> TransformerBlock {
-    let rounded = inBFloat16 ? rounded.weights(block: index) : [:]
+    let packed = packed.weights(block: index)
     func linear(_ name: String) -> Linear {
       let map = blocks[index].map(name)
       return Linear(
         inputs: map.inputs, outputs: map.outputs,
-        weight: rounded[name].map { .rounded(map.values, $0) } ?? .frozen(map.values),
+        weight: packed[name].map { .packed(map.values, $0) } ?? .frozen(map.values),
         bias: .frozen(map.bias.values + map.row), lora: update(name, map.inputs, map.outputs))
     }
     return TransformerBlock(

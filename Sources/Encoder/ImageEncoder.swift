@@ -54,11 +54,11 @@ public final class ImageEncoder: @unchecked Sendable {
     self.file = file
     let first = try options.firstLoRABlock(depth: file.depth)
     precondition(
-      options.precision == .float32 || first == (try? file.options.firstLoRABlock(depth: file.depth)),
-      "bfloat16 weights are made for the blocks below one first block with LoRA")
+      file.options.packedPrecision == nil || first == (try? file.options.firstLoRABlock(depth: file.depth)),
+      "weights are packed for the blocks below one first block with LoRA")
     firstLoRABlock = first
     blocks = (0..<file.depth).map { index in
-      file.block(index, inBFloat16: index + 1 < first) { name, inputs, outputs in
+      file.block(index) { name, inputs, outputs in
         guard options.loraBlocks.contains(index + 1), options.loraTargets.contains(name) else { return nil }
         let stem = "encoder.blocks.\(index + 1).\(name.hasPrefix("fc") ? "mlp" : "attn").\(name).lora"
         let bound = 1 / Double(inputs).squareRoot()
