@@ -101,7 +101,7 @@ struct EvaluateCommand: ClusterCommand {
       StandardOutput.note(try String(contentsOfFile: "\(out)/summary.json", encoding: .utf8))
     } else {
       for line in summary.terminalLines { volume.note(line) }
-      volume.note("written to \(out); next: ala report \(out) --out \(out).html")
+      volume.note("written to \(out); next: ala report \(shellWord(out)) --out \(shellWord("\(out).html"))")
     }
   }
 }

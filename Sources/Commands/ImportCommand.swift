@@ -98,7 +98,7 @@ struct ImportCommand: ClusterCommand {
       if json { return StandardOutput.note(try report.json()) }
       let links = kind == .symbolicLink ? " --set data.follow_links=true" : ""
       volume.note(report.lines.joined(separator: "\n"))
-      volume.note("next: ala train --config my.yaml --set data.root=\(out)\(links)")
+      volume.note("next: ala train --config my.yaml --set \(shellWord("data.root=\(out)"))\(links)")
     }
   }
 }

@@ -80,11 +80,20 @@ package enum Program {
   }
 
   private static func parse(_ arguments: [String]) throws -> ClusterCommand {
+    try checkName(arguments.first ?? "")
     var command = try Ala.parseAsRoot(arguments.map(expandingHome(inArgument:)))
     if let command = command as? ClusterCommand { return command }
     // Help is a command of the parser's own, which ends by throwing its text.
     try command.run()
     throw CleanExit.helpRequest()
+  }
+
+  /// ArgumentParser speaks of the options of a command that is not there instead.
+  private static func checkName(_ name: String) throws {
+    let names = Ala.configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard !name.isEmpty, !name.hasPrefix("-"), name != "help", !names.contains(name) else { return }
+    let nearest = names.min { editDistance(name, $0) < editDistance(name, $1) } ?? ""
+    throw ValidationError("there is no command \(name); the nearest is \(nearest)")
   }
 
   /// ArgumentParser's words on arguments that it cannot take; nil for a command, and for help and version, which it

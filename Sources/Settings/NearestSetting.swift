@@ -78,7 +78,7 @@ extension SettingTable {
 }
 
 /// Levenshtein's distance.
-private func editDistance(_ one: String, _ other: String) -> Int {
+public func editDistance(_ one: String, _ other: String) -> Int {
   let (a, b) = (Array(one.unicodeScalars.prefix(200)), Array(other.unicodeScalars))
   var row = Array(0...b.count)
   for i in a.indices {

@@ -49,7 +49,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   let dir = configuration.run.dir
   log.info(
     run.isFinished
-      ? "next: ala evaluate --checkpoint \(dir) --out \(dir)/test" : "next: the same command goes on with the run")
+      ? "next: ala evaluate --checkpoint \(shellWord(dir)) --out \(shellWord("\(dir)/test"))"
+      : "next: the same command goes on with the run")
 }
 
 /// A run on its way: where it stands, and what its steps need.

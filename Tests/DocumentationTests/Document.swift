@@ -8,8 +8,7 @@ struct Document: Sendable, CustomTestStringConvertible {
   let path: String
   /// Its lines outside code blocks.
   let prose: [String]
-  /// The lines of its indented and fenced code blocks; a line that ends in a backslash goes on in the next.
-  let code: [String]
+  let blocks: [Block]
 
   /// README, CONTRIBUTING, CHANGELOG and the pages of `docs/`.
   static let all: [Document] = {
@@ -23,31 +22,44 @@ struct Document: Sendable, CustomTestStringConvertible {
 
   init(path: String, text: String) {
     self.path = path
-    var prose: [String] = []
-    var code: [String] = []
-    var isFenced = false
-    var isAfterBlank = true
-    var isBlock = false
-    for line in text.components(separatedBy: "\n") {
+    var (prose, blocks): ([String], [Block]) = ([], [])
+    var open: Block?
+    var (isFenced, isAfterBlank) = (false, true)
+    var note: String?
+    func close() {
+      guard let block = open else { return }
+      blocks.append(block)
+      prose.append("")
+      (open, note) = (nil, nil)
+    }
+    for (index, line) in text.components(separatedBy: "\n").enumerated() {
+      func begin(language: String = "") { open = Block(line: index + 1, language: language, note: note) }
       if line.hasPrefix("```") {
+        close()
         isFenced.toggle()
+        if isFenced { begin(language: String(line.drop { $0 == "`" })) }
         continue
       }
       let isBlank = line.allSatisfy(\.isWhitespace)
       // An indented block begins after a blank line; deeper lines of a list go on with its text.
-      isBlock = line.hasPrefix("    ") && (isBlock || isAfterBlank) || isBlock && isBlank
+      let isIndented = line.hasPrefix("    ") && (open != nil || isAfterBlank)
       isAfterBlank = isBlank
-      if isFenced || isBlock && !isBlank { code.append(line) } else { prose.append(line) }
-    }
-    self.prose = prose
-    self.code = code.reduce(into: []) { joined, line in
-      if let last = joined.last, last.hasSuffix("\\") {
-        joined[joined.count - 1] = String(last.dropLast() + line.drop(while: \.isWhitespace))
-      } else {
-        joined.append(line)
+      if isFenced || isIndented || open != nil && isBlank {
+        if open == nil { begin() }
+        open?.lines.append(line)
+        continue
       }
+      close()
+      prose.append(line)
+      if !isBlank { note = line.wholeMatch(of: /\s*<!-- (.+) -->\s*/).map { String($0.1) } }
     }
+    close()
+    self.prose = prose
+    self.blocks = blocks
   }
+
+  /// The lines of its code blocks; a line that ends in a backslash goes on in the next.
+  var code: [String] { blocks.flatMap(\.commands) }
 
   var testDescription: String { path }
 

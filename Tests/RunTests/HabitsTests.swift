@@ -139,3 +139,29 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   #expect(page.contains(".SH OPTIONS") && page.contains("\\-\\-stop\\-after\\-steps"), "\(page)")
   #expect(try run(builtProgram("ala"), ["manual", "--out", "\(folder.path)/share"]).code == 0)
 }
+
+@Test func aCommandThatIsNotThereIsToldWithTheNearest() throws {
+  for arguments in [["trian"], ["trian", "--config", "c.yaml"]] {
+    let result = try run(builtProgram("ala"), arguments)
+    #expect(result.code == 64 && result.errors.contains("there is no command trian; the nearest is train"))
+  }
+  #expect(try run(builtProgram("ala"), ["help", "train"]).code == 0)
+}
+
+private let loader = "/usr/share/bash-completion/bash_completion"
+
+@Test(.enabled(if: FileManager.default.fileExists(atPath: loader), "bash-completion is not there"))
+func bashFindsTheCompletionsInAUsersFolderAndInOneThatTheEnvironmentNames() throws {
+  let folder = try TemporaryFolder()
+  #expect(try run(builtProgram("ala"), ["manual", "--out", "\(folder.path)/.local/share"]).code == 0)
+  let complete = """
+    . \(loader); __load_completion /somewhere/bin/ala || exit
+    COMP_WORDS=(ala train --st) COMP_CWORD=2 COMP_LINE='ala train --st' COMP_POINT=14; _ala ala --st train
+    echo "${COMPREPLY[@]}"
+    """
+  for (home, data) in [(folder.path, "/none"), ("/none", "\(folder.path)/.local/share")] {
+    let environment = ["HOME": home, "XDG_DATA_DIRS": data, "XDG_DATA_HOME": ""]
+    let result = try run("/bin/bash", ["-c", complete], environment: environment)
+    #expect(result.output == "--stop-after-steps\n", "\(result.errors)")
+  }
+}

@@ -47,3 +47,26 @@ import Testing
   let report = try #require(try JSONSerialization.jsonObject(with: Data(taken.output.utf8)) as? [String: Any])
   #expect(taken.code == 0 && report["images"] as? Int == 72)
 }
+
+@Test func whatACommandSaysToDoNextIsACommandWhateverThePathsAreCalled() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let place = "\(bench.folder.path)/Anna's 2 pictures"
+  try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+  func next(_ result: ProcessResult) throws -> String {
+    #expect(result.code == 0, "\(result.errors)")
+    return try String(#require((result.output + result.errors).firstMatch(of: /next: ala (.+)/)).1)
+  }
+  func follow(_ words: String) throws -> ProcessResult {
+    let settings = ["ALA_RUN__DIR": "Anna's run", "ALA_TRAINING__EPOCHS": "1", "ALA_EVALUATION__STEPS": "0"]
+    return try run(
+      "/bin/sh", ["-c", "'\(bench.program)' " + words.replacing("my.yaml", with: "c.yaml")], in: bench.folder.path,
+      environment: settings)
+  }
+  let imported = try run(
+    bench.program, ["import", "data/images", "--out", "\(place)/imported"], in: bench.folder.path)
+  let evaluate = try next(follow(next(imported)))
+  #expect(evaluate.hasPrefix("evaluate "))
+  let report = try next(follow(evaluate))
+  #expect(report.hasPrefix("report "))
+  #expect(try follow(report).code == 0)
+}
