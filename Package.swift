@@ -138,10 +138,8 @@ let package = Package(
       "Comparison",
       [
         "Estimation", "Failures", "Files", "Digests", "Randomness", "Statistics", "Machine", "Tensor", "Layers",
-        "Networks",
-        "Cluster",
-        "Storage", "Images", "Settings", "Metrics", "Reporting", "Experiments", "Caching", "Explaining", "Evaluation",
-        "Training", .product(name: "Mustache", package: "swift-mustache"),
+        "Encoder", "Networks", "Cluster", "Storage", "Images", "Settings", "Metrics", "Reporting", "Experiments",
+        "Caching", "Explaining", "Evaluation", "Training", .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
       "Reporting",

@@ -1,4 +1,5 @@
 import Cluster
+import Encoder
 import Estimation
 import Experiments
 import Failures
@@ -85,8 +86,12 @@ final class Survey {
 
   private func make(_ configuration: Configuration, _ experiment: Experiment, training: Bool) throws -> any Network {
     try cluster.agree {
-      try makeNetwork(
-        configuration, classes: experiment.dataset.classes.count, on: experiment.model.encoder.file, training: training)
+      let options = encoderOptions(configuration)
+      let known = experiment.model.encoder.file
+      // Which weights are packed goes by the network's own LoRA.
+      let encoder = known.options == options ? known : try EncoderFile(options)
+      return try makeNetwork(
+        configuration, classes: experiment.dataset.classes.count, on: encoder, training: training)
     }
   }
 
