@@ -34,6 +34,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case classClash
   case labelClash
   case noLabel
+  case unknownClass
   case badPart
   case badMask
   case maskClash
@@ -82,6 +83,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .classClash: "class folders of one name, but for blanks at its ends or how Unicode writes it"
     case .labelClash: "pictures that are named with two labels or splits"
     case .noLabel: "lines without a label"
+    case .unknownClass: "pictures whose list names a class that no folder has"
     case .badPart: "lines whose split is none of train, valid and test"
     case .badMask: "masks that cannot be read or are of another size than their picture"
     case .maskClash: "masks that may be of several pictures"
