@@ -226,7 +226,7 @@ let package = Package(
     .executableTarget(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
       swiftSettings: processor),
-    tests("ClusterTests", ["ClusterProbe"]),
+    tests("ClusterTests", ["Cluster", "ClusterProbe"]),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),
     tests("TrainingTests", ["Training", "Layers", "Storage", "Failures"]),
     tests("ReproducibilityTests", ["Reproducibility"]),

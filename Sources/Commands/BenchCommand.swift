@@ -66,7 +66,7 @@ struct BenchCommand: ClusterCommand {
   func run(on cluster: Cluster) throws {
     switch work {
     case .model(let work):
-      let threads = threads ?? max(1, Processor.available() / cluster.localSize)
+      let threads = threads ?? cluster.threadShare().threads
       let result = try benchmark(
         work, threads: threads, batch: batch ?? work.usualBatch(threads: threads * cluster.size), steps: steps,
         repeats: repeats, precision: dtype, isProfiled: profile,

@@ -23,6 +23,7 @@ public final class Experiment: @unchecked Sendable {
   public let model: any Network
   public let encoderSHA256: String
   public let team: ThreadTeam
+  private let threadRemark: String?
   /// Where the frozen blocks' products are in bfloat16: by what.
   public let bfloat16: BFloat16Support?
 
@@ -37,7 +38,10 @@ public final class Experiment: @unchecked Sendable {
     } else {
       bfloat16 = nil
     }
-    let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
+    // Every rank asks, also one that has the setting: it may be in the environment of some alone.
+    let fair = cluster.threadShare()
+    threadRemark = configuration.run.threads == nil ? fair.remark : nil
+    let threads = configuration.run.threads ?? fair.threads
     // A damaged row of the cache is made anew by a thread beside the team's.
     let multiplying = threads + (configuration.cache.dir == nil ? 0 : 1)
     try cluster.agree {
@@ -125,6 +129,7 @@ public final class Experiment: @unchecked Sendable {
   public func describeMeans(_ log: RunLog) {
     for note in model.encoder.notes { log.info("encoder: \(note)") }
     for remark in cluster.remarks { log.warning(remark) }
+    if cluster.isRoot, let threadRemark { log.warning(threadRemark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")
