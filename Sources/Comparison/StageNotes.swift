@@ -37,7 +37,9 @@ struct StageNotes {
     guard let place = places[stage] else { return }
     stages.stages[place].state = state
     stages.stages[place].failure = failure
-    if state == .running { stages.stages[place].beganAt = Date().timeIntervalSince1970 }
+    let now = Date().timeIntervalSince1970
+    if state == .running { stages.stages[place].beganAt = now }
+    if state == .done, let began = stages.stages[place].beganAt { stages.stages[place].tookSeconds = now - began }
     write()
   }
 

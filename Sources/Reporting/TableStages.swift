@@ -20,6 +20,8 @@ public struct TableStages: Codable, Equatable, Sendable {
     public var state: State
     /// When it began, in seconds since 1970; nil before.
     public var beganAt: Double?
+    /// What it took where it was done by the call that is told of.
+    public var tookSeconds: Double?
     /// Why it failed.
     public var failure: String?
 
@@ -34,6 +36,7 @@ public struct TableStages: Codable, Equatable, Sendable {
       case name, kind, subject, seed, state, failure
       case estimatedSeconds = "estimated_seconds"
       case beganAt = "began_at"
+      case tookSeconds = "took_seconds"
     }
   }
 

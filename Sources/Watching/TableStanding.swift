@@ -33,7 +33,8 @@ struct TableStanding {
     let elapsed = (table.running?.beganAt).map { max(0, date.timeIntervalSince1970 - $0) } ?? 0
     heads = told.seeds.map { "seed \($0)" }
     rows = told.rows.map { row in (row.name, told.seeds.map { Self.cell(told, row, seed: $0, isRunning: isRunning) }) }
-    failures = told.stages.compactMap { stage in stage.failure.map { "\(stage.name): \($0)" } }
+    // What rests on a stage that failed has its message.
+    failures = told.stages.compactMap(\.failure).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     let estimate = table.running?.estimatedSeconds ?? 0
     let ownLeft = table.run.flatMap { Pace($0).secondsLeft } ?? max(0, estimate - elapsed)
     let waiting = told.stages.filter { $0.state == .waiting }.reduce(0) { $0 + $1.estimatedSeconds }
@@ -46,12 +47,19 @@ struct TableStanding {
     progress =
       "\(done) of \(told.stages.count) stages done" + (failed > 0 ? ", \(failed) failed" : "")
       + (isRunning && done + failed < told.stages.count
-        ? ", at most \(clock(waiting + ownLeft)) left (\(told.workers))" : "")
+        ? ", at most \(clock(Self.slowness(told) * waiting + ownLeft)) left (\(told.workers))" : "")
     now = table.running.map { stage in
       isRunning
         ? "\(stage.name): for \(clock(elapsed)), estimated at \(clock(estimate))"
         : "\(stage.name): interrupted; the same command goes on"
     }
+  }
+
+  /// How much longer stages have taken than was estimated, where others use the machine too; at least 1.
+  private static func slowness(_ told: TableStages) -> Double {
+    let done = told.stages.filter { $0.tookSeconds != nil }
+    let estimated = done.reduce(0) { $0 + $1.estimatedSeconds }
+    return estimated > 0 ? max(1, done.reduce(0) { $0 + ($1.tookSeconds ?? 0) } / estimated) : 1
   }
 
   private static func cell(_ told: TableStages, _ row: TableStages.Row, seed: UInt64, isRunning: Bool) -> Cell {
