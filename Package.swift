@@ -10,7 +10,7 @@ let processor: [SwiftSetting] =
 /// Only kernels drop overflow checks and preconditions; nothing that reads a file does.
 let kernels: [SwiftSetting] = processor + [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
 
-/// oneDNN is only for `encoder.precision: bfloat16`; everything else builds and runs without it.
+/// oneDNN is for `encoder.precision: bfloat16` and `run.products: onednn`; everything else builds and runs without it.
 let bfloat16 = "BFloat16"
 
 func system(_ name: String, pkgConfig: String? = nil, debian: String) -> Target {
@@ -34,7 +34,9 @@ let package = Package(
   name: "ala",
   products: [.executable(name: "ala", targets: ["ala"])],
   traits: [
-    .trait(name: bfloat16, description: "encoder.precision: bfloat16, by oneDNN (Debian's libdnnl-dev)")
+    .trait(
+      name: bfloat16, description: "oneDNN (Debian's libdnnl-dev): run.products: onednn and encoder.precision: bfloat16"
+    )
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -221,7 +223,7 @@ let package = Package(
         "Networks", "Settings", "Tensor",
       ]),
     tests("MetricsTests", ["Metrics", "Images"], hasFixtures: true),
-    tests("DiagnosisTests", ["Cluster", "Diagnosis", "Machine"]),
+    tests("DiagnosisTests", ["Cluster", "Diagnosis", "Machine", "Tensor"]),
     tests("MachineTests", ["Machine"]),
     .executableTarget(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",

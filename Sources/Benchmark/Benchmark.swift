@@ -78,6 +78,10 @@ public struct BenchmarkResult: Codable, Sendable {
   public let gemmGFLOPS: Double
   /// samplesPerSecond over what that rate would allow for the work's products.
   public let roof: Double
+  /// What the better of the linked libraries reaches on a product of 4096³ on as many threads, in this process.
+  public let ceilingGFLOPS: Double
+  /// samplesPerSecond over what that rate would allow for the work's products.
+  public let ceiling: Double
   public let gflopPerSample: Double
   public let products: String
   /// The user has named OpenBLAS's kernel or cache size in the environment.
@@ -89,10 +93,11 @@ public struct BenchmarkResult: Codable, Sendable {
   public let profile: ProfileReport?
 
   enum CodingKeys: String, CodingKey {
-    case work, dtype, world, threads, batch, roof, products, profile
+    case work, dtype, world, threads, batch, roof, ceiling, products, profile
     case samplesPerSecond = "samples_per_s"
     case peakRSS = "peak_rss_mib"
     case gemmGFLOPS = "gemm_gflops"
+    case ceilingGFLOPS = "ceiling_gflops"
     case gflopPerSample = "gflop_per_sample"
     case gradientMilliseconds = "gradient_ms"
     case gradientWaitMilliseconds = "gradient_wait_ms"
@@ -102,11 +107,12 @@ public struct BenchmarkResult: Codable, Sendable {
 
 public func benchmark(
   _ work: BenchmarkWork, threads: Int, batch: Int, steps: Int, repeats: Int, precision: Precision = .float32,
-  isProfiled: Bool,
-  isBLASForced: Bool, cluster: Cluster
+  library: ProductLibrary, isProfiled: Bool, isBLASForced: Bool, cluster: Cluster
 ) throws -> BenchmarkResult {
-  try cluster.agree { try secureProducts(threads: threads, limit: MemoryLimit.ofAddressSpace()?.description) }
-  var libraries = "OpenBLAS \(blasKernel())"
+  try cluster.agree {
+    try secureProducts(by: library, threads: threads, limit: MemoryLimit.ofAddressSpace()?.description)
+  }
+  var libraries = library.description
   if precision == .bfloat16 { libraries += ", \(try cluster.agree { try BFloat16Support.current() }.description)" }
   let team = ThreadTeam(threads: threads)
   let model = try RandomEncoder.with(cluster) { path in
@@ -147,11 +153,14 @@ public func benchmark(
   let peak = cluster.maximum(Processor.peakMemory())
   cluster.barrier()
   let rate = try productRate(products, team: team) * Double(cluster.size)
+  cluster.barrier()
+  let ceiling = machineCeiling(team: team) * Double(cluster.size)
   let samples = Double(batch) / best
   return BenchmarkResult(
     work: work.rawValue, dtype: precision.rawValue, world: cluster.size, threads: threads, batch: batch,
     samplesPerSecond: samples,
-    peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, gflopPerSample: products.flop / 1e9,
+    peakRSS: peak, gemmGFLOPS: rate, roof: samples * products.flop / 1e9 / rate, ceilingGFLOPS: ceiling,
+    ceiling: samples * products.flop / 1e9 / ceiling, gflopPerSample: products.flop / 1e9,
     products: libraries, isBLASForced: isBLASForced, gradientMilliseconds: costs.median(\.milliseconds),
     gradientWaitMilliseconds: costs.median(\.waitMilliseconds), profile: profile)
 }
@@ -249,48 +258,4 @@ private func inferenceStep(
       }
     }
   }
-}
-
-/// The rate that OpenBLAS, and oneDNN for bfloat16, reach on all of the products' shapes together, every thread running
-/// its own, in GFLOP/s.
-private func productRate(_ products: ProductCount, team: ThreadTeam) throws -> Double {
-  let tries = 5
-  var seconds = 0.0
-  for (shape, count) in products.counts {
-    let operands = (0..<team.threadCount).map { _ in
-      (Buffer(shape.m * shape.k), Buffer(shape.n * shape.k), Buffer(shape.m * shape.n))
-    }
-    for (x, w, _) in operands {
-      fillWithNoise(x.base, x.count, seed: 1)
-      fillWithNoise(w.base, w.count, seed: 2)
-    }
-    let reduced =
-      try shape.precision == .float32
-      ? nil : BFloat16Product(BFloat16Shape(rows: shape.m, outputs: shape.n, inputs: shape.k))
-    let packed = UnsafeMutableRawPointer.allocate(byteCount: max(reduced?.packedBytes ?? 0, 64), alignment: 64)
-    defer { packed.deallocate() }
-    try reduced?.pack(packed, operands[0].1.base)
-    let bias = Buffer(shape.n)
-    // Small products are repeated, so that starting the threads does not count.
-    let repeats = max(1, Int(2e8 / shape.flop))
-    var best = Double.infinity
-    for _ in 0..<tries {
-      let start = DispatchTime.now().uptimeNanoseconds
-      team.run(team.threadCount) { task, _ in
-        let (x, w, y) = operands[task]
-        for _ in 0..<repeats {
-          if let reduced {
-            reduced.run(y.base, x.base, packed: packed, bias: bias.base)
-          } else if shape.form == .forward {
-            multiplyTransposed(y.base, x.base, w.base, m: shape.m, n: shape.n, k: shape.k)
-          } else {
-            multiply(y.base, x.base, w.base, m: shape.m, n: shape.k, k: shape.n)
-          }
-        }
-      }
-      best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(repeats))
-    }
-    seconds += best * Double(count)
-  }
-  return products.flop / 1e9 * Double(team.threadCount) / seconds
 }

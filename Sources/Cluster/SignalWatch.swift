@@ -1,6 +1,11 @@
 import Foundation
+import Machine
 
 /// Notices SIGUSR1, SIGTERM, SIGINT and SIGHUP; the training loop looks between steps and ends with a checkpoint.
+///
+/// They reach a thread of its own and no other: oneDNN's code for products keeps values further below the stack pointer
+/// than a handler leaves alone, and a handler on a thread that multiplies would end in writes anywhere
+/// (docs/architecture.md).
 public final class SignalWatch: Sendable {
   /// Written by the handler; a plain aligned word, for a handler may do no more.
   private nonisolated(unsafe) static let received: UnsafeMutablePointer<sig_atomic_t> = {
@@ -11,25 +16,24 @@ public final class SignalWatch: Sendable {
 
   public init() {
     _ = Self.received
-    for number in Self.numbers where !(number == SIGHUP && Self.isIgnored(number)) {
+    for number in HeldSignals.numbers where !(number == SIGHUP && Self.isIgnored(number)) {
       var action = sigaction()
       action.__sigaction_handler.sa_handler = { number in SignalWatch.received.pointee = number }
       action.sa_flags = Int32(SA_RESTART)
       sigaction(number, &action, nil)
     }
-    Self.release()
+    _ = Self.listening
   }
 
-  private static let numbers = [SIGUSR1, SIGTERM, SIGINT, SIGHUP]
-
-  /// Lets the signals through that were held since the process began (`CHeldSignals`), or that a launcher has blocked:
-  /// they end a process that does not watch for them.
-  public static func release() {
-    var held = sigset_t()
-    sigemptyset(&held)
-    for number in numbers { sigaddset(&held, number) }
-    pthread_sigmask(SIG_UNBLOCK, &held, nil)
-  }
+  /// Held since the process began, by every thread but the listener.
+  private static let listening: Void = {
+    let thread = Thread {
+      HeldSignals.release()
+      while true { pause() }
+    }
+    thread.stackSize = 1 << 17
+    thread.start()
+  }()
 
   /// `nohup` starts a program so, for a run that shall outlive its terminal.
   private static func isIgnored(_ number: Int32) -> Bool {

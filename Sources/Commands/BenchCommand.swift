@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmark
 import Cluster
+import Experiments
 import Files
 import Foundation
 import Machine
@@ -30,6 +31,9 @@ struct BenchCommand: ClusterCommand {
   @Option(help: "float32 or bfloat16, of the products of the blocks below the first with LoRA (encoder.precision).")
   var dtype = Precision.float32
 
+  @Option(help: "The library of the products in float32: auto, openblas or onednn (run.products).")
+  var products = "auto"
+
   @Option(help: "Steps of a repeat.")
   var steps = 4
 
@@ -53,6 +57,9 @@ struct BenchCommand: ClusterCommand {
         )
       }
     }
+    guard products == "auto" || ProductLibrary(rawValue: products) != nil else {
+      throw ValidationError("--products is \(products); expected auto, openblas or onednn")
+    }
     for (name, value, most) in [
       ("threads", threads ?? 1, 1024), ("batch", batch ?? 1, 65_536), ("steps", steps, 1_000_000),
       ("repeats", repeats, 1_000_000),
@@ -67,9 +74,10 @@ struct BenchCommand: ClusterCommand {
     switch work {
     case .model(let work):
       let threads = threads ?? cluster.threadShare().threads
+      let library = try cluster.agree { try ProductLibrary(setting: products) }
       let result = try benchmark(
         work, threads: threads, batch: batch ?? work.usualBatch(threads: threads * cluster.size), steps: steps,
-        repeats: repeats, precision: dtype, isProfiled: profile,
+        repeats: repeats, precision: dtype, library: library, isProfiled: profile,
         isBLASForced: BLASKernel.choice.isForced, cluster: cluster)
       try show(
         result, on: cluster,
@@ -78,8 +86,9 @@ struct BenchCommand: ClusterCommand {
           result.samplesPerSecond, result.world, result.threads, result.batch, result.peakRSS)
           + String(
             format:
-              "products by %@: %.1f GFLOP a sample; these alone reach %.0f GFLOP/s on their shapes; share of that roof %.2f\n",
-            result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof)
+              "products by %@: %.1f GFLOP a sample; these alone reach %.0f GFLOP/s on their shapes; share of that roof %.2f; a product of 4096³ reaches %.0f, share of that ceiling %.2f\n",
+            result.products, result.gflopPerSample, result.gemmGFLOPS, result.roof, result.ceilingGFLOPS,
+            result.ceiling)
           + "BLAS \(BLASKernel.choice.description)" + (result.profile.map { "\n\($0.table)" } ?? ""))
     case .cacheRead:
       let result = try benchmarkCacheRead(repeats: repeats, below: folder)

@@ -3,6 +3,8 @@ import Cluster
 import Diagnosis
 import Failures
 import Files
+import Experiments
+import Tensor
 import Foundation
 import Settings
 
@@ -32,10 +34,12 @@ struct DoctorCommand: ClusterCommand {
     let environment = ProcessInfo.processInfo.environment
     let flags = threads.map { [(path: "run.threads", value: "\($0)")] } ?? []
     let settings = try cluster.agree { try Configuration.load(file: nil, flags: flags, environment: environment) }
+    let library = try cluster.agree { try ProductLibrary(setting: settings.run.products) }
     let blas = BLASKernel.choice
     let diagnosis = try diagnose(
       DiagnosisOptions(
-        folder: dir, threads: settings.run.threads, environment: environment, blas: blas, program: Program.path),
+        folder: dir, threads: settings.run.threads, environment: environment, blas: blas, program: Program.path,
+        library: library, isLibraryAutomatic: ProductLibrary(rawValue: settings.run.products) == nil),
       on: cluster)
     try cluster.onRoot {
       if json {

@@ -69,7 +69,8 @@ package enum Program {
       case .success(let command):
         if !(command is DoctorCommand) { try RollCall.compareProgram(on: cluster) }
         try cluster.agree { try EnvironmentSettings.check(ProcessInfo.processInfo.environment) }
-        if command.endsOnSignals { SignalWatch.release() } else { _ = SignalWatch() }
+        // Signals that nobody watches for end the process.
+        if command.endsOnSignals { HeldSignals.release() } else { _ = SignalWatch() }
         try command.run(on: cluster)
       case .failure(let help):
         try cluster.onRoot { try StandardOutput.print(Ala.fullMessage(for: help)) }

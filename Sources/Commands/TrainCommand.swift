@@ -60,7 +60,9 @@ struct TrainCommand: ClusterCommand {
     let log = RunLog(cluster, volume: volume.volume)
     volume.describe(resolved, log)
     let start = Date()
-    let experiment = try Experiment(configuration, cluster: cluster, training: true)
+    let experiment = try Experiment(
+      configuration, cluster: cluster, training: true,
+      resumed: try resumedProducts(configuration, options.resume, cluster: cluster))
     log.detail(String(format: "data set and encoder were read in %.1f s", Date().timeIntervalSince(start)))
     do {
       try train(experiment, options, log: log)

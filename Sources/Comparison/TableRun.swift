@@ -133,7 +133,9 @@ final class TableRun {
       try StageRecord(inputs: inputs, outputs: nil).write(to: record)
     }
     let configuration = try plan.configuration(network, seed: seed)
-    let experiment = try Experiment(configuration, cluster: cluster, training: true)
+    let experiment = try Experiment(
+      configuration, cluster: cluster, training: true,
+      resumed: try resumedProducts(configuration, options.resume, cluster: cluster))
     let runLog = RunLog(cluster, volume: log.volume)
     do {
       try Training.train(experiment, options, log: runLog)

@@ -15,19 +15,21 @@ public struct DiagnosisOptions: Sendable {
   public var blas: BLASChoice
   /// This program's file.
   public var program: String
-  /// What the self-test tries.
-  public var product: Product
+  /// What `run.products` means here, and whether the table of processors chose it.
+  public var library: ProductLibrary
+  public var isLibraryAutomatic: Bool
 
   public init(
     folder: String, threads: Int? = nil, environment: [String: String], blas: BLASChoice, program: String,
-    product: @escaping Product = modelProduct
+    library: ProductLibrary, isLibraryAutomatic: Bool
   ) {
     self.folder = folder
     self.threads = threads
     self.environment = environment
     self.blas = blas
     self.program = program
-    self.product = product
+    self.library = library
+    self.isLibraryAutomatic = isLibraryAutomatic
   }
 }
 
@@ -54,11 +56,17 @@ public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws ->
       checkBLAS(
         options.blas, rate: productRate,
         unforced: { UnforcedRate.measure(probe: options.program, environment: options.environment) }))
+    if !options.blas.isTooNew {
+      findings.append(checkLibrary(options.library, isAutomatic: options.isLibraryAutomatic, .measure()))
+    }
   }
   cluster.barrier()
   if canMultiply, !options.blas.isTooNew {
-    findings.append(checkProducts(testProducts(options.product, threads: testThreads)))
-    findings.append(checkRows(rowDependence(options.product)))
+    for library in ProductLibrary.linked {
+      let product = modelProduct(by: library)
+      findings.append(checkProducts(testProducts(product, threads: testThreads), by: library))
+      findings.append(checkRows(rowDependence(product), by: library))
+    }
   }
   findings += hostFindings(threads: threads, cluster)
   let folder = FolderChecks(options.folder, rank: cluster.rank).run()

@@ -59,28 +59,37 @@ func checkProductMemory(threads: Int) -> Finding {
     ?? .ok("blas-memory", ready)
 }
 
-package func checkProducts(_ result: ProductTestResult) -> Finding {
+/// The checks of OpenBLAS bear the plain words.
+private func word(_ check: String, _ library: ProductLibrary) -> String {
+  library == .openblas ? check : "\(check)-\(library.rawValue)"
+}
+
+package func checkProducts(_ result: ProductTestResult, by library: ProductLibrary = .openblas) -> Finding {
+  let check = word("products", library)
   let count = "\(result.products) products of many shapes from \(result.threads) threads at once"
   if let first = result.wrongAlone.first {
     return .problem(
-      "products",
-      "\(result.wrongAlone.count) shapes are wrong beyond rounding even alone, the first \(first)",
-      "install another OpenBLAS, or choose a kernel by OPENBLAS_CORETYPE")
+      check, "\(result.wrongAlone.count) shapes are wrong beyond rounding even alone, the first \(first)",
+      library == .openblas
+        ? "install another OpenBLAS, or choose a kernel by OPENBLAS_CORETYPE" : "use run.products: openblas")
   }
   if let first = result.wrongTogether.first {
     let wrong = result.wrongTogether.reduce(0) { $0 + $1.count }
     return .problem(
-      "products", "\(wrong) of \(count) differ from what one thread gets, the first \(first.name)",
-      "install an OpenBLAS that is built with threads or USE_LOCKING (OpenMathLib/OpenBLAS#1755, #2126), or use --threads 1"
-    )
+      check, "\(wrong) of \(count) differ from what one thread gets, the first \(first.name)",
+      library == .openblas
+        ? "install an OpenBLAS that is built with threads or USE_LOCKING (OpenMathLib/OpenBLAS#1755, #2126), or use --threads 1"
+        : "use run.products: openblas, or --threads 1")
   }
-  return .ok("products", "\(count): right, and the bits of one thread (OpenBLAS built \(blasThreading()))")
+  let build = library == .openblas ? "OpenBLAS built \(blasThreading())" : library.description
+  return .ok(check, "\(count): right, and the bits of one thread (\(build))")
 }
 
-package func checkRows(_ share: Double) -> Finding {
-  guard share > 0 else { return .ok("rows", "a row's bits do not depend on the number of rows (197 and 394)") }
+package func checkRows(_ share: Double, by library: ProductLibrary = .openblas) -> Finding {
+  let check = word("rows", library)
+  guard share > 0 else { return .ok(check, "a row's bits do not depend on the number of rows (197 and 394)") }
   return .note(
-    "rows",
+    check,
     String(
       format:
         "%.1f%% of a row's elements change bits between 197 and 394 rows; no result depends on it, for products are made sample by sample",

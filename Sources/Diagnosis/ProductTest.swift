@@ -21,12 +21,14 @@ public typealias Product =
     _ form: ProductForm, _ result: Floats, _ a: ConstFloats, _ b: ConstFloats, _ m: Int, _ n: Int, _ k: Int
   ) -> Void
 
-/// The product that the model uses.
-public let modelProduct: Product = { form, result, a, b, m, n, k in
-  switch form {
-  case .forward: multiplyTransposed(result, a, b, m: m, n: n, k: k)
-  case .inputGradient: multiply(result, a, b, m: m, n: n, k: k)
-  case .weightGradient: multiplyOuter(result, a, b, m: m, n: n, k: k, beta: 0)
+/// The product that the model uses with a library.
+public func modelProduct(by library: ProductLibrary) -> Product {
+  { form, result, a, b, m, n, k in
+    switch form {
+    case .forward: multiplyTransposed(result, a, b, m: m, n: n, k: k, by: library)
+    case .inputGradient: multiply(result, a, b, m: m, n: n, k: k, by: library)
+    case .weightGradient: multiplyOuter(result, a, b, m: m, n: n, k: k, beta: 0, by: library)
+    }
   }
 }
 
@@ -88,7 +90,7 @@ public struct ProductTestResult: Sendable {
 
 /// Multiplies many shapes alone, compares with a slow reference in double precision, then again from `threads` threads
 /// at once for `seconds`, and compares the bits.
-public func testProducts(_ product: Product = modelProduct, threads: Int, seconds: Double = 0.5) -> ProductTestResult {
+public func testProducts(_ product: Product, threads: Int, seconds: Double = 0.5) -> ProductTestResult {
   // One row against a long vector is the shape of #1755; 197 rows are a ViT-B/16's tokens; odd sizes leave tails.
   let sizes = [
     (1, 128, 3000), (3, 5, 7), (17, 33, 65), (49, 96, 27), (64, 64, 64), (196, 60, 48), (197, 192, 192), (197, 197, 64),
@@ -128,7 +130,7 @@ public func testProducts(_ product: Product = modelProduct, threads: Int, second
 
 /// The share of a row's elements whose bits change when twice as many rows stand in the product (docs/model.md,
 /// "Lanes").
-public func rowDependence(_ product: Product = modelProduct, rows: Int = 197, width: Int = 768) -> Double {
+public func rowDependence(_ product: Product, rows: Int = 197, width: Int = 768) -> Double {
   let x = Buffer(2 * rows * width)
   let w = Buffer(width * width)
   let few = Buffer(rows * width)

@@ -37,7 +37,7 @@ public final class EncoderFile: @unchecked Sendable {
 
   let weights: EncoderWeights
   let blocks: [BlockTensors]
-  let rounded: BFloat16Blocks
+  let packed: PackedBlocks
   let patchWeight: ConstFloats
   let patchBias: ConstFloats?
   /// [1 + N, D]: positions, with the class token added to row 0.
@@ -46,8 +46,8 @@ public final class EncoderFile: @unchecked Sendable {
 
   /// - Parameters:
   ///   - options: those of LoRA say only which blocks bfloat16 stays below.
-  ///   - share: makes the memory for a converted copy of a float16 or bfloat16 file, and for weights rounded to
-  ///     bfloat16; nil makes it this process's own.
+  ///   - share: makes the memory for a converted copy of a float16 or bfloat16 file, and for packed weights; nil makes
+  ///     it this process's own.
   /// - Throws: `Failure` 66 (no file), 65 (a file that is not such an encoder), 78 (settings that do not fit it, or
   ///   are needed for it), 69 (bfloat16 where it is not available, or memory).
   public init(_ options: EncoderOptions, share: Share? = nil) throws {
@@ -65,9 +65,11 @@ public final class EncoderFile: @unchecked Sendable {
     let blocks = try (0..<shape.depth).map { try BlockTensors(weights, tower.spelling, index: $0, width: shape.width) }
     let share = share ?? { try MappedMemory(byteCount: $0, fill: $1) }
     try weights.load(share: share)
-    let frozen = options.precision == .bfloat16 ? blocks.prefix(firstLoRABlock - 1) : []
-    rounded = try BFloat16Blocks(
-      frozen.map(\.maps), tokens: 1 + shape.grid * shape.grid, width: shape.width, share: share)
+    let usual: Precision? = options.products == .onednn ? .float32 : nil
+    packed = try PackedBlocks(
+      blocks.map(\.maps),
+      precision: blocks.indices.map { $0 + 1 < firstLoRABlock && options.precision == .bfloat16 ? .bfloat16 : usual },
+      tokens: 1 + shape.grid * shape.grid, width: shape.width, share: share)
 
     self.options = options
     spelling = tower.spelling
@@ -90,14 +92,14 @@ public final class EncoderFile: @unchecked Sendable {
   ///
   /// - Parameter update: makes the update of the linear map of the given name, inputs and outputs.
   func block(
-    _ index: Int, inBFloat16: Bool, update: (_ name: String, _ inputs: Int, _ outputs: Int) -> LoRA?
+    _ index: Int, update: (_ name: String, _ inputs: Int, _ outputs: Int) -> LoRA?
   ) -> TransformerBlock {
-    let rounded = inBFloat16 ? rounded.weights(block: index) : [:]
+    let packed = packed.weights(block: index)
     func linear(_ name: String) -> Linear {
       let map = blocks[index].map(name)
       return Linear(
         inputs: map.inputs, outputs: map.outputs,
-        weight: rounded[name].map { .rounded(map.values, $0) } ?? .frozen(map.values),
+        weight: packed[name].map { .packed(map.values, $0) } ?? .frozen(map.values),
         bias: .frozen(map.bias.values + map.row), lora: update(name, map.inputs, map.outputs))
     }
     return TransformerBlock(

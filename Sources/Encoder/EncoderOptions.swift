@@ -24,12 +24,14 @@ public struct EncoderOptions: Equatable, Sendable {
   public var loraTargets: [String]
   /// Of the products of the blocks below the first with LoRA.
   public var precision: Precision
+  /// With oneDNN frozen weights are packed once.
+  public var products: ProductLibrary
 
   public init(
     weights: String, imageSide: Int, depth: Int? = nil, heads: Int? = nil, activation: Activation? = nil,
     mean: [Float]? = nil, standardDeviation: [Float]? = nil, loraBlocks: [Int] = [10], loraRank: Int = 16,
     loraScale: Float = 1, loraTargets: [String] = ["q", "k", "v", "out", "fc1", "fc2"],
-    precision: Precision = .float32
+    precision: Precision = .float32, products: ProductLibrary = .current
   ) {
     self.weights = weights
     self.imageSide = imageSide
@@ -43,6 +45,7 @@ public struct EncoderOptions: Equatable, Sendable {
     self.loraScale = loraScale
     self.loraTargets = loraTargets
     self.precision = precision
+    self.products = products
   }
 
   /// m, the first block with LoRA; k + 1 where there is none.

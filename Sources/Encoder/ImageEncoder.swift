@@ -58,7 +58,7 @@ public final class ImageEncoder: @unchecked Sendable {
       "bfloat16 weights are made for the blocks below one first block with LoRA")
     firstLoRABlock = first
     blocks = (0..<file.depth).map { index in
-      file.block(index, inBFloat16: index + 1 < first) { name, inputs, outputs in
+      file.block(index) { name, inputs, outputs in
         guard options.loraBlocks.contains(index + 1), options.loraTargets.contains(name) else { return nil }
         let stem = "encoder.blocks.\(index + 1).\(name.hasPrefix("fc") ? "mlp" : "attn").\(name).lora"
         let bound = 1 / Double(inputs).squareRoot()

@@ -37,7 +37,7 @@ public struct Ground: Sendable {
   /// Everything that what is frozen of a run depends on.
   public static func key(_ configuration: Configuration) -> String {
     let sections = SettingTable.keys.map(\.path).filter { path in
-      ["data.", "image.", "encoder."].contains { path.hasPrefix($0) }
+      ["data.", "image.", "encoder.", "run.products"].contains { path.hasPrefix($0) }
         // Blocks below the first with LoRA are what bfloat16 is for.
         || (path == "lora.blocks" && configuration.encoder.precision != "float32")
     }

@@ -23,14 +23,20 @@ public final class Experiment: @unchecked Sendable {
   public let model: any Network
   public let encoderSHA256: String
   public let team: ThreadTeam
+  /// What makes the products in float32.
+  public let products: ProductLibrary
   private let threadRemark: String?
   /// Where the frozen blocks' products are in bfloat16: by what.
   public let bfloat16: BFloat16Support?
 
   /// Reads the data set, maps the encoder, builds the model. Every rank fails alike.
   ///
-  /// - Parameter training: whether gradients and moments are needed.
-  public init(_ configuration: Configuration, cluster: Cluster, training: Bool) throws {
+  /// - Parameters:
+  ///   - training: whether gradients and moments are needed.
+  ///   - resumed: the library of the run that goes on.
+  public init(
+    _ configuration: Configuration, cluster: Cluster, training: Bool, resumed: ProductLibrary? = nil
+  ) throws {
     self.configuration = configuration
     self.cluster = cluster
     if configuration.encoder.precision == Precision.bfloat16.rawValue {
@@ -38,6 +44,8 @@ public final class Experiment: @unchecked Sendable {
     } else {
       bfloat16 = nil
     }
+    let products = try ProductLibrary(setting: configuration.run.products, resumed: resumed, on: cluster)
+    self.products = products
     // Every rank asks, also one that has the setting: it may be in the environment of some alone.
     let fair = cluster.threadShare()
     threadRemark = configuration.run.threads == nil ? fair.remark : nil
@@ -45,7 +53,7 @@ public final class Experiment: @unchecked Sendable {
     // A damaged row of the cache is made anew by a thread beside the team's.
     let multiplying = threads + (configuration.cache.dir == nil ? 0 : 1)
     try cluster.agree {
-      try secureProducts(threads: multiplying, limit: MemoryLimit.ofAddressSpace()?.description)
+      try secureProducts(by: products, threads: multiplying, limit: MemoryLimit.ofAddressSpace()?.description)
     }
     let team = ThreadTeam(threads: threads)
     self.team = team
@@ -105,7 +113,8 @@ public final class Experiment: @unchecked Sendable {
 
   /// What makes the products: part of fingerprints, for bits differ between kernels.
   public var productKernels: [(key: String, value: String)] {
-    [("blas_kernel", blasKernel())] + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
+    [("blas_kernel", blasKernel())] + (products == .onednn ? [("onednn_kernel", products.description)] : [])
+      + (bfloat16.map { [("bfloat16_kernel", $0.description)] } ?? [])
   }
 
   /// Says once what of the data set is left out or odd.
@@ -124,9 +133,9 @@ public final class Experiment: @unchecked Sendable {
         + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
   }
 
-  /// Says once how the encoder's file was understood, what a run in bfloat16 is made by, and what the machine did not
-  /// allow.
+  /// Says once what products are made by, how the encoder's file was understood, and what the machine did not allow.
   public func describeMeans(_ log: RunLog) {
+    log.info("products by \(products.description) (run.products: \(configuration.run.products))")
     for note in model.encoder.notes { log.info("encoder: \(note)") }
     for remark in cluster.remarks { log.warning(remark) }
     if cluster.isRoot, let threadRemark { log.warning(threadRemark) }
@@ -168,12 +177,13 @@ public final class Experiment: @unchecked Sendable {
   public func cacheFingerprint(isReading: Bool) -> CacheFingerprint {
     let encoder = model.encoder
     func list(_ values: [Float]) -> String { values.map { "\($0)" }.joined(separator: ",") }
-    // Caches from before there was a choice say nothing, and are float32.
+    // Caches from before there were choices say nothing, and are float32 by OpenBLAS.
     let precision = bfloat16 == nil ? "" : ",\"precision\":\"bfloat16\""
+    let library = products == .openblas ? "" : ",\"products\":\"\(products.rawValue)\""
     return CacheFingerprint(
       encoderSHA256: encoderSHA256,
       encoderSettings:
-        "\(encoder.file.choices.dropLast()),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)}",
+        "\(encoder.file.choices.dropLast()),\"mean\":[\(list(encoder.mean))],\"std\":[\(list(encoder.standardDeviation))]\(precision)\(library)}",
       viewDefinition: views.json(seed: configuration.run.seed), datasetSHA256: dataset.digest,
       firstLoRABlock: encoder.firstLoRABlock, isShared: configuration.cache.layers.isShared && !isReading,
       layout: CacheLayout(

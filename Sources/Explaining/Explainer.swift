@@ -25,7 +25,9 @@ public final class Explainer {
   public init(
     _ configuration: Configuration, checkpoint given: String, method: any ExplanationMethod, program: String
   ) throws {
-    try secureProducts(threads: 1, limit: MemoryLimit.ofAddressSpace()?.description)
+    try secureProducts(
+      by: ProductLibrary(setting: configuration.run.products), threads: 1,
+      limit: MemoryLimit.ofAddressSpace()?.description)
     let path = checkpointPath(given)
     let attributes = try storedAttributes(path)
     try checkNetwork(attributes, configuration, path: path)

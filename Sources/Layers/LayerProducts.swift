@@ -13,7 +13,7 @@ extension ProductCount {
       add(.weight, m: r, n: i, k: rows)
       if needsInput { add(.input, m: rows, n: i, k: r) }
     } else {
-      add(.forward, m: rows, n: o, k: i, precision: map.rounded == nil ? .float32 : .bfloat16)
+      add(.forward, m: rows, n: o, k: i, packed: map.packed?.product.shape.precision)
       add(.forward, m: rows, n: r, k: i)
       add(.forward, m: rows, n: o, k: r)
     }

@@ -17,12 +17,12 @@ public struct LoRA: Sendable {
   }
 }
 
-/// A frozen weight rounded to bfloat16, in the order that its product reads.
-public struct BFloat16Weight: @unchecked Sendable {
-  public let product: BFloat16Product
+/// A frozen weight in the order, and rounded to the precision, that its product reads.
+public struct PackedWeight: @unchecked Sendable {
+  public let product: PackedProduct
   public let packed: UnsafeRawPointer
 
-  public init(product: BFloat16Product, packed: UnsafeRawPointer) {
+  public init(product: PackedProduct, packed: UnsafeRawPointer) {
     self.product = product
     self.packed = packed
   }
@@ -35,15 +35,15 @@ public struct Linear: @unchecked Sendable {
   public enum Source: @unchecked Sendable {
     case frozen(ConstFloats)
     case trained(Parameter)
-    /// A frozen weight whose forward product is made of its rounded values: of a map with a bias, without LoRA, for the
-    /// number of rows and the stride that the product was made for.
-    case rounded(ConstFloats, BFloat16Weight)
+    /// A frozen weight whose forward product is made of its packed values: of a map with a bias, for the number of rows
+    /// and the stride that the product was made for.
+    case packed(ConstFloats, PackedWeight)
 
     public var values: ConstFloats {
       switch self {
       case .frozen(let values): values
       case .trained(let parameter): ConstFloats(parameter.values)
-      case .rounded(let values, _): values
+      case .packed(let values, _): values
       }
     }
   }
@@ -60,7 +60,7 @@ public struct Linear: @unchecked Sendable {
     self.weight = weight
     self.bias = bias
     self.lora = lora
-    precondition(rounded == nil || (bias != nil && lora == nil))
+    precondition(packed == nil || bias != nil)
   }
 
   /// A trained map, named `<name>.weight` [outputs, inputs] and `<name>.bias` [outputs].
@@ -74,9 +74,9 @@ public struct Linear: @unchecked Sendable {
       bias: bias.map { .trained(store.declare("\(name).bias", [outputs], group: group, $0)) })
   }
 
-  /// What the forward product takes where it is in bfloat16.
-  public var rounded: BFloat16Weight? {
-    if case .rounded(_, let weight) = weight { return weight }
+  /// What the forward product takes where the weight is packed.
+  public var packed: PackedWeight? {
+    if case .packed(_, let weight) = weight { return weight }
     return nil
   }
 
@@ -89,8 +89,7 @@ public struct Linear: @unchecked Sendable {
   /// The floats that LoRA keeps for the backward pass of one row: x Aᵀ.
   public var lowRank: Int { lora?.rank ?? 0 }
 
-  /// y [rows, outputs] = x [rows, inputs]·Wᵀ + b + s·(x Aᵀ) Bᵀ, and a residual where given. The product is added to
-  /// what stands there already, which costs it nothing.
+  /// y [rows, outputs] = x [rows, inputs]·Wᵀ + b + s·(x Aᵀ) Bᵀ, and a residual where given.
   ///
   /// - Parameters:
   ///   - residual: [rows, outputs]; then y has no stride, and there is a bias.
@@ -99,12 +98,22 @@ public struct Linear: @unchecked Sendable {
   public func forward(
     _ y: Floats, _ x: ConstFloats, residual: ConstFloats? = nil, low: Floats?, rows: Int, strideY: Int? = nil
   ) {
-    if case .rounded(_, let rounded) = weight, let bias {
-      precondition(rounded.product.shape.rows == rows && rounded.product.shape.strideY == strideY ?? outputs)
-      rounded.product.run(y, x, packed: rounded.packed, bias: bias.values)
+    if let packed, let bias {
+      precondition(packed.product.shape.rows == rows && packed.product.shape.strideY == strideY ?? outputs)
+      packed.product.run(y, x, packed: packed.packed, bias: bias.values)
       if let residual { accumulate(y, residual, rows * outputs) }
-      return
+    } else {
+      forwardUnpacked(y, x, residual: residual, rows: rows, strideY: strideY)
     }
+    if let lora, let low {
+      multiplyTransposed(low, x, lora.a.values, m: rows, n: lora.rank, k: inputs)
+      multiplyTransposed(
+        y, low, lora.b.values, m: rows, n: outputs, k: lora.rank, strideY: strideY, scale: lora.scale, beta: 1)
+    }
+  }
+
+  /// `forward` without LoRA. The product is added to what stands there already, which costs it nothing.
+  private func forwardUnpacked(_ y: Floats, _ x: ConstFloats, residual: ConstFloats?, rows: Int, strideY: Int?) {
     if let bias, let residual {
       precondition(strideY == nil)
       addRow(y, residual, bias.values, rows: rows, columns: outputs)
@@ -113,11 +122,6 @@ public struct Linear: @unchecked Sendable {
     }
     multiplyTransposed(
       y, x, weight.values, m: rows, n: outputs, k: inputs, strideY: strideY, beta: bias == nil ? 0 : 1)
-    if let lora, let low {
-      multiplyTransposed(low, x, lora.a.values, m: rows, n: lora.rank, k: inputs)
-      multiplyTransposed(
-        y, low, lora.b.values, m: rows, n: outputs, k: lora.rank, strideY: strideY, scale: lora.scale, beta: 1)
-    }
   }
 
   /// The gradient of `forward`. Weight gradients are added to the slot, sample by sample.

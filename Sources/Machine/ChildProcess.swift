@@ -38,7 +38,7 @@ public enum ChildProcess {
     let pipe = Pipe()
     process.standardOutput = pipe
     process.standardError = errors
-    guard (try? process.run()) != nil else { return .didNotStart }
+    guard (try? HeldSignals.released(while: process.run)) != nil else { return .didNotStart }
     // A pipe holds little: it is read while the child writes.
     let received = Mutex(Data())
     let isRead = DispatchSemaphore(value: 0)

@@ -5,6 +5,8 @@ import Foundation
 public struct Processor: Sendable {
   /// "Intel(R) Xeon(R) Processor".
   public let name: String
+  /// "GenuineIntel", "AuthenticAMD".
+  public let vendor: String
   /// In Linux's spelling: "avx2", "avx512f".
   public let features: Set<String>
 
@@ -26,6 +28,7 @@ public struct Processor: Sendable {
       cpuinfo.split(separator: "\n").first { $0.hasPrefix(key) }?.split(separator: ":", maxSplits: 1).last
     }
     name = value("model name").map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+    vendor = value("vendor_id").map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
     features = Set((value("flags") ?? "").split(separator: " ").map(String.init))
   }
 

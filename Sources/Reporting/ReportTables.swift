@@ -97,7 +97,7 @@ struct ReportTable {
   ) -> ReportTable? {
     let words = [
       ("cpu", "processor"), ("ranks", "ranks"), ("blas", "BLAS"), ("blas_kernel", "BLAS kernel"),
-      ("bfloat16_kernel", "bfloat16 by"), ("hdf5", "HDF5"),
+      ("onednn_kernel", "products by"), ("bfloat16_kernel", "bfloat16 by"), ("hdf5", "HDF5"),
     ]
     var rows = words.map { key, name in
       Row(name: name, cells: runs.map { $0.run.machine[key] ?? "" } + methods.map { _ in "" })

@@ -7,6 +7,8 @@ public struct Configuration: Equatable, Sendable {
     public let dir: String
     public let seed: UInt64
     public let threads: Int?
+    /// "auto", "openblas" or "onednn".
+    public let products: String
     public let patienceSeconds: Double
   }
 
@@ -259,7 +261,7 @@ public struct Configuration: Equatable, Sendable {
 
     run = Run(
       dir: text("run.dir"), seed: UInt64(integer("run.seed")), threads: optionalInteger("run.threads"),
-      patienceSeconds: number("run.patience_seconds"))
+      products: text("run.products"), patienceSeconds: number("run.patience_seconds"))
     data = Data(
       root: text("data.root"), layout: text("data.layout"), labels: optionalText("data.labels"),
       boxes: text("data.boxes"), classes: texts("data.classes"), splitSeed: UInt64(integer("data.split_seed")),

@@ -9,6 +9,7 @@ extension SettingTable {
       "workers", "numworkers", "nworkers", "numthreads", "nthreads", "jobs", "njobs", "cpus", "numcpus",
       "loaderthreads",
     ],
+    "run.products": ["blas", "blaslibrary", "gemm", "matmul", "mathlibrary", "onednn", "mkldnn"],
     "data.root": ["dataset", "datadir", "dataroot", "datapath", "datafolder", "datasetdir", "imagedir", "traindir"],
     "data.classes": ["numclasses", "nclasses", "nclass", "nbclasses", "classnames", "labels", "categories"],
     "data.segmentations": ["masks", "mask", "maskdir", "masksdir", "segmentation", "segmentationdir"],

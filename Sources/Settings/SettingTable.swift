@@ -13,6 +13,11 @@ public enum SettingTable {
       "threads of a process; null: the processors it may use, shared with the ranks of its machine", mayDiffer: true),
 
     SettingKey(
+      "run.products", .choice(["auto", "openblas", "onednn"]), .text("auto"),
+      "the library of the products in float32; auto: by a table of processors (docs/products.md), and of a run that goes "
+        + "on its own; onednn needs a build with oneDNN",
+      mayDiffer: true),
+    SettingKey(
       "run.patience_seconds", .number(1...1e7), .number(300),
       "a rank that is silent for so long, or ranks that do not get on, end the job with 69; at the start four times as "
         + "long, and always at least ten steps",

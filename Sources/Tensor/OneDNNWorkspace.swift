@@ -97,7 +97,7 @@
   func check(_ status: dnnl_status_t) throws {
     guard status != dnnl_success else { return }
     throw Failure.unavailable(
-      "encoder.precision is bfloat16, and oneDNN refused a product of the encoder's (status \(status.rawValue)); use float32"
+      "oneDNN refused a product of the encoder's (status \(status.rawValue)); use encoder.precision float32 and run.products openblas"
     )
   }
 

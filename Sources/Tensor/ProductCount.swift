@@ -15,7 +15,8 @@ public struct ProductShape: Hashable, Sendable {
   public let m: Int
   public let n: Int
   public let k: Int
-  public var precision = Precision.float32
+  /// What the operands are where the second is a packed weight; nil: two matrices of float32 as they lie.
+  public var packed: Precision?
 
   public var flop: Double { 2 * Double(m) * Double(n) * Double(k) }
 }
@@ -31,10 +32,10 @@ public struct ProductCount: Sendable {
   public init() {}
 
   public mutating func add(
-    _ form: ProductShape.Form, m: Int, n: Int, k: Int, times: Int = 1, precision: Precision = .float32
+    _ form: ProductShape.Form, m: Int, n: Int, k: Int, times: Int = 1, packed: Precision? = nil
   ) {
     guard m > 0, n > 0, k > 0 else { return }
-    counts[ProductShape(form: form, m: m, n: n, k: k, precision: precision), default: 0] += times
+    counts[ProductShape(form: form, m: m, n: n, k: k, packed: packed), default: 0] += times
   }
 
   // MARK: What is made
@@ -58,8 +59,8 @@ public struct ProductCount: Sendable {
 
   /// Tells of a product that a kernel makes.
   @inline(__always)
-  static func note(_ form: ProductShape.Form, m: Int, n: Int, k: Int, precision: Precision = .float32) {
+  static func note(_ form: ProductShape.Form, m: Int, n: Int, k: Int, packed: Precision? = nil) {
     guard let recording, pthread_equal(recording.thread, pthread_self()) != 0 else { return }
-    recording.count.add(form, m: m, n: n, k: k, precision: precision)
+    recording.count.add(form, m: m, n: n, k: k, packed: packed)
   }
 }

@@ -12,13 +12,19 @@ private let blockBytes = (128 << 20) + (1 << 16)
 private typealias Allocate = @convention(c) (Int32) -> UnsafeMutableRawPointer?
 private typealias Free = @convention(c) (UnsafeMutableRawPointer?) -> Void
 
-/// Makes products run on the thread that calls them, and sure of their memory. Call before the first product.
+/// Makes products run on the thread that calls them, by the given library, and sure of their memory. Call before the
+/// first product.
 ///
 /// - Parameters:
+///   - library: of those that are linked; what `ProductLibrary.current` is from now on.
 ///   - threads: how many may multiply at once.
 ///   - limit: what limits the address space, for the message.
 /// - Throws: `Failure` 69 where the blocks cannot be mapped.
-public func secureProducts(threads: Int, limit: @autoclosure () -> String?) throws {
+public func secureProducts(
+  by library: ProductLibrary = .openblas, threads: Int, limit: @autoclosure () -> String?
+) throws {
+  precondition(ProductLibrary.linked.contains(library))
+  ProductLibrary.current = library
   useOneThreadPerProduct()
   let bytes = threads * blockBytes
   let room = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

@@ -4,6 +4,7 @@ import Failures
 import Foundation
 import Layers
 import Machine
+import Settings
 import Storage
 import Tensor
 
@@ -30,7 +31,8 @@ func checkpointAttributes(_ experiment: Experiment, _ state: TrainingState, mode
     "encoder_settings": .text(experiment.model.encoder.file.choices),
     "dataset_sha256": .text(experiment.dataset.digest),
     "classes": .text("[" + classes.joined(separator: ",") + "]"), "best": .text(best),
-    "fingerprint": .text(fingerprint), "progress": .text(state.json), "data_mode": .text(mode),
+    "products": .text(experiment.products.rawValue), "fingerprint": .text(fingerprint), "progress": .text(state.json),
+    "data_mode": .text(mode),
   ]
   if let explains = experiment.model.explains { attributes["explains_sha256"] = .text(explains) }
   return attributes
@@ -39,6 +41,30 @@ func checkpointAttributes(_ experiment: Experiment, _ state: TrainingState, mode
 private func quoted(_ text: String) -> String {
   let data = try? JSONEncoder().encode(text)
   return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+}
+
+/// What makes the products of the run that goes on, as its newest checkpoint that can be read says it; nil where a run
+/// begins.
+///
+/// - Throws: what reading the checkpoint that was named throws; the same on every rank.
+public func resumedProducts(
+  _ configuration: Configuration, _ resume: TrainingOptions.Resume, cluster: Cluster
+) throws -> ProductLibrary? {
+  let name = try cluster.fromRoot { () -> [UInt8] in
+    let stored: [String: HDF5Attribute]?
+    switch resume {
+    case .never: stored = nil
+    case .file(let path): stored = try storedAttributes(path)
+    case .automatic:
+      let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: 1)
+      stored = folder.steps().lazy.compactMap { try? storedAttributes(folder.file(step: $0)) }.first
+    }
+    guard let stored else { return [] }
+    // Checkpoints from before there was a choice say nothing.
+    guard case .text(let name)? = stored["products"] else { return Array(ProductLibrary.openblas.rawValue.utf8) }
+    return Array(name.utf8)
+  }
+  return ProductLibrary(rawValue: String(decoding: name, as: UTF8.self))
 }
 
 /// Puts a whole checkpoint into the model and its moments.

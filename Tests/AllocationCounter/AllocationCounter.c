@@ -15,24 +15,32 @@ extern void *__libc_memalign(size_t, size_t);
 static atomic_long count;
 static atomic_long bytes;
 
-/* Where OpenBLAS lies: its kernels for AVX-512 take a workspace for some shapes, which is none of the program's. */
-static uintptr_t blas_first, blas_last;
+/* Where the libraries of products lie: OpenBLAS's kernels for AVX-512, for some shapes, and oneDNN's products of matrices as
+   they lie take workspaces, through C++'s library, too; these are none of the program's. */
+static const char *const names[] = {"libopenblas", "libdnnl", "libstdc++"};
+enum { library_count = sizeof names / sizeof *names };
+static struct {
+  uintptr_t first, last;
+} libraries[library_count];
 
-static int find_blas(struct dl_phdr_info *library, size_t size, void *unused) {
+static int find_library(struct dl_phdr_info *library, size_t size, void *unused) {
   (void)size, (void)unused;
-  if (!strstr(library->dlpi_name, "libopenblas")) return 0;
-  blas_first = library->dlpi_addr;
-  for (int i = 0; i < library->dlpi_phnum; i++) {
-    uintptr_t end = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr + library->dlpi_phdr[i].p_memsz;
-    if (library->dlpi_phdr[i].p_type == PT_LOAD && end > blas_last) blas_last = end;
+  for (int n = 0; n < library_count; n++) {
+    if (!strstr(library->dlpi_name, names[n])) continue;
+    libraries[n].first = library->dlpi_addr;
+    for (int i = 0; i < library->dlpi_phnum; i++) {
+      uintptr_t end = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr + library->dlpi_phdr[i].p_memsz;
+      if (library->dlpi_phdr[i].p_type == PT_LOAD && end > libraries[n].last) libraries[n].last = end;
+    }
   }
-  return 1;
+  return 0;
 }
 
-__attribute__((constructor)) static void find_libraries(void) { dl_iterate_phdr(find_blas, 0); }
+__attribute__((constructor)) static void find_libraries(void) { dl_iterate_phdr(find_library, 0); }
 
 static void note(size_t size, const void *caller) {
-  if ((uintptr_t)caller >= blas_first && (uintptr_t)caller < blas_last) return;
+  for (int n = 0; n < library_count; n++)
+    if ((uintptr_t)caller >= libraries[n].first && (uintptr_t)caller < libraries[n].last) return;
   atomic_fetch_add(&count, 1);
   atomic_fetch_add(&bytes, (long)size);
 }

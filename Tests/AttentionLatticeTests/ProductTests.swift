@@ -9,7 +9,8 @@ import Testing
 private func operations(_ count: ProductCount, times: Int = 1) -> [String: Double] {
   var sums: [String: Double] = [:]
   for (shape, number) in count.counts {
-    sums["\(shape.form), \(shape.precision)", default: 0] += shape.flop * Double(number * times)
+    sums["\(shape.form), \(shape.packed.map { $0.rawValue } ?? "plain")", default: 0] +=
+      shape.flop * Double(number * times)
   }
   return sums
 }

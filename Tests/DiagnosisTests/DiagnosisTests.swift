@@ -2,13 +2,14 @@ import Cluster
 import Diagnosis
 import Foundation
 import Machine
+import Tensor
 import TestSupport
 import Testing
 
 /// `ala doctor`: what it promises to notice, from the parts up to the built program.
 
-@Test func soundProductsPassTheSelfTest() {
-  let result = testProducts(threads: 4, seconds: 0.1)
+@Test(arguments: ProductLibrary.linked) func soundProductsPassTheSelfTest(library: ProductLibrary) {
+  let result = testProducts(modelProduct(by: library), threads: 4, seconds: 0.1)
   #expect(result.wrongAlone.isEmpty && result.wrongTogether.isEmpty && result.products >= 3 * 4 * 24)
   #expect(checkProducts(result).verdict == .ok)
 }
@@ -17,7 +18,7 @@ import Testing
   let first = pthread_self()
   let result = testProducts(
     { form, result, a, b, m, n, k in
-      modelProduct(form, result, a, b, m, n, k)
+      modelProduct(by: .openblas)(form, result, a, b, m, n, k)
       // One unit in the last place of one element, as shared working memory may leave.
       if pthread_equal(first, pthread_self()) == 0, form == .weightGradient, m == 49 { result[5] = result[5].nextUp }
     }, threads: 4, seconds: 0.1)
@@ -30,7 +31,7 @@ import Testing
   for fault in [Float.nan, .infinity, 1e-3] {
     let result = testProducts(
       { which, result, a, b, m, n, k in
-        modelProduct(which, result, a, b, m, n, k)
+        modelProduct(by: .openblas)(which, result, a, b, m, n, k)
         if which == form, n == 33 { result[7] += fault }
       }, threads: 2, seconds: 0)
     #expect(result.wrongAlone == ["\(form.rawValue) 17x33x65"])
@@ -42,11 +43,27 @@ import Testing
   #expect(checkRows(0).verdict == .ok)
   let share = rowDependence(
     { form, result, a, b, m, n, k in
-      modelProduct(form, result, a, b, 1, n, k)
+      modelProduct(by: .openblas)(form, result, a, b, 1, n, k)
       for i in 1..<m { memcpy(result + i * n, result, n * 4) }
       if m > 20 { for i in 0..<(m * n / 2) { result[i * 2] = result[i * 2].nextUp } }
     }, rows: 20, width: 16)
   #expect(share == 0.5 && checkRows(share).verdict == .note && checkRows(share).text.contains("50.0%"))
+}
+
+@Test func aLibraryThatIsNotTheFastestIsNoted() {
+  func finding(_ openblas: Double, _ onednn: Double) -> Finding {
+    checkLibrary(.openblas, isAutomatic: true, LibraryRates(rates: [.openblas: openblas, .onednn: onednn]))
+  }
+  #expect(finding(100, 90).verdict == .ok && finding(100, 104).verdict == .ok)
+  guard ProductLibrary.linked.count > 1 else { return #expect(finding(100, 0).text.contains("--traits BFloat16")) }
+  let slower = finding(100, 120)
+  #expect(slower.verdict == .note && slower.text.contains("oneDNN") && slower.text.contains("120 GFLOP/s"))
+  #expect(slower.advice == "run.products: onednn is the faster on this processor")
+}
+
+@Test func theLibrariesAreMeasuredInUnderTwoSeconds() {
+  let rates = LibraryRates.measure(seconds: 0.2).rates
+  #expect(Set(rates.keys) == Set(ProductLibrary.linked) && rates.values.allSatisfy { $0 > 0 && $0.isFinite })
 }
 
 private let modern = Processor(
@@ -200,7 +217,7 @@ private func doctor(_ ranks: Int, _ arguments: [String], kernel: String? = nil) 
   #expect(result.code == 0, "\(result.output)\(result.errors)")
   let lines = result.output.split(separator: "\n")
   for check in [
-    "mpi", "hdf5", "processor", "blas", "products", "rows", "threads", "memory", "folder", "rename", "locks",
+    "mpi", "hdf5", "processor", "blas", "library", "products", "rows", "threads", "memory", "folder", "rename", "locks",
   ] {
     #expect(lines.count { $0.split(separator: " ").dropFirst().first.map(String.init) == check } == 1, "\(check)")
   }

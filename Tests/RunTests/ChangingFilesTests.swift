@@ -99,28 +99,3 @@ private func changeImages(_ root: String) {
     chmod("\(root)/\(name)", 0o644)
   }
 }
-
-/// The signals that a process holds back or catches, as bits from 1.
-private func signals(of process: Int32, _ field: String) -> UInt64 {
-  let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-  guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("\(field):") }) else { return 0 }
-  return UInt64(line.dropFirst(field.count + 1).trimmingCharacters(in: .whitespaces), radix: 16) ?? 0
-}
-
-@Test(arguments: [SIGUSR1, SIGTERM]) func aSignalInAProcesssFirstMomentsIsHeard(number: Int32) throws {
-  let bench = try TrainingBench(lanes: 4)
-  let result = try bench.ala("train", run: "run") { process in
-    while signals(of: process, "SigBlk") & (1 << UInt64(number - 1)) == 0 {
-      // Too late to try it, which another run will.
-      if signals(of: process, "SigCgt") & (1 << UInt64(number - 1)) != 0 { break }
-    }
-    kill(process, number)
-  }
-  #expect(result.code == 75, "\(result.code) \(result.errors)")
-  // A command that does not listen ends by the signal, as ever.
-  let other = try run(bench.program, ["bench", "encode", "--repeats", "1000"]) { process in
-    usleep(300_000)
-    kill(process, number)
-  }
-  #expect(other.code == number, "\(other.code)")
-}

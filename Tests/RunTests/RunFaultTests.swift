@@ -120,22 +120,3 @@ private struct FaultyRun {
   let resumed = try bench.train(ranks: 2)
   #expect(resumed.code == 78 && resumed.errors.contains("classes"), "\(resumed.errors)")
 }
-
-@Test func aSignalAtTheStartIsHeardAndTheRunEndsInTheSameWeights() throws {
-  let bench = try FaultyRun()
-  let result = try run(bench.program, ["train", "--config", "\(bench.folder.path)/c.yaml"]) { process in
-    // Until the process catches SIGUSR1: bit 9 of its mask.
-    while true {
-      let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-      guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigCgt:") }) else { return }
-      let mask = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16) ?? 0
-      if mask & (1 << 9) != 0 { break }
-    }
-    kill(process, SIGUSR1)
-  }
-  #expect(result.code == 75, "\(result.code) \(result.errors)")
-  #expect(try bench.train().code == 0)
-  let resumed = try Checkpoint.read("\(bench.folder.path)/run/checkpoints/last.h5").text("model_sha256")
-  #expect(try bench.train(["--resume", "never"]).code == 0)
-  #expect(try Checkpoint.read("\(bench.folder.path)/run/checkpoints/last.h5").text("model_sha256") == resumed)
-}

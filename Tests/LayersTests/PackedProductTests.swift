@@ -5,7 +5,7 @@ import Randomness
 import Tensor
 import Testing
 
-/// Products in bfloat16 against sums in double of operands that are rounded by another way.
+/// Products of packed weights against sums in double, in bfloat16 of operands that are rounded by another way.
 
 /// The nearest bfloat16 by distance, ties to the even one; finite x of less than bfloat16's largest.
 private func nearest(_ x: Float) -> Float {
@@ -47,21 +47,22 @@ private func random(_ count: Int, _ name: String) -> Buffer {
 }
 
 #if BFloat16
-  private let isAvailable = (try? BFloat16Support.current()) != nil
+  /// Those that oneDNN has on this processor.
+  private let precisions: [Precision] = (try? BFloat16Support.current()) == nil ? [.float32] : [.float32, .bfloat16]
 
   /// A product with its operands: x [rows, inputs], W [outputs, inputs], b [outputs]. The packed weight is memory that
   /// can only be read, as it is for all but one process of a machine.
   private final class Case {
-    let shape: BFloat16Shape
-    let product: BFloat16Product
+    let shape: PackedShape
+    let product: PackedProduct
     let x: Buffer
     let w: Buffer
     let b: Buffer
     private let packed: UnsafeMutableRawPointer
 
-    init(_ shape: BFloat16Shape) throws {
+    init(_ shape: PackedShape) throws {
       self.shape = shape
-      product = try BFloat16Product(shape)
+      product = try PackedProduct(shape)
       x = random(shape.rows * shape.inputs, "x")
       w = random(shape.outputs * shape.inputs, "w")
       b = random(shape.outputs, "b")
@@ -79,20 +80,22 @@ private func random(_ count: Int, _ name: String) -> Buffer {
     }
   }
 
-  @Test(
-    .enabled(if: isAvailable),
-    arguments: [
-      BFloat16Shape(rows: 1, outputs: 1, inputs: 1), BFloat16Shape(rows: 5, outputs: 37, inputs: 16),
-      BFloat16Shape(rows: 17, outputs: 24, inputs: 53, strideY: 72), BFloat16Shape(rows: 50, outputs: 240, inputs: 240),
-      BFloat16Shape(rows: 197, outputs: 192, inputs: 192, strideY: 576),
-      BFloat16Shape(rows: 197, outputs: 768, inputs: 192),
-      BFloat16Shape(rows: 197, outputs: 192, inputs: 768),
-    ])
-  func productsAreSumsOfRoundedOperandsToFloat32(shape: BFloat16Shape) throws {
+  private let sizes: [(rows: Int, outputs: Int, inputs: Int, strideY: Int?)] = [
+    (1, 1, 1, nil), (5, 37, 16, nil), (17, 24, 53, 72), (50, 240, 240, nil), (197, 192, 192, 576), (197, 768, 192, nil),
+    (197, 192, 768, nil),
+  ]
+
+  @Test(arguments: precisions, sizes)
+  func productsOfPackedWeightsAreSumsOfTheirOperandsToFloat32(
+    precision: Precision, size: (rows: Int, outputs: Int, inputs: Int, strideY: Int?)
+  ) throws {
+    let shape = PackedShape(
+      rows: size.rows, outputs: size.outputs, inputs: size.inputs, strideY: size.strideY, precision: precision)
+    func operand(_ x: Float) -> Double { Double(precision == .bfloat16 ? nearest(x) : x) }
     let product = try Case(shape)
     let y = product.run()
-    let x = (0..<product.x.count).map { Double(nearest(product.x.base[$0])) }
-    let w = (0..<product.w.count).map { Double(nearest(product.w.base[$0])) }
+    let x = (0..<product.x.count).map { operand(product.x.base[$0]) }
+    let w = (0..<product.w.count).map { operand(product.w.base[$0]) }
     var largest = 0.0
     for row in 0..<shape.rows {
       for column in 0..<shape.strideY {
@@ -107,16 +110,16 @@ private func random(_ count: Int, _ name: String) -> Buffer {
           sum += term
           magnitude += abs(term)
         }
-        // Products of two bfloat16 are exact in float32; any order of summing n + 1 terms errs by at most n·2⁻²⁴ of
-        // the sum of magnitudes.
+        // Products are exact, of two bfloat16 or fused with the sum; any order of summing n + 1 terms errs by at most
+        // n·2⁻²⁴ of the sum of magnitudes.
         largest = max(largest, abs(found - sum) / (magnitude * Double(shape.inputs) * 0x1p-24))
       }
     }
     #expect(largest <= 1, "\(shape)")
   }
 
-  @Test(.enabled(if: isAvailable)) func aRowsBitsDoNotDependOnItsNeighbours() throws {
-    let product = try Case(BFloat16Shape(rows: 197, outputs: 96, inputs: 192))
+  @Test(arguments: precisions) func aRowsBitsDoNotDependOnItsNeighbours(precision: Precision) throws {
+    let product = try Case(PackedShape(rows: 197, outputs: 96, inputs: 192, precision: precision))
     let before = product.run()
     for row in [0, 64, 191, 196] {
       for index in 0..<product.x.count where index / 192 != row { product.x.base[index] = .nan }
@@ -127,9 +130,9 @@ private func random(_ count: Int, _ name: String) -> Buffer {
     }
   }
 
-  @Test(.enabled(if: isAvailable)) func productsFromManyThreadsAtOnceAreThoseOfOne() throws {
+  @Test(arguments: precisions) func productsFromManyThreadsAtOnceAreThoseOfOne(precision: Precision) throws {
     let cases = try [(197, 192, 192), (197, 768, 192), (197, 192, 768)].map {
-      try Case(BFloat16Shape(rows: $0.0, outputs: $0.1, inputs: $0.2))
+      try Case(PackedShape(rows: $0.0, outputs: $0.1, inputs: $0.2, precision: precision))
     }
     let alone = cases.map { $0.run() }
     let count = 120
@@ -141,7 +144,7 @@ private func random(_ count: Int, _ name: String) -> Buffer {
 #else
   @Test func withoutOneDNNBFloat16IsRefusedWithWhatToInstall() {
     #expect {
-      try BFloat16Product(BFloat16Shape(rows: 1, outputs: 1, inputs: 1))
+      try PackedProduct(PackedShape(rows: 1, outputs: 1, inputs: 1, precision: .bfloat16))
     } throws: { error in
       guard let failure = error as? Failure else { return false }
       return failure.code == .unavailable && failure.message.contains("libdnnl-dev")

@@ -1,12 +1,16 @@
 import Failures
 
-// Products of frozen weights with operands in bfloat16 and sums in float32, by oneDNN; there where the package is
-// built with its trait BFloat16. Used by `Linear` for the frozen blocks; fixed by BFloat16ProductTests.
+// Products of frozen weights that are packed once, by oneDNN, with operands in float32 or bfloat16 and sums in float32;
+// there where the package is built with its trait BFloat16. Used by `Linear` for the frozen blocks; fixed by
+// PackedProductTests.
 
-/// What the operands of the frozen blocks' products are rounded to.
+/// What the operands of the frozen blocks' products are, or are rounded to.
 public enum Precision: String, Sendable {
   case float32
   case bfloat16
+
+  /// Of a number.
+  var byteCount: Int { self == .float32 ? 4 : 2 }
 }
 
 /// What oneDNN makes of bfloat16 on this processor.
@@ -17,19 +21,22 @@ public struct BFloat16Support: Sendable {
   public let isEmulated: Bool
 }
 
-/// One shape of product: y [rows, outputs] = x [rows, inputs]·Wᵀ + b.
-public struct BFloat16Shape: Hashable, Sendable {
+/// One kind of product: y [rows, outputs] = x [rows, inputs]·Wᵀ + b.
+public struct PackedShape: Hashable, Sendable {
   public let rows: Int
   public let outputs: Int
   public let inputs: Int
   /// Between rows of y.
   public let strideY: Int
+  /// Of x and W.
+  public let precision: Precision
 
-  public init(rows: Int, outputs: Int, inputs: Int, strideY: Int? = nil) {
+  public init(rows: Int, outputs: Int, inputs: Int, strideY: Int? = nil, precision: Precision) {
     self.rows = rows
     self.outputs = outputs
     self.inputs = inputs
     self.strideY = strideY ?? outputs
+    self.precision = precision
   }
 }
 
@@ -57,8 +64,8 @@ public struct BFloat16Shape: Hashable, Sendable {
 
   /// oneDNN's code for one shape. Any number of threads may run it at once; each product stays on its caller's thread,
   /// so that its bits depend on its operands alone.
-  public final class BFloat16Product: @unchecked Sendable {
-    public let shape: BFloat16Shape
+  public final class PackedProduct: @unchecked Sendable {
+    public let shape: PackedShape
     /// What a weight takes in the order that `run` reads it in.
     public let packedBytes: Int
     private let primitive: dnnl_primitive_t
@@ -70,22 +77,23 @@ public struct BFloat16Shape: Hashable, Sendable {
     private var scratchpad: dnnl_memory_desc_t
 
     /// - Throws: `Failure` 69 where oneDNN has no such product for this processor.
-    public init(_ shape: BFloat16Shape) throws {
-      _ = try BFloat16Support.current()
+    public init(_ shape: PackedShape) throws {
+      if shape.precision == .bfloat16 { _ = try BFloat16Support.current() }
+      let type = shape.precision == .bfloat16 ? dnnl_bf16 : dnnl_f32
       self.shape = shape
       let workspace = OneDNNWorkspace.current
       let (m, n, k) = (Int64(shape.rows), Int64(shape.outputs), Int64(shape.inputs))
-      source = try describe([m, k], dnnl_bf16, strides: [k, 1])
+      source = try describe([m, k], type, strides: [k, 1])
       bias = try describe([1, n], dnnl_f32, strides: [n, 1])
       target = try describe([m, n], dnnl_f32, strides: [Int64(shape.strideY), 1])
       var free = dnnl_memory_desc_t()
-      try check(dnnl_memory_desc_init_by_tag(&free, 2, [k, n], dnnl_bf16, dnnl_format_tag_any))
-      let plain = try describe([k, n], dnnl_bf16, strides: [1, k])
+      try check(dnnl_memory_desc_init_by_tag(&free, 2, [k, n], type, dnnl_format_tag_any))
+      let plain = try describe([k, n], type, strides: [1, k])
       var primitiveDescription = try Self.choose(source, free, bias, target, workspace)
       defer { dnnl_primitive_desc_destroy(primitiveDescription) }
       // An order with padding would be cleared by every `dnnl_memory_create` on it, in memory that is shared read-only.
       if dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_weights_md, 0))
-        != 2 * shape.outputs * shape.inputs
+        != shape.precision.byteCount * shape.outputs * shape.inputs
       {
         let unpadded = try Self.choose(source, plain, bias, target, workspace)
         dnnl_primitive_desc_destroy(primitiveDescription)
@@ -118,7 +126,7 @@ public struct BFloat16Shape: Hashable, Sendable {
       return try present(description)
     }
 
-    /// Rounds W [outputs, inputs] into `packedBytes` bytes, aligned to 64.
+    /// Puts W [outputs, inputs], rounded where need be, into `packedBytes` bytes, aligned to 64.
     public func pack(_ packed: UnsafeMutableRawPointer, _ w: ConstFloats) throws {
       let workspace = OneDNNWorkspace.current
       let plain = try describe(
@@ -136,29 +144,32 @@ public struct BFloat16Shape: Hashable, Sendable {
         [(ALA_DNNL_FROM, from, UnsafeMutableRawPointer(mutating: w)), (ALA_DNNL_TO, to, packed)])
     }
 
-    /// y = x·Wᵀ + b. x is rounded to bfloat16, products are summed in float32; b is float32.
+    /// y = x·Wᵀ + b. x is rounded to `precision`, products are summed in float32; b is float32.
     ///
     /// - Parameter packed: what `pack` made of W.
     public func run(_ y: Floats, _ x: ConstFloats, packed: UnsafeRawPointer, bias b: ConstFloats) {
       let workspace = OneDNNWorkspace.current
-      let count = shape.rows * shape.inputs
-      let rounded = workspace.input(bytes: 2 * count)
-      profiled(.elementwise) { roundToBFloat16(rounded.assumingMemoryBound(to: UInt16.self), x, count) }
+      var operand = UnsafeMutableRawPointer(mutating: x)
+      if shape.precision == .bfloat16 {
+        let count = shape.rows * shape.inputs
+        operand = workspace.input(bytes: 2 * count)
+        profiled(.elementwise) { roundToBFloat16(operand.assumingMemoryBound(to: UInt16.self), x, count) }
+      }
       profiled(.product) {
-        ProductCount.note(.forward, m: shape.rows, n: shape.outputs, k: shape.inputs, precision: .bfloat16)
-        execute(workspace, y, rounded, packed: packed, bias: b)
+        ProductCount.note(.forward, m: shape.rows, n: shape.outputs, k: shape.inputs, packed: shape.precision)
+        execute(workspace, y, operand, packed: packed, bias: b)
       }
     }
 
     private func execute(
-      _ workspace: OneDNNWorkspace, _ y: Floats, _ rounded: UnsafeMutableRawPointer, packed: UnsafeRawPointer,
+      _ workspace: OneDNNWorkspace, _ y: Floats, _ operand: UnsafeMutableRawPointer, packed: UnsafeRawPointer,
       bias b: ConstFloats
     ) {
       do {
         try workspace.execute(
           primitive,
           [
-            (ALA_DNNL_SOURCE, source, rounded), (ALA_DNNL_WEIGHT, weight, UnsafeMutableRawPointer(mutating: packed)),
+            (ALA_DNNL_SOURCE, source, operand), (ALA_DNNL_WEIGHT, weight, UnsafeMutableRawPointer(mutating: packed)),
             (ALA_DNNL_BIAS, bias, UnsafeMutableRawPointer(mutating: b)),
             (ALA_DNNL_TARGET, target, UnsafeMutableRawPointer(y)),
             (ALA_DNNL_SCRATCHPAD, scratchpad, workspace.scratchpad(bytes: scratchpadBytes)),
@@ -180,13 +191,14 @@ public struct BFloat16Shape: Hashable, Sendable {
   }
 
   /// Stands where oneDNN's would: nobody can make one.
-  public final class BFloat16Product: Sendable {
-    public let shape: BFloat16Shape
+  public final class PackedProduct: Sendable {
+    public let shape: PackedShape
     public let packedBytes = 0
 
-    public init(_ shape: BFloat16Shape) throws {
+    public init(_ shape: PackedShape) throws {
       self.shape = shape
-      _ = try BFloat16Support.current()
+      if shape.precision == .bfloat16 { _ = try BFloat16Support.current() }
+      throw Failure.unavailable("packed weights need oneDNN, without which this ala was built")
     }
 
     public func pack(_ packed: UnsafeMutableRawPointer, _ w: ConstFloats) throws {}

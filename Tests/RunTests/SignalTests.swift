@@ -1,0 +1,63 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Where signals reach a process, and what becomes of those that come early.
+
+/// The signals that a process, or one of its threads, holds back or catches, as bits from 1.
+private func signals(of process: Int32, thread: String? = nil, _ field: String) -> UInt64 {
+  let path = "/proc/\(process)/" + (thread.map { "task/\($0)/" } ?? "") + "status"
+  let status = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+  guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("\(field):") }) else { return 0 }
+  return UInt64(line.dropFirst(field.count + 1).trimmingCharacters(in: .whitespaces), radix: 16) ?? 0
+}
+
+private func bit(_ number: Int32) -> UInt64 { 1 << UInt64(number - 1) }
+
+@Test(arguments: [SIGUSR1, SIGTERM]) func aSignalInAProcesssFirstMomentsIsHeard(number: Int32) throws {
+  let bench = try TrainingBench(lanes: 4)
+  let result = try bench.ala("train", run: "run") { process in
+    while signals(of: process, "SigBlk") & bit(number) == 0 {
+      // Too late to try it, which another run will.
+      if signals(of: process, "SigCgt") & bit(number) != 0 { break }
+    }
+    kill(process, number)
+  }
+  #expect(result.code == 75, "\(result.code) \(result.errors)")
+  // A command that does not listen ends by the signal, as ever.
+  let other = try run(bench.program, ["bench", "encode", "--repeats", "1000"]) { process in
+    usleep(300_000)
+    kill(process, number)
+  }
+  #expect(other.code == number, "\(other.code)")
+}
+
+@Test func aSignalAtTheStartIsHeardAndTheRunEndsInTheSameWeights() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let result = try bench.ala("train", run: "run") { process in
+    while signals(of: process, "SigCgt") & bit(SIGUSR1) == 0, kill(process, 0) == 0 {}
+    kill(process, SIGUSR1)
+  }
+  #expect(result.code == 75, "\(result.code) \(result.errors)")
+  #expect(try bench.ala("train", run: "run").code == 0)
+  #expect(try bench.ala("train", run: "whole").code == 0)
+  #expect(try bench.digest("run") == bench.digest("whole"))
+}
+
+/// A handler on a thread that is within oneDNN's product writes over that product's own values.
+@Test func signalsReachNoThreadThatMultiplies() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let long = ["--set", "training.epochs=400", "--set", "training.patience=1000"]
+  let result = try bench.ala("train", run: "run", threads: 2, long) { process in
+    waitForFirstStep(of: "\(bench.folder.path)/run")
+    let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
+    #expect(threads.count > 2)
+    for number in [SIGUSR1, SIGTERM, SIGINT, SIGHUP] {
+      let open = threads.filter { signals(of: process, thread: $0, "SigBlk") & bit(number) == 0 }
+      // Neither the main thread, whose id is the process's, nor any of the lanes'.
+      #expect(open.count == 1 && open != ["\(process)"], "signal \(number): \(open) of \(threads)")
+    }
+    kill(process, SIGTERM)
+  }
+  #expect(result.code == 75, "\(result.code) \(result.errors)")
+}
