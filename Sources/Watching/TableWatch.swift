@@ -8,12 +8,12 @@ extension WatchedTable {
   var lines: [String] {
     let standing = TableStanding(self)
     var lines = ["\(path): \(standing.state)", progressLine(standing.progress, share: standing.share)]
-    lines += standing.now.map { ["now: \($0)"] } ?? []
+    lines += standing.tableLines + (standing.now.map { ["now: \($0)"] } ?? [])
     if let run {
       let own = Standing(run)
       lines += ([own.progress] + own.details).map { "  \($0)" }
     }
-    lines += standing.tableLines + standing.failures.map { "failed: \($0)" }
+    lines += standing.failures.map { "failed: \($0)" }
     return lines + standing.lastWords.suffix(1).map { "log: \($0)" }
   }
 

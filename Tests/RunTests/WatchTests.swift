@@ -140,8 +140,8 @@ private func handMadeRun() throws -> TemporaryFolder {
   let lines = seen.output.split(separator: "\n").map(String.init)
   // 140 s wait, which may be 280 as things go; the run's own pace leaves it 8 s. Of 500 s are 148 left.
   #expect(lines[1].contains("70%  3 of 10 stages done, 2 failed, at most 4:48 left (2 ranks x 1 threads)"), "\(lines)")
-  #expect(lines[2].hasPrefix("now: train iv, seed 7: for 1:0") && lines[2].hasSuffix(", estimated at 0:40"), "\(lines)")
-  #expect(lines[3].hasPrefix("  epoch 2 of 4 (ones), step 3 of 8") && lines.contains { $0.hasPrefix("  alpha  loss") })
+  #expect(lines[6].hasPrefix("now: train iv, seed 7: for 1:0") && lines[6].hasSuffix(", estimated at 0:40"), "\(lines)")
+  #expect(lines[7].hasPrefix("  epoch 2 of 4 (ones), step 3 of 8") && lines.contains { $0.hasPrefix("  alpha  loss") })
   #expect(
     lines.contains { $0.contains(/^rise +training +waiting *$/) }
       && lines.contains { $0.contains(/^cam +done +trained *$/) })
