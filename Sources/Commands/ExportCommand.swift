@@ -43,7 +43,7 @@ struct ExportCommand: ClusterCommand {
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     try cluster.onRoot {
       try exportWeights(experiment, mergeLoRA: mergeLoRA, to: out)
-      try StandardOutput.print("written to \(out): \(mergeLoRA ? "the encoder with LoRA's updates" : "the trained weights")")
+      StandardOutput.note("written to \(out): \(mergeLoRA ? "the encoder with LoRA's updates" : "the trained weights")")
     }
   }
 }
