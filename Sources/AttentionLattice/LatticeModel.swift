@@ -28,12 +28,10 @@ public final class LatticeModel: Network, @unchecked Sendable {
 
   /// Loads the encoder's file and makes a model on it.
   ///
-  /// - Parameters:
-  ///   - training: whether gradients and moments are needed.
-  ///   - share: see `EncoderFile`.
+  /// - Parameter training: whether gradients and moments are needed.
   /// - Throws: what `EncoderFile` throws; `Failure` 78 for options that do not fit it or each other.
-  public convenience init(_ options: ModelOptions, training: Bool, share: EncoderFile.Share? = nil) throws {
-    try self.init(options, on: EncoderFile(options.encoder, share: share), training: training)
+  public convenience init(_ options: ModelOptions, training: Bool) throws {
+    try self.init(options, on: EncoderFile(options.encoder), training: training)
   }
 
   /// Makes the arenas; tensors are not yet initialised.

@@ -196,11 +196,11 @@ extension BenchmarkWork {
     encoder path: String, precision: Precision, share: EncoderFile.Share?
   ) throws -> any Network {
     var encoder = EncoderOptions(weights: path, imageSide: 224, precision: precision)
+    if self == .encode || self == .fcam { encoder.loraBlocks = [] }
+    let file = try EncoderFile(encoder, share: share, runsFrozenBlocks: !startsFromCache)
     guard self == .fcam else {
-      return try LatticeModel(ModelOptions(encoder: encoder, classes: 200), training: phase != nil, share: share)
+      return try LatticeModel(ModelOptions(encoder: encoder, classes: 200), on: file, training: phase != nil)
     }
-    encoder.loraBlocks = []
-    let file = try EncoderFile(encoder, share: share)
     var weight = [Float](repeating: 0, count: 200 * file.width)
     weight.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fillWithNoise(base, $0.count, seed: 0) } }
     let classifier = FrozenClassifier(weight: weight, bias: [Float](repeating: 0, count: 200), sha256: "")

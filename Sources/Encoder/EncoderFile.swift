@@ -45,12 +45,14 @@ public final class EncoderFile: @unchecked Sendable {
   let normBefore: LayerNorm?
 
   /// - Parameters:
-  ///   - options: those of LoRA say only which blocks bfloat16 stays below.
+  ///   - options: those of LoRA say only which blocks are packed: those below the first with it.
   ///   - share: makes the memory for a converted copy of a float16 or bfloat16 file, and for packed weights; nil makes
   ///     it this process's own.
+  ///   - runsFrozenBlocks: whether weights are packed at once; else when one of them is used after all, and then for
+  ///     this process alone.
   /// - Throws: `Failure` 66 (no file), 65 (a file that is not such an encoder), 78 (settings that do not fit it, or
   ///   are needed for it), 69 (bfloat16 where it is not available, or memory).
-  public init(_ options: EncoderOptions, share: Share? = nil) throws {
+  public init(_ options: EncoderOptions, share: Share? = nil, runsFrozenBlocks: Bool = true) throws {
     if let instead = ShardIndex.whatToGiveInstead(ofShard: options.weights) {
       throw Failure.badData("\(options.weights): is one shard of a model's weights: \(instead)")
     }
@@ -65,11 +67,9 @@ public final class EncoderFile: @unchecked Sendable {
     let blocks = try (0..<shape.depth).map { try BlockTensors(weights, tower.spelling, index: $0, width: shape.width) }
     let share = share ?? { try MappedMemory(byteCount: $0, fill: $1) }
     try weights.load(share: share)
-    let usual: Precision? = options.products == .onednn ? .float32 : nil
     packed = try PackedBlocks(
-      blocks.map(\.maps),
-      precision: blocks.indices.map { $0 + 1 < firstLoRABlock && options.precision == .bfloat16 ? .bfloat16 : usual },
-      tokens: 1 + shape.grid * shape.grid, width: shape.width, share: share)
+      blocks.prefix(firstLoRABlock - 1).map(\.maps), precision: options.packedPrecision,
+      tokens: 1 + shape.grid * shape.grid, width: shape.width, share: runsFrozenBlocks ? share : nil)
 
     self.options = options
     spelling = tower.spelling

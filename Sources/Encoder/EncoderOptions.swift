@@ -24,7 +24,7 @@ public struct EncoderOptions: Equatable, Sendable {
   public var loraTargets: [String]
   /// Of the products of the blocks below the first with LoRA.
   public var precision: Precision
-  /// With oneDNN frozen weights are packed once.
+  /// With oneDNN the weights of the blocks below the first with LoRA are packed once.
   public var products: ProductLibrary
 
   public init(
@@ -46,6 +46,11 @@ public struct EncoderOptions: Equatable, Sendable {
     self.loraTargets = loraTargets
     self.precision = precision
     self.products = products
+  }
+
+  /// What the packed weights are; nil where none are.
+  var packedPrecision: Precision? {
+    precision == .bfloat16 ? .bfloat16 : products == .onednn ? .float32 : nil
   }
 
   /// m, the first block with LoRA; k + 1 where there is none.

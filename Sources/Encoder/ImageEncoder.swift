@@ -54,8 +54,8 @@ public final class ImageEncoder: @unchecked Sendable {
     self.file = file
     let first = try options.firstLoRABlock(depth: file.depth)
     precondition(
-      options.precision == .float32 || first == (try? file.options.firstLoRABlock(depth: file.depth)),
-      "bfloat16 weights are made for the blocks below one first block with LoRA")
+      file.options.packedPrecision == nil || first == (try? file.options.firstLoRABlock(depth: file.depth)),
+      "weights are packed for the blocks below one first block with LoRA")
     firstLoRABlock = first
     blocks = (0..<file.depth).map { index in
       file.block(index) { name, inputs, outputs in

@@ -2,12 +2,9 @@ import Files
 import Layers
 import Tensor
 
-/// Frozen blocks' matrices, rounded where need be and packed: one copy for the processes of a machine where `share`
-/// makes memory that they share.
+/// The matrices of the blocks below the first with LoRA, which are run forwards only: rounded where need be and packed.
 struct PackedBlocks {
   private var blocks: [[String: PackedWeight]] = []
-  /// What the blocks' weights point into.
-  private var memory: MappedMemory?
 
   private struct Place {
     let name: String
@@ -18,19 +15,20 @@ struct PackedBlocks {
 
   /// - Parameters:
   ///   - maps: of each block, by the names q, k, v, out, fc1, fc2; none makes nothing.
-  ///   - precision: of each block; nil leaves it as it lies.
+  ///   - precision: nil leaves them as they lie.
   ///   - tokens: T, rows of a sample.
-  /// - Throws: `Failure` 69 where oneDNN has no such products.
+  ///   - share: makes one copy for the processes of a machine, now; nil packs for this process alone, when the first of
+  ///     the blocks is run.
+  /// - Throws: `Failure` 69 where oneDNN has no such products, or there is no memory.
   init(
-    _ maps: [[String: EncoderWeights.Map]], precision: [Precision?], tokens T: Int, width D: Int,
-    share: EncoderFile.Share
+    _ maps: some Sequence<[String: EncoderWeights.Map]>, precision: Precision?, tokens T: Int, width D: Int,
+    share: EncoderFile.Share?
   ) throws {
-    guard precision.contains(where: { $0 != nil }) else { return }
+    guard let precision else { return }
     var products: [PackedShape: PackedProduct] = [:]
     var byteCount = 0
-    let places = try zip(maps, precision).map { block, precision in
-      guard let precision else { return [Place]() }
-      return try block.sorted { $0.key < $1.key }.map { name, map in
+    let places = try maps.map { block in
+      try block.sorted { $0.key < $1.key }.map { name, map in
         // A block's q, k and v lie side by side in rows of 3·D.
         let shape = PackedShape(
           rows: T, outputs: map.outputs, inputs: map.inputs, strideY: ["q", "k", "v"].contains(name) ? 3 * D : nil,
@@ -41,19 +39,24 @@ struct PackedBlocks {
         return Place(name: name, map: map, product: product, offset: byteCount)
       }
     }
-    let memory = try share(byteCount) { memory in
-      guard let base = memory.baseAddress else { return }
+    guard byteCount > 0 else { return }
+    let pack: @Sendable (UnsafeMutableRawBufferPointer) throws -> Void = { memory in
+      guard let base = memory.baseAddress else { preconditionFailure("no memory for the packed weights") }
       for place in places.joined() {
         try place.product.pack(base + place.offset, place.map.values)
         place.map.forgetPages()
       }
     }
-    self.memory = memory
-    guard let base = memory.bytes.baseAddress else { preconditionFailure("no memory for the packed weights") }
+    let memory: PackedMemory
+    if let share {
+      memory = PackedMemory(try share(byteCount, pack))
+    } else {
+      memory = PackedMemory(try MappedMemory(byteCount: byteCount) { _ in }, fill: pack)
+    }
     blocks = places.map { block in
       Dictionary(
         uniqueKeysWithValues: block.map {
-          ($0.name, PackedWeight(product: $0.product, packed: base + $0.offset))
+          ($0.name, PackedWeight(product: $0.product, memory: memory, offset: $0.offset))
         })
     }
   }

@@ -76,7 +76,10 @@ public final class Experiment: @unchecked Sendable {
     ])
     let options = encoderOptions(configuration)
     let share: EncoderFile.Share = { try cluster.sharedMemory($0, fill: $1) }
-    let encoder = try cluster.agree { try EncoderFile(options, share: cluster.size > 1 ? share : nil) }
+    let startsFromCache = training && configuration.cache.dir != nil
+    let encoder = try cluster.agree {
+      try EncoderFile(options, share: cluster.size > 1 ? share : nil, runsFrozenBlocks: !startsFromCache)
+    }
     try cluster.requireAlike([("what describes encoder.weights beside them", encoder.choices)])
     let classes = dataset.classes.count
     model = try cluster.agree { try makeNetwork(configuration, classes: classes, on: encoder, training: training) }

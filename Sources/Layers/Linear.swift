@@ -17,17 +17,6 @@ public struct LoRA: Sendable {
   }
 }
 
-/// A frozen weight in the order, and rounded to the precision, that its product reads.
-public struct PackedWeight: @unchecked Sendable {
-  public let product: PackedProduct
-  public let packed: UnsafeRawPointer
-
-  public init(product: PackedProduct, packed: UnsafeRawPointer) {
-    self.product = product
-    self.packed = packed
-  }
-}
-
 /// A linear map y = x Wᵀ + b, frozen or trained, with an optional low-rank update (docs/model.md,
 /// "Encoder and LoRA").
 public struct Linear: @unchecked Sendable {

@@ -165,7 +165,7 @@ public final class LanePass: @unchecked Sendable {
   public func addCorrect(_ sample: LaneSample) { losses.row(sample.lane)[losses.width - 1] += 1 }
 
   /// Completes the losses over lanes and ranks. Call after a region that adds them, and again after another.
-  public func finishLosses() { gather(losses) }
+  public func finishLosses() { complete(losses) }
 
   /// A part of the loss, the mean over the global batch.
   public func loss(_ part: Int) -> Double { losses.total(part) / Double(plan.batch) }
@@ -176,7 +176,7 @@ public final class LanePass: @unchecked Sendable {
   /// Samples of the global batch that are classified rightly.
   public var correct: Int { Int(losses.total(losses.width - 1)) }
 
-  private func gather(_ table: LaneTable) { Profile.of(.ranks) { exchange.gather(table) } }
+  private func complete(_ table: LaneTable) { Profile.of(.ranks) { exchange.complete(table) } }
 
   // MARK: Regions
 
@@ -215,7 +215,7 @@ public final class LanePass: @unchecked Sendable {
     }
     guard let norm else { return }
     norms.append(norm)
-    gather(norm.sums)
+    complete(norm.sums)
     norm.finishSums(count: plan.batch * rows)
   }
 
@@ -234,7 +234,7 @@ public final class LanePass: @unchecked Sendable {
     }
     guard let norm else { return }
     for (index, lane) in plan.ownLanes.enumerated() { norm.writeGradients(lane: lane, slot: slot(index)) }
-    gather(norm.sums)
+    complete(norm.sums)
     norm.finishBackwardSums(count: plan.batch * rows)
   }
 
