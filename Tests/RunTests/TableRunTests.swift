@@ -119,7 +119,7 @@ private struct TableBench {
   #expect(result.code == 70 && result.errors.contains("train broken, seed 3"), "\(result.errors)")
   let seen = try run(bench.bench.program, ["watch", "\(bench.root)/t"])
   #expect(seen.code == 0 && seen.output.contains(": not running\n"), "\(seen.errors)")
-  #expect(seen.output.contains("8 of 12 stages done, 4 failed\n"), "\(seen.output)")
+  #expect(seen.output.contains("10 of 14 stages done, 4 failed\n"), "\(seen.output)")
   #expect(seen.output.contains(/broken +failed +failed *\n/) && seen.output.contains(/gaussian +done +done *\n/))
   #expect(seen.output.contains("failed: train broken, seed 3: "), "\(seen.output)")
   let failure = try #require(try bench.row("broken", of: "t")["failure"] as? [String: Any])
