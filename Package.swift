@@ -18,9 +18,10 @@ func system(_ name: String, pkgConfig: String? = nil, debian: String) -> Target 
 }
 
 func module(
-  _ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = processor
+  _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [],
+  settings: [SwiftSetting] = processor
 ) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], hasFixtures: Bool = false) -> Target {
@@ -153,7 +154,7 @@ let package = Package(
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
         "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
-      ]),
+      ], resources: [.embedInCode("Peers/peer.py")]),
     module(
       "Reproducibility",
       ["Failures", "Files", "Digests", "Lanes", "Machine", "Storage", "Cluster", "Dataset", "Settings"]),

@@ -2,6 +2,7 @@ import ArgumentParser
 import Benchmark
 import Cluster
 import Experiments
+import Failures
 import Files
 import Foundation
 import Machine
@@ -16,11 +17,23 @@ struct BenchCommand: ClusterCommand {
         ala bench encode --threads 2 --batch 8 --json
         mpirun -np 2 ala bench train-alpha --profile
         ala bench checkpoint --folder runs
+        ala bench encode train-alpha --against python3
       """)
 
   @Argument(
-    help: "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint.")
-  var work: Work
+    help: ArgumentHelp(
+      "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint; with --against several, or none for all that the peer has.",
+      valueName: "work"))
+  var works: [Work] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Time the works in turns with the same in PyTorch, and encode with OpenVINO where that is there, and print a table; names a Python with torch.",
+      valueName: "python"))
+  var against: String?
+
+  @Option(help: "Rounds of --against, of which the medians count.")
+  var rounds = 5
 
   @Option(help: "Threads of each process; by default its share of the processors.")
   var threads: Int?
@@ -50,11 +63,26 @@ struct BenchCommand: ClusterCommand {
   var profile = false
 
   func validate() throws {
-    if dtype != .float32 {
-      guard case .model(let work) = work, !work.startsFromCache else {
-        throw ValidationError(
-          "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-alpha, live-ones, perturb, rise)"
-        )
+    if against == nil, works.count != 1 {
+      throw ValidationError(
+        works.isEmpty ? "Missing expected argument '<work>'" : "\(works.count) works are for --against; name one")
+    }
+    if against != nil, profile {
+      throw ValidationError("--profile is not for --against: the works run in processes of their own")
+    }
+    for work in works {
+      if dtype != .float32 {
+        guard case .model(let work) = work, !work.startsFromCache else {
+          throw ValidationError(
+            "--dtype \(dtype.rawValue): only the encoder's frozen blocks know another type than float32 (encode, live-alpha, live-ones, perturb, rise)"
+          )
+        }
+      }
+      if against != nil {
+        guard case .model(let work) = work, PeerComparison.peerWorks.contains(work) else {
+          throw ValidationError(
+            "the peer of --against has \(PeerComparison.peerWorks.map(\.rawValue).joined(separator: ", "))")
+        }
       }
     }
     guard products == "auto" || ProductLibrary(rawValue: products) != nil else {
@@ -62,7 +90,7 @@ struct BenchCommand: ClusterCommand {
     }
     for (name, value, most) in [
       ("threads", threads ?? 1, 1024), ("batch", batch ?? 1, 65_536), ("steps", steps, 1_000_000),
-      ("repeats", repeats, 1_000_000),
+      ("repeats", repeats, 1_000_000), ("rounds", rounds, 1000),
     ] where !(1...most).contains(value) {
       throw ValidationError("--\(name) is \(value); expected a number from 1 to \(most)")
     }
@@ -70,7 +98,28 @@ struct BenchCommand: ClusterCommand {
 
   var isSharedByRanks: Bool { true }
 
+  /// Else the process that is being timed would be left behind.
+  var endsOnSignals: Bool { against == nil }
+
   func run(on cluster: Cluster) throws {
+    if let against { return try compare(with: against, on: cluster) }
+    for work in works { try time(work, on: cluster) }
+  }
+
+  private func compare(with python: String, on cluster: Cluster) throws {
+    guard cluster.size == 1 else {
+      throw Failure.usage("--against starts its processes itself: run it without mpirun")
+    }
+    let chosen = works.compactMap { if case .model(let work) = $0 { work } else { nil } }
+    let all = PeerComparison.peerWorks.filter { dtype == .float32 ? $0 != .fcam : !$0.startsFromCache }
+    let comparison = PeerComparison(
+      python: python, works: chosen.isEmpty ? all : chosen, rounds: rounds, threads: threads ?? Processor.available(),
+      batch: batch ?? 8, precision: dtype, products: products, steps: steps, repeats: repeats)
+    let table = try comparison.run { StandardError.note("ala: \($0)") }
+    try show(table, on: cluster, table.text)
+  }
+
+  private func time(_ work: Work, on cluster: Cluster) throws {
     switch work {
     case .model(let work):
       let threads = threads ?? cluster.threadShare().threads

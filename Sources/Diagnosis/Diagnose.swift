@@ -57,7 +57,9 @@ public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws ->
         options.blas, rate: productRate,
         unforced: { UnforcedRate.measure(probe: options.program, environment: options.environment) }))
     if !options.blas.isTooNew {
-      findings.append(checkLibrary(options.library, isAutomatic: options.isLibraryAutomatic, .measure()))
+      let measured = LibraryRates.measure()
+      findings.append(checkLibrary(options.library, isAutomatic: options.isLibraryAutomatic, measured))
+      if let bfloat16 = checkBFloat16(options.library, measured) { findings.append(bfloat16) }
     }
   }
   cluster.barrier()

@@ -4,10 +4,22 @@ import Tensor
 /// How fast the linked libraries make a transformer block's products on this processor, to see whether the table of
 /// `run.products: auto` is right of it.
 package struct LibraryRates: Sendable {
-  /// In GFLOP/s, one thread; several libraries take turns.
+  /// Of float32, in GFLOP/s, one thread; all take turns.
   package let rates: [ProductLibrary: Double]
+  /// With frozen weights in bfloat16; nil where there is none.
+  package let bfloat16: Double?
 
-  package init(rates: [ProductLibrary: Double]) { self.rates = rates }
+  package init(rates: [ProductLibrary: Double], bfloat16: Double? = nil) {
+    self.rates = rates
+    self.bfloat16 = bfloat16
+  }
+
+  /// What makes a block's products.
+  private struct Maker: Hashable {
+    let library: ProductLibrary
+    /// Of maps that are frozen.
+    let precision: Precision
+  }
 
   /// A product of a frozen map, whose weight can be packed, or of two matrices that are made, and how often.
   private struct Shape {
@@ -26,26 +38,31 @@ package struct LibraryRates: Sendable {
 
   /// - Parameter seconds: at most, and at least two tries of each.
   package static func measure(seconds: Double = 1) -> LibraryRates {
-    let libraries = ProductLibrary.linked
-    var times = [ProductLibrary: Double]()
+    let makers =
+      ProductLibrary.linked.map { Maker(library: $0, precision: .float32) }
+      + ((try? BFloat16Support.current()) == nil ? [] : [Maker(library: .onednn, precision: .bfloat16)])
+    var times = [Maker: Double]()
     var flop = 0.0
     for shape in shapes {
-      var best = [ProductLibrary: Double]()
-      let cases = libraries.map { (library: $0, work: work(shape, by: $0)) }
+      var best = [Maker: Double]()
+      let cases = makers.map { (maker: $0, work: work(shape, by: $0)) }
       let limit = Date().addingTimeInterval(seconds / Double(shapes.count))
       var tries = 0
       while tries < 2 || (tries < 30 && Date() < limit) {
-        for (library, work) in cases {
+        for (maker, work) in cases {
           let start = threadNanoseconds()
           work()
-          best[library] = min(best[library] ?? .infinity, threadNanoseconds() - start)
+          best[maker] = min(best[maker] ?? .infinity, threadNanoseconds() - start)
         }
         tries += 1
       }
-      for library in libraries { times[library, default: 0] += shape.count * (best[library] ?? .infinity) }
+      for maker in makers { times[maker, default: 0] += shape.count * (best[maker] ?? .infinity) }
       flop += shape.count * 2 * Double(shape.m * shape.n * shape.k)
     }
-    return LibraryRates(rates: times.mapValues { flop / $0 })
+    let exact = times.filter { $0.key.precision == .float32 }
+    return LibraryRates(
+      rates: Dictionary(uniqueKeysWithValues: exact.map { ($0.key.library, flop / $0.value) }),
+      bfloat16: times.first { $0.key.precision == .bfloat16 }.map { flop / $0.value })
   }
 
   /// What the calling thread has run for: what others do on the machine meanwhile does not count.
@@ -56,21 +73,21 @@ package struct LibraryRates: Sendable {
   }
 
   /// A product as the model makes it: of a packed weight where the map is frozen and the library packs.
-  private static func work(_ shape: Shape, by library: ProductLibrary) -> () -> Void {
+  private static func work(_ shape: Shape, by maker: Maker) -> () -> Void {
     let (m, n, k) = (shape.m, shape.n, shape.k)
     let (x, w, y, bias) = (Buffer(m * k), Buffer(n * k), Buffer(m * n), Buffer(n))
     for buffer in [x, w] {
       for i in 0..<buffer.count { buffer.base[i] = Float(i % 13) - 6 }
     }
-    if library == .onednn, shape.isFrozen,
-      let product = try? PackedProduct(PackedShape(rows: m, outputs: n, inputs: k, precision: .float32))
+    if maker.library == .onednn, shape.isFrozen,
+      let product = try? PackedProduct(PackedShape(rows: m, outputs: n, inputs: k, precision: maker.precision))
     {
-      let packed = Buffer(product.packedBytes / MemoryLayout<Float>.stride)
+      let packed = Buffer((product.packedBytes + 3) / MemoryLayout<Float>.stride)
       if (try? product.pack(packed.base, w.base)) != nil {
         return { product.run(y.base, x.base, packed: packed.base, bias: bias.base) }
       }
     }
-    return { multiplyTransposed(y.base, x.base, w.base, m: m, n: n, k: k, by: library) }
+    return { multiplyTransposed(y.base, x.base, w.base, m: m, n: n, k: k, by: maker.library) }
   }
 }
 
@@ -94,4 +111,17 @@ package func checkLibrary(_ library: ProductLibrary, isAutomatic: Bool, _ measur
       ?? .ok("library", text)
   }
   return .ok("library", "\(text); a build with --traits BFloat16 has oneDNN beside it")
+}
+
+/// Whether `encoder.precision: bfloat16` pays on this processor; nil where there is none.
+///
+/// - Parameter library: what makes the products in float32.
+package func checkBFloat16(_ library: ProductLibrary, _ measured: LibraryRates) -> Finding? {
+  guard let bfloat16 = measured.bfloat16, let exact = measured.rates[library] else { return nil }
+  let text = String(
+    format: "%.0f GFLOP/s with frozen weights in bfloat16, against %.0f in float32 (one thread, a block's products)",
+    bfloat16, exact)
+  return bfloat16 > exact
+    ? .ok("bfloat16", text)
+    : .note("bfloat16", text, "keep encoder.precision: float32, which is as fast here or faster")
 }

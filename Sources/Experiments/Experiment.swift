@@ -146,8 +146,8 @@ public final class Experiment: @unchecked Sendable {
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")
     if last == 0 { log.warning("encoder.precision has no effect: no block lies below the first with LoRA") }
-    if bfloat16.isEmulated {
-      log.warning("this processor has no bfloat16 instructions: bfloat16 is right here, but may be slower than float32")
+    if let reason = bfloat16.reasonToBeSlower(vendor: Processor.current.vendor) {
+      log.warning("encoder.precision bfloat16 is right here, but slower than float32: \(reason)")
     }
   }
 

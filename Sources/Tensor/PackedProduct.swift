@@ -17,8 +17,30 @@ public enum Precision: String, Sendable {
 public struct BFloat16Support: Sendable {
   /// "oneDNN 2.6.3 (AVX-512 BF16)": part of a run's fingerprint, for bits differ between instruction sets.
   public let description: String
-  /// Whether the processor lacks the instructions, so that oneDNN widens to float32: right, but not fast.
-  public let isEmulated: Bool
+  public enum Instructions: String, Sendable {
+    /// oneDNN widens to float32: right, but not fast.
+    case emulated = "bfloat16 emulated on AVX-512"
+    case avx512 = "AVX-512 BF16"
+    case amx = "AMX"
+  }
+
+  public let instructions: Instructions
+
+  public init(description: String, instructions: Instructions) {
+    self.description = description
+    self.instructions = instructions
+  }
+
+  /// Why float32 is the faster on such a processor, as far as that was measured (docs/bfloat16.md); else nil.
+  ///
+  /// - Parameter vendor: as `/proc/cpuinfo` names it.
+  public func reasonToBeSlower(vendor: String) -> String? {
+    switch instructions {
+    case .emulated: "this processor has no bfloat16 instructions"
+    case .avx512 where vendor == "GenuineIntel": "Intel's processors without AMX were measured to be slower in bfloat16"
+    case .avx512, .amx: nil
+    }
+  }
 }
 
 /// One kind of product: y [rows, outputs] = x [rows, inputs]·Wᵀ + b.
@@ -55,10 +77,9 @@ public struct PackedShape: Hashable, Sendable {
           "encoder.precision is bfloat16, which \(library) cannot compute on this processor: it needs AVX-512; use float32"
         )
       }
-      let isEmulated = !has(dnnl_cpu_isa_avx512_core_bf16)
-      let name =
-        isEmulated ? "bfloat16 emulated on AVX-512" : has(dnnl_cpu_isa_avx512_core_amx) ? "AMX" : "AVX-512 BF16"
-      return BFloat16Support(description: "\(library) (\(name))", isEmulated: isEmulated)
+      let found: Instructions =
+        has(dnnl_cpu_isa_avx512_core_amx) ? .amx : has(dnnl_cpu_isa_avx512_core_bf16) ? .avx512 : .emulated
+      return BFloat16Support(description: "\(library) (\(found.rawValue))", instructions: found)
     }
   }
 

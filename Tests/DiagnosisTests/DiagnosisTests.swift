@@ -61,9 +61,29 @@ import Testing
   #expect(slower.advice == "run.products: onednn is the faster on this processor")
 }
 
-@Test func theLibrariesAreMeasuredInUnderTwoSeconds() {
-  let rates = LibraryRates.measure(seconds: 0.2).rates
+@Test func theLibrariesAreMeasured() {
+  let measured = LibraryRates.measure(seconds: 0.2)
+  let rates = measured.rates
   #expect(Set(rates.keys) == Set(ProductLibrary.linked) && rates.values.allSatisfy { $0 > 0 && $0.isFinite })
+  #expect((measured.bfloat16 != nil) == ((try? BFloat16Support.current()) != nil))
+}
+
+@Test func bfloat16ThatIsNotTheFasterIsNoted() {
+  func finding(_ bfloat16: Double?) -> Finding? {
+    checkBFloat16(.openblas, LibraryRates(rates: [.openblas: 100], bfloat16: bfloat16))
+  }
+  #expect(finding(nil) == nil)
+  #expect(finding(180)?.verdict == .ok)
+  #expect(finding(90)?.verdict == .note && finding(90)?.text.contains("90 GFLOP/s") == true)
+  #expect(finding(90)?.advice == "keep encoder.precision: float32, which is as fast here or faster")
+}
+
+@Test func aRunInBFloat16IsToldWhereThatIsSlower() {
+  func reason(_ instructions: BFloat16Support.Instructions, _ vendor: String) -> String? {
+    BFloat16Support(description: "", instructions: instructions).reasonToBeSlower(vendor: vendor)
+  }
+  #expect(reason(.avx512, "GenuineIntel")?.contains("AMX") == true && reason(.amx, "GenuineIntel") == nil)
+  #expect(reason(.avx512, "AuthenticAMD") == nil && reason(.emulated, "AuthenticAMD") != nil)
 }
 
 private let modern = Processor(

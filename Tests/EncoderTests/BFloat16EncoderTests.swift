@@ -2,7 +2,7 @@
   import Safetensors
   import Encoder
   import Files
-import Foundation
+  import Foundation
   import Layers
   import Tensor
   import TestSupport
