@@ -227,7 +227,7 @@ let package = Package(
     .executableTarget(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
       swiftSettings: processor),
-    tests("ClusterTests", ["ClusterProbe"]),
+    tests("ClusterTests", ["Cluster", "ClusterProbe"]),
     .executableTarget(
       name: "CommandServer", dependencies: ["Commands"], path: "Tests/CommandServer", swiftSettings: processor),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),

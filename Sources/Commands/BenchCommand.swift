@@ -122,7 +122,7 @@ struct BenchCommand: ClusterCommand {
   private func time(_ work: Work, on cluster: Cluster) throws {
     switch work {
     case .model(let work):
-      let threads = threads ?? max(1, Processor.available() / cluster.localSize)
+      let threads = threads ?? cluster.threadShare().threads
       let library = try cluster.agree { try ProductLibrary(setting: products) }
       let result = try benchmark(
         work, threads: threads, batch: batch ?? work.usualBatch(threads: threads * cluster.size), steps: steps,

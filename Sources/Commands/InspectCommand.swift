@@ -2,6 +2,7 @@ import ArgumentParser
 import Cluster
 import Dataset
 import Digests
+import Experiments
 import Failures
 import Files
 import Foundation
@@ -13,12 +14,15 @@ struct InspectCommand: ClusterCommand {
     commandName: "inspect",
     abstract: "Says what is inside a checkpoint, cache, safetensors or split file.",
     discussion: """
+      Of a run's folder it is the best checkpoint, or the last where none is best; of a cache's folder its index.
+
       Examples:
+        ala inspect runs/quickstart/run
         ala inspect runs/quickstart/run/checkpoints/last.h5
         ala inspect runs/quickstart/data/encoder.safetensors --json
       """)
 
-  @Argument(help: "The file.")
+  @Argument(help: "The file, or the folder of a run or a cache.")
   var file: String
 
   @Flag(help: "Print JSON.")
@@ -26,18 +30,23 @@ struct InspectCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      let found = try look()
+      let found = try look(at: Self.file(of: file))
       try StandardOutput.print(json ? try found.json() : found.lines.joined(separator: "\n"))
     }
   }
 
-  private func look() throws -> InspectedFile {
+  /// What stands for a folder.
+  private static func file(of given: String) -> String {
+    ["\(given)/index.h5", checkpointPath(given)].first { $0 != given && access($0, F_OK) == 0 } ?? given
+  }
+
+  private func look(at file: String) throws -> InspectedFile {
     var status = stat()
     guard stat(file, &status) == 0 else { throw Failure.missingInput("\(file): cannot be opened: \(systemReason())") }
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw Failure.badData(
-        "\(file): is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file"); expected a checkpoint, a "
-          + "cache, a safetensors or a split file")
+        "\(file): is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder of no run and no cache" : "no regular file"); expected "
+          + "a checkpoint, a cache, a safetensors or a split file")
     }
     guard let handle = FileHandle(forReadingAtPath: file) else {
       throw Failure.missingInput("\(file): cannot be opened: \(systemReason())")

@@ -8,20 +8,22 @@ import Watching
 struct WatchCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "watch",
-    abstract: "Looks on while a run goes on: losses, rate, time left, newest maps, what ranks wait for.",
+    abstract: "Looks on while a run or a table goes on: losses, rate, time left, newest maps, what ranks wait for.",
     discussion: """
-      Shows them here, and writes a page that a browser loads again by itself, until the run ends. It reads only what the \
-      run writes, and may be ended and started again at any time.
+      Shows them here, and writes a page that a browser loads again by itself, until the run ends. Of a table it shows how \
+      every row and seed stands, and the run that goes on. It reads only what the run writes, and may be ended and started \
+      again at any time.
 
       Examples:
         ala watch runs/quickstart/run
         ala watch runs/quickstart/run --once --out now.html
+        ala watch runs/quickstart/table
       """)
 
-  @Argument(help: "The run's folder (run.dir).")
-  var run: String
+  @Argument(help: "The folder of a run (run.dir) or of a table (its --out).")
+  var folder: String
 
-  @Option(help: ArgumentHelp("The page to write; by default watch.html in the run's folder.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("The page to write; by default watch.html in that folder.", valueName: "FILE"))
   var out: String?
 
   @Option(help: ArgumentHelp("Look again after so many seconds.", valueName: "seconds"))
@@ -41,11 +43,11 @@ struct WatchCommand: ClusterCommand {
     guard cluster.size == 1 else {
       throw cluster.agreed(.usage("ala watch looks at all ranks of a run from outside: start it without mpirun"))
     }
-    let run = run.count > 1 && run.hasSuffix("/") ? String(run.dropLast()) : run
-    let page = out ?? "\(run)/watch.html"
+    let folder = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+    let page = out ?? "\(folder)/watch.html"
     var view = WatchView(isRedrawn: !once && Terminal.isThere && isatty(STDOUT_FILENO) == 1)
     try watch(
-      WatchRequest(run: run, page: page, seconds: every, isOnce: once, isOverwriting: overwrite)
+      WatchRequest(folder: folder, page: page, seconds: every, isOnce: once, isOverwriting: overwrite)
     ) { lines in
       try view.show(lines + ["page: \(page)"])
     }
@@ -70,7 +72,10 @@ private struct WatchView {
       return
     }
     let back = shownLines > 0 ? "\u{1B}[\(shownLines)A\r\u{1B}[J" : ""
-    StandardError.write(back + lines.map { Terminal.fitted($0) + "\n" }.joined())
-    shownLines = lines.count
+    // What has left the screen above cannot be gone back over: of many lines the first are shown, and where the page is.
+    let room = max((Terminal.height ?? .max) - 1, 1)
+    let shown = lines.count > room ? Array(lines.prefix(room - 1) + lines.suffix(1)) : lines
+    StandardError.write(back + shown.map { Terminal.fitted($0) + "\n" }.joined())
+    shownLines = shown.count
   }
 }

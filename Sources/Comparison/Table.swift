@@ -4,6 +4,7 @@ import Failures
 import Files
 import Foundation
 import Images
+import Reporting
 import Settings
 import Storage
 
@@ -27,7 +28,7 @@ public struct TableRequest: Sendable {
 
 /// What a table writes into its folder beside its runs.
 private let outputs = [
-  "plan.json", "table.md", "table.csv", "table.tex", "table.json", "table.html", "figure.png",
+  "plan.json", TableStages.fileName, "table.md", "table.csv", "table.tex", "table.json", "table.html", "figure.png",
 ]
 
 /// `ala table`: trains and evaluates every row and seed, compares them, and writes the table; goes on where an
@@ -53,13 +54,15 @@ public func makeTable(
   defer { withExtendedLifetime(lock) {} }
   try cluster.requireOneFolder(request.out, "--out")
   let plan = try TablePlan(base, out: request.out, cluster: cluster)
+  var notes: StageNotes?
   try cluster.onRoot {
     try writeAtomically(try plan.json(), to: "\(request.out)/plan.json")
     let states = Dictionary(uniqueKeysWithValues: try plan.stages.map { ($0, try plan.state($0)) })
     try tell(plan.lines(states, workers: plan.workers))
+    notes = StageNotes(plan, states, log: log)
   }
   if request.isDryRun { return try cluster.onRoot { try folder.finish() } }
-  let run = TableRun(plan, cluster: cluster, log: log, program: request.program)
+  let run = TableRun(plan, cluster: cluster, log: log, program: request.program, notes: notes)
   do {
     try run.run()
   } catch {

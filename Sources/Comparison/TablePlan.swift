@@ -5,6 +5,7 @@ import Failures
 import Foundation
 import Layers
 import Networks
+import Reporting
 import Settings
 
 /// What a table is made of: rows and the networks that they explain, the caches that these share, and what is known of
@@ -54,7 +55,9 @@ struct TablePlan {
   }
 
   /// The folder of a network's run.
-  func runFolder(_ network: Int, seed: UInt64) -> String { "\(out)/runs/\(networks[network].name)/\(seed)" }
+  func runFolder(_ network: Int, seed: UInt64) -> String {
+    "\(out)/\(TableStages.runFolder(networks[network].name, seed: seed))"
+  }
 
   /// The folder of a row's evaluation.
   func evaluationFolder(_ row: ComparedRow, seed: UInt64) -> String { "\(out)/runs/\(row.name)/\(seed)/test" }

@@ -19,12 +19,15 @@ final class TableRun {
   /// The `ala` program, which examines foreign HDF5 files.
   private let program: String
   private let signals = SignalWatch()
+  /// On rank 0.
+  private var notes: StageNotes?
   /// What has kept stages from being done, in their order.
   private(set) var failures: [(stage: Stage, failure: Failure)] = []
   private var failed: [Stage: Failure] = [:]
 
-  init(_ plan: TablePlan, cluster: Cluster, log: RunLog, program: String) {
-    (self.plan, self.cluster, self.log, self.program) = (plan, cluster, log, program)
+  init(_ plan: TablePlan, cluster: Cluster, log: RunLog, program: String, notes: StageNotes?) {
+    (self.plan, self.cluster, self.log, self.program, self.notes) = (plan, cluster, log, program, notes)
+    notes?.write()
   }
 
   /// Runs every stage. Call on every rank.
@@ -34,15 +37,20 @@ final class TableRun {
     let stages = plan.stages
     for (number, stage) in stages.enumerated() {
       try hearSignals()
-      guard try state(stage) != .isDone else { continue }
+      guard try state(stage) != .isDone else {
+        notes?.note(stage, .done)
+        continue
+      }
       if let cause = cause(stage) {
         note(stage, cause)
         continue
       }
       log.info("\(number + 1)/\(stages.count): \(plan.name(stage))")
       let start = Date()
+      notes?.note(stage, .running)
       do {
         try run(stage)
+        notes?.note(stage, .done)
         log.info("\(plan.name(stage)): done in \(Quantity.words(seconds: Date().timeIntervalSince(start)))")
       } catch let failure as Failure where failure.code != .interrupted && cluster.isShared(failure) {
         note(stage, Failure(failure.code, "\(plan.name(stage)): \(failure.message)\(remedy(stage, failure))"))
@@ -54,6 +62,7 @@ final class TableRun {
   private func note(_ stage: Stage, _ failure: Failure) {
     failures.append((stage, failure))
     failed[stage] = failure
+    notes?.note(stage, .failed, failure: failure.message)
     log.warning("\(plan.name(stage)) is given up, the others go on: \(failure)")
   }
 

@@ -75,6 +75,7 @@ public struct ImageImport {
           findings.note(.badMask, image.path, problem)
           mask = nil
         }
+        if look.orientation != 1 { findings.note(.turned, image.path) }
         images.append(image.withMask(mask))
       } catch let failure as Failure {
         // What follows the file's name, which is told already.

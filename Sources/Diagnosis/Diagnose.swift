@@ -37,7 +37,8 @@ public struct DiagnosisOptions: Sendable {
 /// and removed.
 public func diagnose(_ options: DiagnosisOptions, on cluster: Cluster) throws -> Diagnosis {
   let processor = Processor.current
-  let threads = options.threads ?? max(1, Processor.available() / cluster.localSize)
+  let share = cluster.threadShare()
+  let threads = options.threads ?? share.threads
   let ranks = ClusterChecks(cluster: cluster, environment: options.environment)
   var findings = [ranks.checkMPI()]
   if let network = ranks.checkNetworks() { findings.append(network) }

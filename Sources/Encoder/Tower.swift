@@ -60,11 +60,16 @@ struct Tower {
     }
   }
 
+  /// Tensors of vision transformers that `scripts/convert-weights` knows.
+  private static let convertible = ["conv_proj.weight", "embeddings.patch_embeddings.projection.weight"]
+
   private static func unknown(_ file: SafetensorsFile) -> Failure {
     let some = file.tensors.keys.sorted().prefix(3).joined(separator: ", ")
     return Failure.badData(
       "\(file.path): holds no image encoder that is known by its names: expected vision_model.… (Hugging Face CLIP), "
-        + "visual.… (OpenAI, open_clip) or blocks.… (timm), found \(some.isEmpty ? "no tensors" : some)")
+        + "visual.… (OpenAI, open_clip) or blocks.… (timm), found \(some.isEmpty ? "no tensors" : some)"
+        + (file.tensors.keys.contains { name in convertible.contains { name.hasSuffix($0) } }
+          ? "; scripts/convert-weights gives torchvision's and transformers' ViT timm's names" : ""))
   }
 
   /// - Throws: `Failure` 65 where blocks are not 0, 1, 2, …

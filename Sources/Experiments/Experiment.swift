@@ -25,6 +25,7 @@ public final class Experiment: @unchecked Sendable {
   public let team: ThreadTeam
   /// What makes the products in float32.
   public let products: ProductLibrary
+  private let threadRemark: String?
   /// Where the frozen blocks' products are in bfloat16: by what.
   public let bfloat16: BFloat16Support?
 
@@ -45,7 +46,10 @@ public final class Experiment: @unchecked Sendable {
     }
     let products = try ProductLibrary(setting: configuration.run.products, resumed: resumed, on: cluster)
     self.products = products
-    let threads = configuration.run.threads ?? max(1, Processor.available() / cluster.localSize)
+    // Every rank asks, also one that has the setting: it may be in the environment of some alone.
+    let fair = cluster.threadShare()
+    threadRemark = configuration.run.threads == nil ? fair.remark : nil
+    let threads = configuration.run.threads ?? fair.threads
     // A damaged row of the cache is made anew by a thread beside the team's.
     let multiplying = threads + (configuration.cache.dir == nil ? 0 : 1)
     try cluster.agree {
@@ -136,6 +140,7 @@ public final class Experiment: @unchecked Sendable {
     log.info("products by \(products.description) (run.products: \(configuration.run.products))")
     for note in model.encoder.notes { log.info("encoder: \(note)") }
     for remark in cluster.remarks { log.warningOfRank(remark) }
+    if let threadRemark { log.warning(threadRemark) }
     guard let bfloat16 else { return }
     let last = model.encoder.firstLoRABlock - 1
     log.info("encoder.precision bfloat16: products of blocks 1 to \(last) by \(bfloat16.description)")

@@ -68,6 +68,11 @@ public struct OutputFolder {
     }
   }
 
+  /// Whether a command has written into a folder, or begun to.
+  public static func isMade(_ path: String, by command: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(path)/.ala-made-\(command)")
+  }
+
   /// Makes the folder, and makes sure that files may be written there, before the first of them is.
   ///
   /// - Parameters:

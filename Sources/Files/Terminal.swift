@@ -9,10 +9,14 @@ public enum Terminal {
   public static let hasColours = isThere && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
 
   /// How many characters a line has, as it is now; nil where that is not known.
-  public static var width: Int? {
+  public static var width: Int? { size.flatMap { $0.ws_col > 0 ? Int($0.ws_col) : nil } }
+
+  /// How many lines it shows, as it is now; nil where that is not known.
+  public static var height: Int? { size.flatMap { $0.ws_row > 0 ? Int($0.ws_row) : nil } }
+
+  private static var size: winsize? {
     var size = winsize()
-    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-    return Int(size.ws_col)
+    return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? size : nil
   }
 
   /// A line cut so that it stays on one line of the terminal, which could not be gone back over else.

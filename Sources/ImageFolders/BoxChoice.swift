@@ -34,7 +34,7 @@ struct BoxChoice {
     var candidates: [Int: [(box: PixelBox, isOfClass: Bool, isClipped: Bool)]] = [:]
     for file in files {
       let folder = LabelList.folder(of: file.path, below: root)
-      let part = Self.part(ofListAt: file.path)
+      let part = Part(ofListAt: file.path)
       func find(_ name: String) -> PictureIndex.Match {
         index.find(LabelList.relative(name, to: root), listedIn: folder, byLastParts: true, preferring: part)
       }
@@ -54,11 +54,6 @@ struct BoxChoice {
       }
     }
     for (image, own) in candidates.sorted(by: { $0.key < $1.key }) { choose(own, of: image) }
-  }
-
-  /// The part that a list's name tells: `instances_val2017.json`.
-  private static func part(ofListAt path: String) -> Part? {
-    lastPart(of: path).split(whereSeparator: { !$0.isLetter }).lazy.compactMap { Part(name: String($0)) }.first
   }
 
   private mutating func size(of image: Int) -> (width: Int, height: Int)? {

@@ -2,7 +2,8 @@ import Failures
 import Foundation
 
 /// A table of texts, as spreadsheets and scripts write them (RFC 4180): fields between commas, semicolons or tabs, in
-/// quotes where they hold one of these, a quote or a line break. Files are untrusted input.
+/// quotes where they hold one of these, a quote or a line break; in a `.txt` without any of them between blanks. Files are
+/// untrusted input.
 struct CSVTable {
   struct Row {
     /// Of its first character, from 1.
@@ -51,7 +52,8 @@ struct CSVTable {
 
   private static func rows(_ bytes: [UInt8], path: String) throws -> [Row] {
     let (quote, carriage, newline) = (UInt8(ascii: "\""), UInt8(ascii: "\r"), UInt8(ascii: "\n"))
-    let separator = separator(bytes)
+    let separator = separator(bytes, mayBeBlank: ending(of: path).lowercased() == "txt")
+    let isBlank = separator == UInt8(ascii: " ")
     var rows: [Row] = []
     var fields: [String] = []
     var field: [UInt8] = []
@@ -61,7 +63,7 @@ struct CSVTable {
       return wasQuoted ? text : text.trimmingCharacters(in: .whitespaces)
     }
     func endRow() {
-      fields.append(text())
+      if !isBlank || fields.isEmpty || wasQuoted || !field.isEmpty { fields.append(text()) }
       if fields.contains(where: { !$0.isEmpty }) { rows.append(Row(line: start, fields: fields)) }
       (fields, field, wasQuoted) = ([], [], false)
     }
@@ -82,6 +84,7 @@ struct CSVTable {
       } else if byte == quote, field.allSatisfy({ $0 == UInt8(ascii: " ") }) {
         (isQuoted, wasQuoted, field) = (true, true, [])
       } else if byte == separator {
+        if isBlank && field.isEmpty && !wasQuoted { continue }
         fields.append(text())
         (field, wasQuoted) = ([], false)
       } else if byte == newline || byte == carriage {
@@ -101,7 +104,9 @@ struct CSVTable {
   }
 
   /// Of comma, semicolon and tab, the one that stands most often in the first line, outside quotes.
-  private static func separator(_ bytes: [UInt8]) -> UInt8 {
+  ///
+  /// - Parameter mayBeBlank: whether it is the blank where none of them stands there.
+  private static func separator(_ bytes: [UInt8], mayBeBlank: Bool) -> UInt8 {
     var counts: [UInt8: Int] = [:]
     var isQuoted = false
     for byte in bytes {
@@ -110,6 +115,7 @@ struct CSVTable {
       if !isQuoted { counts[byte, default: 0] += 1 }
     }
     let known = [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")]
+    if mayBeBlank, known.allSatisfy({ counts[$0] == nil }) { return UInt8(ascii: " ") }
     return known.max { (counts[$0] ?? 0, $1) < (counts[$1] ?? 0, $0) } ?? known[0]
   }
 }

@@ -67,11 +67,12 @@ public struct Catalogue: Sendable {
     let pairs = MaskPairs(tree)
     let found = try FoundLists(source, tree: tree, labels: labels)
     // A list tells itself of what it names; the rest is left, whatever it is.
-    var findings = found.labels == nil ? tree.findings : tree.findings.withoutProblems
-    let placed = try Placement(tree, pairs: pairs, list: found.labels)
+    var findings = found.labels.isEmpty ? tree.findings : tree.findings.withoutProblems
+    let placed = try Placement(tree, pairs: pairs, lists: found.labels)
+    let listPaths = found.paths.union(placed.listPaths)
     findings.add(
-      placed.findings.without(.annotations) { folder in found.paths.contains { $0.hasPrefix("\(folder)/") } })
-    for path in tree.others where !found.paths.contains(path) { findings.note(.noPicture, path) }
+      placed.findings.without(.annotations) { folder in listPaths.contains { $0.hasPrefix("\(folder)/") } })
+    for path in tree.others where !listPaths.contains(path) { findings.note(.noPicture, path) }
     imageRoot = placed.prefix.isEmpty ? root : "\(root)/\(placed.prefix)"
 
     let order = ClassOrder(placed.images, &findings)

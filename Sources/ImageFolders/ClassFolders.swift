@@ -14,6 +14,13 @@ public enum Part: String, Sendable, CaseIterable {
     guard let known = Self.names.first(where: { $0.names.contains(word) }) else { return nil }
     self = known.part
   }
+
+  /// The part that a list's name tells: `instances_val2017.json`.
+  init?(ofListAt path: String) {
+    let words = lastPart(of: path).split { !$0.isLetter }
+    guard let part = words.lazy.compactMap({ Part(name: String($0)) }).first else { return nil }
+    self = part
+  }
 }
 
 /// A picture with what its place, or a list, says of it.
@@ -26,14 +33,23 @@ struct PlacedImage {
   let part: Part?
 }
 
-/// Pictures in a folder for each class, or in such folders below `train/`, `val/` and `test/`, as ImageNet has them.
+/// Pictures in a folder for each class: at the first level, or below `train/`, `val/` and `test/`, as ImageNet has them,
+/// or above these.
 struct ClassFolders {
   /// Between the tree's root and the folder of images; empty where they are the same.
   let prefix: String
-  let images: [PlacedImage]
-  /// Whether there are folders of parts.
-  let hasParts: Bool
+  private(set) var images: [PlacedImage]
+  /// Where the folders of parts are.
+  let parts: Place
+  /// Pictures that lie in the folder of a part and in none of a class, relative to the folder of images.
+  private(set) var unlabelled: [(path: String, part: Part)] = []
   private(set) var findings = Findings()
+
+  enum Place {
+    case none
+    case aboveClasses
+    case belowClasses
+  }
 
   /// Folders that hold no images, in sets that other programs have made.
   private static let annotationNames: Set = [
@@ -60,24 +76,58 @@ struct ClassFolders {
     var findings = Findings()
     let own = pictures.compactMap(below)
     for path in pictures where below(path) == nil { findings.note(.noClass, path) }
-    hasParts = Self.hasParts(own)
+    parts = Self.hasParts(own) ? .aboveClasses : Self.hasPartsInClasses(own) ? .belowClasses : .none
+    let hasParts = parts == .aboveClasses
     let depth = Self.classDepth(own, hasParts: hasParts)
+    let inTraining = Set(
+      own.map { $0.split(separator: "/") }.filter { $0.count > depth && Part(name: String($0[0])) == .train }
+        .map { $0[depth - 1] })
     var images: [PlacedImage] = []
     for path in own {
-      let parts = path.split(separator: "/").map(String.init)
-      let part = hasParts ? Part(name: parts[0]) : nil
-      if hasParts && part == nil {
+      let folders = path.split(separator: "/").map(String.init)
+      let part =
+        switch parts {
+        case .none: nil as Part?
+        case .aboveClasses: Part(name: folders[0])
+        case .belowClasses: Part(name: folders[1])
+        }
+      if parts != .none && part == nil {
         findings.note(.noPart, path)
-      } else if parts.count <= depth {
+      } else if let part, hasParts,
+        folders.count <= depth
+          || (Self.isNamedForImages(folders[depth - 1]) && !inTraining.contains(Substring(folders[depth - 1])))
+      {
+        unlabelled.append((path, part))
+      } else if folders.count <= depth {
         findings.note(.noClass, path)
       } else {
-        images.append(PlacedImage(path: path, className: parts[depth - 1], part: part))
+        images.append(PlacedImage(path: path, className: folders[depth - 1], part: part))
       }
     }
     self.images = images
     Self.noteEmpty(
       folders.compactMap(below), depth: depth, hasParts: hasParts, pictures: own, images: images, &findings)
     self.findings = findings
+  }
+
+  /// Takes pictures without a class folder where a list tells their class: the folder's name, or, as in Caffe's lists, its
+  /// place among these from 0. The others are left.
+  mutating func take(_ labels: PartLabels) {
+    let known = Set(images.map(\.className))
+    let names = known.sorted(by: precedes)
+    for (path, part) in unlabelled {
+      guard let label = labels.label(of: path, in: part) else {
+        findings.note(.noClass, path)
+        continue
+      }
+      let place = Int(label).flatMap { names.indices.contains($0) ? $0 : nil }
+      if let name = known.contains(label) ? label : place.map({ names[$0] }) {
+        images.append(PlacedImage(path: path, className: name, part: part))
+      } else {
+        findings.note(.unknownClass, path, label)
+      }
+    }
+    unlabelled = []
   }
 
   /// Down through folders that hold nothing but one other: `dataset/train/…`, `images/CLASS/…`.
@@ -105,6 +155,15 @@ struct ClassFolders {
       one.part == .train && 2 * one.paths.count(where: { $0.count > 2 }) > one.paths.count
     }
     return hasClasses && (parts.count == groups.count || parts.count > 1)
+  }
+
+  /// Whether all pictures lie in folders of parts, which lie in class folders: `CLASS/train/x.jpg`.
+  private static func hasPartsInClasses(_ paths: [String]) -> Bool {
+    let parts = paths.map { path -> Part? in
+      let folders = path.split(separator: "/")
+      return folders.count > 2 ? Part(name: String(folders[1])) : nil
+    }
+    return parts.contains(.train) && (parts.contains(.valid) || parts.contains(.test)) && !parts.contains(nil)
   }
 
   /// How many folders deep the classes are, that folder included: one more where all pictures lie in a folder that is

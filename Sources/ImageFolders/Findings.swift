@@ -19,6 +19,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case boxWithoutImage
   case clippedBox
   case severalBoxes
+  case turned
 
   // What stands in the way.
   case otherFormat
@@ -34,6 +35,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case classClash
   case labelClash
   case noLabel
+  case unknownClass
   case badPart
   case badMask
   case maskClash
@@ -45,7 +47,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   public var isProblem: Bool {
     switch self {
     case .hidden, .system, .madeByAla, .noPicture, .noClass, .noPart, .notListed, .repeated, .emptyPart, .annotations,
-      .maskWithoutImage, .secondMask, .boxWithoutImage, .clippedBox, .severalBoxes:
+      .maskWithoutImage, .secondMask, .boxWithoutImage, .clippedBox, .severalBoxes, .turned:
       false
     default: true
     }
@@ -69,6 +71,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .boxWithoutImage: "boxes of pictures that are not there"
     case .clippedBox: "boxes that stick out of their pictures, taken as far as they lie within"
     case .severalBoxes: "pictures with several boxes, of which the largest of their class is taken"
+    case .turned: "pictures with an EXIF orientation, which is ignored: their pixels are taken as they are stored"
     case .otherFormat: "pictures that are neither JPEG nor PNG"
     case .unreadable: "pictures that cannot be read"
     case .emptyClass: "class folders without pictures"
@@ -82,6 +85,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .classClash: "class folders of one name, but for blanks at its ends or how Unicode writes it"
     case .labelClash: "pictures that are named with two labels or splits"
     case .noLabel: "lines without a label"
+    case .unknownClass: "pictures whose list names a class that no folder has"
     case .badPart: "lines whose split is none of train, valid and test"
     case .badMask: "masks that cannot be read or are of another size than their picture"
     case .maskClash: "masks that may be of several pictures"
@@ -94,7 +98,8 @@ public enum FindingKind: String, CaseIterable, Sendable {
   /// What to do; nil where nothing need be done, or the words say it.
   public var remedy: String? {
     switch self {
-    case .otherFormat: "convert them to PNG"
+    case .turned: "turn their pixels where that matters (mogrify -auto-orient)"
+    case .otherFormat: "convert them to PNG (mogrify -format png)"
     case .emptyClass: "remove them, or put pictures in"
     case .outside: "give the folder that holds all of them"
     case .outsideLink: "allow them with --follow-links (data.follow_links: true)"

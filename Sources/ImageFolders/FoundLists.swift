@@ -3,7 +3,8 @@ import Foundation
 
 /// Lists of labels and of boxes: those that are named, else those that lie in the folder.
 struct FoundLists {
-  let labels: CSVTable?
+  /// Of path and label: one, or one of each part.
+  let labels: [CSVTable]
   let boxes: [BoxFile]
   /// Those of them that lie in the tree, relative to its root.
   let paths: Set<String>
@@ -17,8 +18,7 @@ struct FoundLists {
   /// - Throws: `Failure` 66 or 65 for a file that is named.
   init(_ source: CatalogueSource, tree: FolderTree, labels: String?) throws {
     let candidates = tree.others.filter { path in
-      Self.folders.contains(folder(of: path).lowercased())
-        && ["csv", "tsv", "json"].contains(ending(of: path).lowercased())
+      Self.isListFolder(folder(of: path)) && ["csv", "tsv", "json"].contains(ending(of: path).lowercased())
     }
     var tables: [(path: String, table: CSVTable)] = []
     if labels == nil || source.boxes == nil {
@@ -29,15 +29,16 @@ struct FoundLists {
     var paths: Set<String> = []
     var notes: [String] = []
     if let labels {
-      self.labels = try CSVTable(path: labels)
+      self.labels = [try CSVTable(path: labels)]
     } else {
-      let lists = tables.filter { LabelList.hasColumns($0.table) && !BoxFile.hasColumns($0.table) }
-      guard lists.count < 2 else {
+      let lists = Self.labelLists(tables.filter { !BoxFile.hasColumns($0.table) }, tree: tree)
+      let parts = lists.map { Part(ofListAt: $0.path) }
+      guard lists.count < 2 || !parts.contains(nil) && Set(parts).count == parts.count else {
         throw Failure.badData(
           "\(tree.root): has \(lists.count) lists of labels, \(lists.map(\.path).joined(separator: ", ")); name one with "
-            + "--labels (data.labels)")
+            + "--labels (data.labels), or call them train.csv, val.csv and test.csv where each is of one part")
       }
-      self.labels = lists.first?.table
+      self.labels = lists.map(\.table)
       paths.formUnion(lists.map(\.path))
     }
     if let named = source.boxes {
@@ -46,18 +47,41 @@ struct FoundLists {
       let found =
         tables.filter { BoxFile.hasColumns($0.table) }.map(\.path)
         + candidates.filter { ending(of: $0).lowercased() == "json" && BoxFile.isCOCO("\(tree.root)/\($0)") }
-      boxes = try found.map { try BoxFile(path: "\(tree.root)/\($0)") }
-      paths.formUnion(found)
-      if !found.isEmpty { notes.append("boxes are those of \(found.joined(separator: ", "))") }
+      let annotations = tree.others.filter {
+        ending(of: $0).lowercased() == "xml" && AnnotationXML.isThere("\(tree.root)/\($0)")
+      }
+      boxes =
+        try found.map { try BoxFile(path: "\(tree.root)/\($0)") }
+        + (annotations.isEmpty ? [] : [try BoxFile(annotations: annotations, in: tree.root)])
+      paths.formUnion(found + annotations)
+      let words =
+        found + (annotations.isEmpty ? [] : ["\(annotations.count) XML file\(annotations.count == 1 ? "" : "s")"])
+      if !words.isEmpty { notes.append("boxes are those of \(words.joined(separator: ", "))") }
     } else {
       boxes = []
     }
     let root = realPath(tree.root) ?? tree.root
-    for named in [labels].compactMap({ $0 }) + (source.boxes ?? []) {
+    for named in [labels].compactMap(\.self) + (source.boxes ?? []) {
       guard let real = realPath(named), real.hasPrefix(root + "/") else { continue }
       paths.insert(String(real.dropFirst(root.count + 1)))
     }
     (self.paths, self.notes) = (paths, notes)
+  }
+
+  static func isListFolder(_ folder: String) -> Bool { folders.contains(folder.lowercased()) }
+
+  /// Tables of path and label: with such headings; or without any, of pictures that are there. One that is of validation or
+  /// test images alone is none where others lie in class folders: it tells their classes (`PartLabels`).
+  private static func labelLists(
+    _ tables: [(path: String, table: CSVTable)], tree: FolderTree
+  ) -> [(path: String, table: CSVTable)] {
+    guard !tables.isEmpty else { return [] }
+    let index = PictureIndex(tree.pictures)
+    let lists = tables.filter { LabelList.isList($0.table, tree: tree, index: index) }
+    guard lists.count == 1, let part = Part(ofListAt: lists[0].path), part != .train,
+      ClassFolders(pictures: tree.pictures, folders: []).parts == .aboveClasses
+    else { return lists }
+    return []
   }
 }
 
@@ -69,19 +93,27 @@ struct Placement {
   /// How it was understood, in words.
   let note: String
 
-  init(_ tree: FolderTree, pairs: MaskPairs, list: CSVTable?) throws {
-    if let list {
-      let labels = try LabelList(list, tree: tree, pictures: pairs.images)
-      (prefix, images, findings) = ("", labels.images, labels.findings)
-      note = "taken as the list of labels \(list.path)"
+  /// Lists of labels of pictures that lie in no class folder, relative to the root.
+  let listPaths: [String]
+
+  init(_ tree: FolderTree, pairs: MaskPairs, lists: [CSVTable]) throws {
+    if !lists.isEmpty {
+      let labels = try LabelList(lists, tree: tree, pictures: pairs.images)
+      (prefix, images, findings, listPaths) = ("", labels.images, labels.findings, [])
+      note = "taken as the list\(lists.count == 1 ? "" : "s") of labels \(lists.map(\.path).joined(separator: ", "))"
       return
     }
-    let folders = ClassFolders(pictures: pairs.images, folders: pairs.foldersWithoutMasks(of: tree))
-    (prefix, images, findings) = (folders.prefix, folders.images, folders.findings)
+    var folders = ClassFolders(pictures: pairs.images, folders: pairs.foldersWithoutMasks(of: tree))
+    let labels = PartLabels(tree, of: folders.unlabelled, isListFolder: FoundLists.isListFolder)
+    folders.take(labels)
+    (prefix, images, findings, listPaths) = (folders.prefix, folders.images, folders.findings, labels.paths)
     let place = folders.prefix.isEmpty ? "" : " in \(folders.prefix)/"
-    note =
-      folders.hasParts
-      ? "taken as folders of training, validation and test\(place), in each a folder for each class"
-      : "taken as a folder for each class\(place)"
+    let words =
+      switch folders.parts {
+      case .none: "taken as a folder for each class\(place)"
+      case .aboveClasses: "taken as folders of training, validation and test\(place), in each a folder for each class"
+      case .belowClasses: "taken as a folder for each class\(place), in each folders of training, validation and test"
+      }
+    note = words + (listPaths.isEmpty ? "" : "; labels of others are those of \(listPaths.joined(separator: ", "))")
   }
 }

@@ -1,9 +1,8 @@
 import Failures
 import Foundation
 
-/// A CSV of path, label and, where it has such a column, split.
+/// CSVs of path, label and, where they have such a column, split.
 struct LabelList {
-  let path: String
   /// Of images that are there, in the list's order; paths relative to the root.
   private(set) var images: [PlacedImage] = []
   private(set) var findings = Findings()
@@ -23,32 +22,60 @@ struct LabelList {
     let headings: Int
   }
 
-  /// Whether a table has the columns of such a list.
-  static func hasColumns(_ table: CSVTable) -> Bool {
-    table.column(pathNames) != nil && table.column(labelNames) != nil
+  /// Whether a table is such a list, by its headings, or without them by its first picture.
+  static func isList(_ table: CSVTable, tree: FolderTree, index: PictureIndex) -> Bool {
+    (try? columns(table) { find($0, in: table, tree: tree, index: index) != .none }) != nil
+  }
+
+  private static func find(
+    _ name: String, in table: CSVTable, tree: FolderTree, index: PictureIndex
+  ) -> PictureIndex.Match {
+    let folder = Self.folder(of: table.path, below: tree.root)
+    let name = Self.relative(name, to: tree.root)
+    let own = index.find(name, listedIn: folder, byLastParts: false)
+    // Images of train.csv may lie in train/.
+    return own == .none
+      ? index.find("\(stem(of: lastPart(of: table.path)))/\(name)", listedIn: folder, byLastParts: false) : own
   }
 
   /// - Parameters:
+  ///   - tables: one; or several, of which the name of each tells the part of those images whose line does not.
   ///   - tree: pictures that may be named.
   ///   - pictures: those of the tree that are no masks.
   /// - Throws: `Failure` 66 or 65 for the file itself; what its lines say is a finding.
-  init(_ table: CSVTable, tree: FolderTree, pictures: [String]) throws {
-    path = table.path
-    let folder = Self.folder(of: table.path, below: tree.root)
+  init(_ tables: [CSVTable], tree: FolderTree, pictures: [String]) throws {
     let index = PictureIndex(tree.pictures)
-    func find(_ name: String) -> PictureIndex.Match {
-      index.find(Self.relative(name, to: tree.root), listedIn: folder, byLastParts: false)
-    }
-    let columns = try Self.columns(table) { find($0) != .none }
     let reasons = tree.reasons
     var named: Set<String> = []
     var found: [Int: (label: String, part: Part?)] = [:]
     var order: [Int] = []
+    for table in tables {
+      try take(
+        table, partOfList: tables.count > 1 ? Part(ofListAt: table.path) : nil, tree: tree, index: index,
+        reasons: reasons, named: &named, found: &found, order: &order)
+    }
+    images = order.compactMap { number in
+      found[number].map { PlacedImage(path: tree.pictures[number], className: $0.label, part: $0.part) }
+    }
+    let listed = Set(order.map { Array(tree.pictures[$0].utf8) })
+    for path in pictures where !listed.contains(Array(path.utf8)) { findings.note(.notListed, path) }
+    for (path, kind) in reasons.sorted(by: { precedes($0.key, $1.key) }) where kind.isProblem && !named.contains(path) {
+      findings.note(.notListed, path, kind.words)
+    }
+  }
+
+  private mutating func take(
+    _ table: CSVTable, partOfList: Part?, tree: FolderTree, index: PictureIndex, reasons: [String: FindingKind],
+    named: inout Set<String>, found: inout [Int: (label: String, part: Part?)], order: inout [Int]
+  ) throws {
+    let folder = Self.folder(of: table.path, below: tree.root)
+    func find(_ name: String) -> PictureIndex.Match { Self.find(name, in: table, tree: tree, index: index) }
+    let columns = try Self.columns(table) { find($0) != .none }
     for row in table.rows.dropFirst(columns.headings) {
       let place = "\(lastPart(of: table.path)):\(row.line) \(row.fields[columns.path])"
       let label = row.fields[columns.label].trimmingCharacters(in: .whitespaces)
       let word = columns.part.map { row.fields[$0] } ?? ""
-      let part = Part(name: word)
+      let part = word.isEmpty ? partOfList : Part(name: word)
       guard case .one(let number) = find(row.fields[columns.path]) else {
         let absence = Self.absence(of: row.fields[columns.path], folder: folder, tree: tree, reasons: reasons)
         findings.note(absence.kind, place)
@@ -67,14 +94,6 @@ struct LabelList {
         found[number] = (label, part)
         order.append(number)
       }
-    }
-    images = order.compactMap { number in
-      found[number].map { PlacedImage(path: tree.pictures[number], className: $0.label, part: $0.part) }
-    }
-    let listed = Set(order.map { Array(tree.pictures[$0].utf8) })
-    for path in pictures where !listed.contains(Array(path.utf8)) { findings.note(.notListed, path) }
-    for (path, kind) in reasons.sorted(by: { precedes($0.key, $1.key) }) where kind.isProblem && !named.contains(path) {
-      findings.note(.notListed, path, kind.words)
     }
   }
 

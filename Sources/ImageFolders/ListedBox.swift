@@ -38,7 +38,7 @@ struct ListedBox {
   }
 }
 
-/// The boxes of a file: a CSV, or COCO's JSON.
+/// The boxes of a file: a CSV, or COCO's JSON; or of a folder's XML files.
 struct BoxFile {
   let path: String
   let boxes: [ListedBox]
@@ -49,10 +49,19 @@ struct BoxFile {
 
   private static let mostJSONBytes = 1 << 30
 
-  /// - Throws: `Failure` 66 where there is no file, 65 where it is neither.
+  /// - Parameter path: a CSV, a JSON, an XML, or a folder of XML files.
+  /// - Throws: `Failure` 66 where there is no file, 65 where it is none of these.
   init(path: String) throws {
-    guard access(path, F_OK) == 0 else { throw Failure.missingInput("\(path): is missing") }
-    if ending(of: path).lowercased() == "json" {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw Failure.missingInput("\(path): is missing") }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      let files = try FolderTree(path, followsLinks: true).others.filter { ending(of: $0).lowercased() == "xml" }
+      guard !files.isEmpty else { throw Failure.badData("\(path): is a folder without XML files of boxes") }
+      try self.init(annotations: files, in: path)
+    } else if ending(of: path).lowercased() == "xml" {
+      let place = folder(of: path)
+      try self.init(annotations: [lastPart(of: path)], in: place.isEmpty ? "." : place)
+    } else if ending(of: path).lowercased() == "json" {
       try self.init(coco: try Self.json(path), path: path)
     } else {
       try self.init(try CSVTable(path: path))
@@ -64,6 +73,24 @@ struct BoxFile {
     // A box of one pixel at most in every picture is none.
     let slack = 1.001
     isNormalised = !boxes.isEmpty && boxes.allSatisfy { $0.numbers.allSatisfy { (0...slack).contains($0) } }
+  }
+
+  // MARK: XML
+
+  /// - Parameters:
+  ///   - files: XML files, each of the picture that has its name, relative to `root`.
+  /// - Throws: `Failure` 65 for one that is no annotation.
+  init(annotations files: [String], in root: String) throws {
+    var (boxes, sizes): ([ListedBox], [(name: String, width: Double, height: Double)]) = ([], [])
+    for file in files {
+      let annotation = try AnnotationXML(path: "\(root)/\(file)")
+      if let size = annotation.size { sizes.append((stem(of: file), size.width, size.height)) }
+      boxes += annotation.objects.map { object in
+        ListedBox(
+          name: stem(of: file), numbers: object.corners, form: .corners, size: nil, label: object.label, place: file)
+      }
+    }
+    self.init(path: root, boxes: boxes, sizes: sizes)
   }
 
   // MARK: CSV

@@ -26,7 +26,8 @@ struct PictureIndex {
       var rest = path.split(separator: "/")[...]
       folderNames.formUnion(rest.dropLast())
       while !rest.isEmpty {
-        bySuffix[rest.joined(separator: "/"), default: []].append(number)
+        let end = rest.joined(separator: "/")
+        for name in Set([end, stem(of: end)]) { bySuffix[name, default: []].append(number) }
         rest = rest.dropFirst()
       }
     }
@@ -36,8 +37,8 @@ struct PictureIndex {
   ///
   /// - Parameters:
   ///   - folder: of the list, relative to the root: nil where it lies outside.
-  ///   - byLastParts: also as the end of a path, and by what stands behind the last slash, unless the name tells of one
-  ///     of the pictures' folders.
+  ///   - byLastParts: also as the end of a path, with or without its ending, and without the name's first folders, as
+  ///     far as they are none of the pictures' own.
   ///   - part: of several pictures, those of this part come first: of the list `instances_train.json`, those that train.
   func find(_ name: String, listedIn folder: String?, byLastParts: Bool, preferring part: Part? = nil) -> Match {
     let spellings = name.contains("\\") ? [name, name.replacing("\\", with: "/")] : [name]
@@ -49,10 +50,12 @@ struct PictureIndex {
           if let found = byPath[path] { return match(found, spelled: path) }
         }
       }
-      guard byLastParts, let whole = simplified(spelling) else { continue }
-      if let found = bySuffix[whole] { return match(preferred(found, part), spelled: nil) }
-      let namesFolder = whole.split(separator: "/").dropLast().contains(where: folderNames.contains)
-      if !namesFolder, let found = bySuffix[lastPart(of: whole)] { return match(preferred(found, part), spelled: nil) }
+      guard byLastParts, var rest = simplified(spelling)?.split(separator: "/")[...] else { continue }
+      while let first = rest.first {
+        if let found = bySuffix[rest.joined(separator: "/")] { return match(preferred(found, part), spelled: nil) }
+        if rest.count > 1, folderNames.contains(first) { break }
+        rest = rest.dropFirst()
+      }
     }
     return .none
   }

@@ -48,8 +48,13 @@ public struct Processor: Sendable {
   }
 
   /// Numbers of the processors that this process may run on: its affinity mask, as the kernel tells it.
-  public static func affinity() -> Set<Int> {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+  public static func affinity() -> Set<Int> { affinity(ofProcessAt: "/proc/self") }
+
+  /// The same of another process; none where there is no such.
+  public static func affinity(of process: Int32) -> Set<Int> { affinity(ofProcessAt: "/proc/\(process)") }
+
+  private static func affinity(ofProcessAt place: String) -> Set<Int> {
+    let status = (try? String(contentsOfFile: "\(place)/status", encoding: .utf8)) ?? ""
     let mask = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }?.dropFirst(13)
     var numbers: Set<Int> = []
     for (place, digit) in (mask ?? "").compactMap(\.hexDigitValue).reversed().enumerated() {

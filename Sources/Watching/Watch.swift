@@ -3,11 +3,11 @@ import Files
 import Foundation
 import Reporting
 
-/// `ala watch`: looks on while a run goes on, from another process, by nothing but the files that the run writes.
+/// `ala watch`: looks on while a run or a table goes on, from another process, by nothing but the files that it writes.
 
 public struct WatchRequest: Sendable {
-  /// The run's folder.
-  public var run: String
+  /// The folder of a run or a table.
+  public var folder: String
   /// The page to write.
   public var page: String
   /// Seconds between two looks.
@@ -17,30 +17,42 @@ public struct WatchRequest: Sendable {
   /// `--overwrite`.
   public var isOverwriting: Bool
 
-  public init(run: String, page: String, seconds: Int, isOnce: Bool, isOverwriting: Bool) {
-    (self.run, self.page, self.seconds) = (run, page, seconds)
+  public init(folder: String, page: String, seconds: Int, isOnce: Bool, isOverwriting: Bool) {
+    (self.folder, self.page, self.seconds) = (folder, page, seconds)
     (self.isOnce, self.isOverwriting) = (isOnce, isOverwriting)
   }
+}
+
+/// What can be looked on at.
+protocol Watched {
+  /// The process that has the folder; nil where none has.
+  var holder: String? { get }
+  /// Looks at what is new.
+  mutating func look()
+  /// What the last look saw, for a terminal; the second line tells how far it has come.
+  var lines: [String] { get }
+  /// The same as a page that is loaded again after some seconds.
+  func page(seconds: Int) throws -> String
 }
 
 /// Writes the page and shows the same in lines, again and again until the run has ended.
 ///
 /// - Parameter show: takes the lines of each look.
-/// - Throws: `Failure` 66 for what is no run's folder, 73 where the page cannot be written or is no page of this command.
+/// - Throws: `Failure` 66 for what is no folder of a run or a table, 73 where the page cannot be written or is no page of this command.
 public func watch(_ request: WatchRequest, show: ([String]) throws -> Void) throws {
-  var run = try WatchedRun(request.run)
-  // A page in the run's folder is replaced; whatever else lies there is what the run has written.
-  let files = FileManager.default.enumerator(atPath: request.run)?.compactMap { $0 as? String } ?? []
-  let inputs = files.map { "\(request.run)/\($0)" }.filter { !isPage($0, of: watchGenerator) }
+  var watched: any Watched =
+    WatchedTable.isThere(request.folder) ? WatchedTable(request.folder) : try WatchedRun(request.folder)
+  // A page in the folder is replaced; whatever else lies there is what the run has written.
+  let files = FileManager.default.enumerator(atPath: request.folder)?.compactMap { $0 as? String } ?? []
+  let inputs = files.map { "\(request.folder)/\($0)" }.filter { !isPage($0, of: watchGenerator) }
   try guardOutput(request.page, inputs: inputs, isOverwriting: request.isOverwriting) {
     isPage($0, of: watchGenerator)
   }
   while true {
-    run.look()
-    let standing = Standing(run)
-    try writeAtomically(try renderPage(run, standing, seconds: request.seconds), to: request.page)
-    try show(standing.lines(run: request.run))
-    if request.isOnce || run.holder == nil { return }
+    watched.look()
+    try writeAtomically(try watched.page(seconds: request.seconds), to: request.page)
+    try show(watched.lines)
+    if request.isOnce || watched.holder == nil { return }
     sleep(UInt32(request.seconds))
   }
 }

@@ -5,17 +5,29 @@ import Reporting
 /// The name by which a page is known to be the command's own.
 let watchGenerator = "ala watch"
 
-/// The page: one file that needs nothing else, and that a browser loads again by itself as long as the run goes on.
-///
-/// - Parameter seconds: between two loads.
-func renderPage(_ run: WatchedRun, _ standing: Standing, seconds: Int) throws -> String {
+extension WatchedRun {
+  /// One file that needs nothing else, and that a browser loads again by itself as long as the run goes on.
+  func page(seconds: Int) throws -> String {
+    let standing = Standing(self)
+    let context: [String: Any?] = [
+      "title": path,
+      "refresh": holder == nil ? nil : seconds,
+      "state": standing.state,
+      "progress": standing.progress,
+      "percent": standing.share.map(percent),
+      "date": ISO8601DateFormatter().string(from: Date()),
+      "run": try pageContext(self, standing),
+      "log": standing.lastWords,
+    ]
+    return try MustacheTemplate(string: template).render(context.compactMapValues { $0 })
+  }
+}
+
+func percent(_ share: Double) -> String { String(format: "%.1f", 100 * share) }
+
+/// What `runTemplate` shows.
+func pageContext(_ run: WatchedRun, _ standing: Standing) throws -> [String: Any] {
   let context: [String: Any?] = [
-    "title": run.path,
-    "refresh": run.holder == nil ? nil : seconds,
-    "state": standing.state,
-    "progress": standing.progress,
-    "percent": standing.share.map { String(format: "%.1f", 100 * $0) },
-    "date": ISO8601DateFormatter().string(from: Date()),
     "phases": standing.phases.isEmpty
       ? nil
       : [
@@ -27,9 +39,8 @@ func renderPage(_ run: WatchedRun, _ standing: Standing, seconds: Int) throws ->
     "validation": standing.validation,
     "pictures": run.events.pictures.isEmpty ? nil : ["all": run.events.pictures.map { picture($0, run) }],
     "ranks": standing.ranks.isEmpty ? nil : ranks(standing),
-    "log": standing.lastWords,
   ]
-  return try MustacheTemplate(string: template).render(context.compactMapValues { $0 })
+  return context.compactMapValues { $0 }
 }
 
 private func ranks(_ standing: Standing) -> [String: Any] {
@@ -81,7 +92,7 @@ private func lossChart(_ run: WatchedRun) -> Chart? {
     title: "Loss by phase", xLabel: run.stepsPerEpoch > 0 ? "epochs" : "steps", yLabel: "loss", series: series)
 }
 
-private let style = """
+let watchStyle = """
     .state { font-size: 1.1em; margin: 6px 0; }
     .track { background: var(--tint); border: 1px solid var(--line); border-radius: 6px; height: 14px; overflow: hidden; }
     .track div { background: var(--accent); height: 100%; }
@@ -94,43 +105,51 @@ private let style = """
     pre { background: var(--tint); padding: 8px 12px; overflow-x: auto; font-size: 13px; }
   """
 
+let refreshHead = "{{#refresh}}<meta http-equiv=\"refresh\" content=\"{{.}}\">{{/refresh}}"
+
+/// How far it has come, at the top of a page.
+let progressTemplate = """
+  <p class="state">{{state}}</p>
+  <p>{{progress}}</p>
+  {{#percent}}<div class="track"><div style="width: {{.}}%"></div></div>{{/percent}}
+  <p class="soft">Written {{date}}{{#refresh}}; looks again every {{.}} s{{/refresh}}.</p>
+  """
+
+let logTemplate = """
+  <h2>Log</h2>
+  <pre>{{#log}}{{.}}
+  {{/log}}</pre>
+  """
+
+/// A run's losses, maps, and what its ranks wait for.
+let runTemplate = """
+  <h2>Losses</h2>
+  <div class="charts">{{#charts}}<img src="{{source}}" alt="{{name}}">{{/charts}}</div>
+  {{#phases}}
+  \(numberTable())
+  {{/phases}}
+  {{^phases}}<p class="soft">No step yet.</p>{{/phases}}
+  {{#validation}}<p>Validation, {{.}}.</p>{{/validation}}
+
+  <h2>Newest maps of validation images</h2>
+  {{#pictures}}
+  <div class="pictures">{{#all}}<figure><img src="{{source}}" alt="{{label}}"><figcaption>{{label}}</figcaption></figure>{{/all}}</div>
+  {{/pictures}}
+  {{^pictures}}<p class="soft">None yet: they come with a validation of a network that makes maps.</p>{{/pictures}}
+
+  <h2>Waiting, a step of each rank</h2>
+  {{#ranks}}
+  <p class="soft">Who waits least for the others is the one that they wait for{{note}}.</p>
+  <div class="scroll"><table>
+  <thead><tr><th>rank</th><th>for its samples</th><th>for other ranks</th></tr></thead>
+  <tbody>{{#rows}}<tr><td>{{rank}}</td>
+  <td><div class="wait"><b>{{data}}</b><i><span class="data" style="width: {{dataShare}}%"></span></i></div></td>
+  <td><div class="wait"><b>{{ranks}}</b><i><span style="width: {{ranksShare}}%"></span></i></div></td></tr>
+  {{/rows}}</tbody></table></div>
+  {{/ranks}}
+  {{^ranks}}<p class="soft">Not told yet.</p>{{/ranks}}
+  """
+
 private let template = pageTemplate(
-  generator: watchGenerator,
-  head: "{{#refresh}}<meta http-equiv=\"refresh\" content=\"{{.}}\">{{/refresh}}",
-  style: style,
-  body: """
-    <p class="state">{{state}}</p>
-    <p>{{progress}}</p>
-    {{#percent}}<div class="track"><div style="width: {{.}}%"></div></div>{{/percent}}
-    <p class="soft">Written {{date}}{{#refresh}}; looks again every {{.}} s{{/refresh}}.</p>
-
-    <h2>Losses</h2>
-    <div class="charts">{{#charts}}<img src="{{source}}" alt="{{name}}">{{/charts}}</div>
-    {{#phases}}
-    \(numberTable())
-    {{/phases}}
-    {{^phases}}<p class="soft">No step yet.</p>{{/phases}}
-    {{#validation}}<p>Validation, {{.}}.</p>{{/validation}}
-
-    <h2>Newest maps of validation images</h2>
-    {{#pictures}}
-    <div class="pictures">{{#all}}<figure><img src="{{source}}" alt="{{label}}"><figcaption>{{label}}</figcaption></figure>{{/all}}</div>
-    {{/pictures}}
-    {{^pictures}}<p class="soft">None yet: they come with a validation of a network that makes maps.</p>{{/pictures}}
-
-    <h2>Waiting, a step of each rank</h2>
-    {{#ranks}}
-    <p class="soft">Who waits least for the others is the one that they wait for{{note}}.</p>
-    <div class="scroll"><table>
-    <thead><tr><th>rank</th><th>for its samples</th><th>for other ranks</th></tr></thead>
-    <tbody>{{#rows}}<tr><td>{{rank}}</td>
-    <td><div class="wait"><b>{{data}}</b><i><span class="data" style="width: {{dataShare}}%"></span></i></div></td>
-    <td><div class="wait"><b>{{ranks}}</b><i><span style="width: {{ranksShare}}%"></span></i></div></td></tr>
-    {{/rows}}</tbody></table></div>
-    {{/ranks}}
-    {{^ranks}}<p class="soft">Not told yet.</p>{{/ranks}}
-
-    <h2>Log</h2>
-    <pre>{{#log}}{{.}}
-    {{/log}}</pre>
-    """)
+  generator: watchGenerator, head: refreshHead, style: watchStyle,
+  body: "\(progressTemplate)\n{{#run}}\n\(runTemplate)\n{{/run}}\n\(logTemplate)")

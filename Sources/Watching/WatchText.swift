@@ -1,9 +1,27 @@
 import Foundation
 
-extension Standing {
+extension WatchedRun {
   /// For a terminal; the lines are cut by who shows them.
-  func lines(run: String) -> [String] {
-    var lines = ["\(run): \(state)", progressLine]
+  var lines: [String] {
+    let standing = Standing(self)
+    return ["\(path): \(standing.state)", progressLine(standing.progress, share: standing.share)] + standing.details
+      + standing.lastWords.suffix(1).map { "log: \($0)" }
+  }
+}
+
+/// A bar of how much is done, where that is known, before the words.
+func progressLine(_ progress: String, share: Double?) -> String {
+  guard let share else { return progress }
+  let length = 24
+  let done = Int(share * Double(length))
+  return "[\(String(repeating: "#", count: done))\(String(repeating: ".", count: length - done))] "
+    + String(format: "%.0f%%  ", 100 * share) + progress
+}
+
+extension Standing {
+  /// Losses by phase, the last validation, what ranks wait for.
+  var details: [String] {
+    var lines: [String] = []
     let width = phases.map(\.phase.count).max() ?? 0
     for row in phases {
       let cells = zip(Self.phaseHeads, row.cells).map { "\($0) \($1)" }.joined(separator: "  ")
@@ -16,15 +34,7 @@ extension Standing {
         "a step waits for other ranks: \(Self.words(first)) … \(Self.words(last)); for samples: "
           + Self.words(ranks.map(\.dataMilliseconds).max() ?? 0) + " at most")
     }
-    return lines + lastWords.suffix(1).map { "log: \($0)" }
-  }
-
-  private var progressLine: String {
-    guard let share else { return progress }
-    let length = 24
-    let done = Int(share * Double(length))
-    return "[\(String(repeating: "#", count: done))\(String(repeating: ".", count: length - done))] "
-      + String(format: "%.0f%%  ", 100 * share) + progress
+    return lines
   }
 
   private static func words(_ row: RankRow) -> String { "\(words(row.ranksMilliseconds)) on rank \(row.rank)" }

@@ -5,7 +5,7 @@ import Reporting
 import Storage
 
 /// A run seen from outside: by the files that it writes.
-struct WatchedRun {
+struct WatchedRun: Watched {
   let path: String
   private(set) var metrics: RunMetrics
   private(set) var events: RunEvents
@@ -29,7 +29,7 @@ struct WatchedRun {
     let marks = ["metrics.jsonl", "log.txt", "config.yaml", ".lock"]
     guard marks.contains(where: { FileManager.default.fileExists(atPath: "\(path)/\($0)") }) else {
       throw Failure.missingInput(
-        "\(path): is no folder of a run (run.dir): it has no \(marks[0]) and no \(marks[1]), or the run has not begun yet"
+        "\(path): is no folder of a run (run.dir) or of a table (--out): it has no \(marks[0]) and no \(marks[1]), or the run has not begun yet"
       )
     }
     metrics = RunMetrics("\(path)/metrics.jsonl")
@@ -49,15 +49,19 @@ struct WatchedRun {
     stepsPerEpoch = batch > 0 ? (trainCount + batch - 1) / batch : 0
     metrics.look()
     events.look()
-    lastWords = Self.end(of: "\(path)/log.txt").suffix(Self.shownWords)
+    lastWords = Self.lastWords(of: path)
   }
 
-  private static func end(of path: String) -> [String] {
-    guard let handle = FileHandle(forReadingAtPath: path), let size = try? handle.seekToEnd() else { return [] }
+  /// The last lines of a folder's log.
+  static func lastWords(of folder: String) -> [String] {
+    guard let handle = FileHandle(forReadingAtPath: "\(folder)/log.txt"), let size = try? handle.seekToEnd() else {
+      return []
+    }
     defer { try? handle.close() }
     try? handle.seek(toOffset: size - min(size, wordsBytes))
     let text = String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)
     // The first line may be the end of one.
-    return text.split(whereSeparator: \.isNewline).dropFirst(size > wordsBytes ? 1 : 0).map(String.init)
+    return text.split(whereSeparator: \.isNewline).dropFirst(size > wordsBytes ? 1 : 0).suffix(shownWords)
+      .map(String.init)
   }
 }

@@ -1,3 +1,4 @@
+import Cluster
 import Foundation
 import TestSupport
 import Testing
@@ -107,4 +108,16 @@ private func treeSum(_ ranks: [[Float]]) -> [Float] {
     #expect(text.contains("b on rank \(size - 1) (") && text.contains("y on rank \(size - 1) ("), "\(text)")
     #expect(text.contains("own is not given on rank") && !text.contains("same is"), "\(text)")
   }
+}
+
+@Test func aRankHasTheProcessorsThatItIsBoundToAndItsShareOfCommonOnes() {
+  func share(_ own: Range<Int>, _ others: Range<Int>...) -> Int {
+    Cluster.share(of: Set(own), among: ([own] + others).map { Set($0) })
+  }
+  #expect(share(0..<8) == 8 && share(0..<8, 0..<8) == 4 && share(0..<9, 0..<9, 0..<9) == 3)
+  #expect(share(0..<7, 0..<7) == 3, "what does not divide evenly is left")
+  #expect(share(0..<8, 8..<16) == 8, "a socket of its own each")
+  #expect(share(0..<8, 0..<8, 8..<16, 8..<16) == 4, "two ranks a socket")
+  #expect(share(0..<4, 2..<6) == 3, "two of its own, and half of two")
+  #expect(share(0..<1, 0..<1, 0..<1) == 0)
 }

@@ -7,13 +7,14 @@ import Testing
 private struct Package {
   let folder: TemporaryFolder
 
-  /// A copy of the script where the package has it.
+  /// A copy of the script, and of what tells an archive's commit, where the package has them.
   init() throws {
     folder = try TemporaryFolder()
     let place = "\(folder.path)/ala/Plugins/CommitOfBuild"
     try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
-    try FileManager.default.copyItem(
-      atPath: "\(repositoryRoot)/Plugins/CommitOfBuild/commit-of-build", toPath: "\(place)/commit-of-build")
+    for name in ["Plugins/CommitOfBuild/commit-of-build", "Plugins/CommitOfBuild/archived-commit", ".gitattributes"] {
+      try FileManager.default.copyItem(atPath: "\(repositoryRoot)/\(name)", toPath: "\(folder.path)/ala/\(name)")
+    }
   }
 
   var root: String { "\(folder.path)/ala" }
@@ -25,9 +26,9 @@ private struct Package {
     return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  func commit(_ given: String = "") throws -> String {
+  func commit(_ given: String = "", in place: String? = nil) throws -> String {
     let made = "\(folder.path)/made.swift"
-    let result = try run("/bin/sh", ["\(root)/Plugins/CommitOfBuild/commit-of-build", made, given], in: "/")
+    let result = try run("/bin/sh", ["\(place ?? root)/Plugins/CommitOfBuild/commit-of-build", made, given], in: "/")
     #expect(result.code == 0 && result.errors.isEmpty, "\(result.errors)")
     let text = try String(contentsOfFile: made, encoding: .utf8)
     return String(try #require(text.firstMatch(of: /let commitOfBuild = "(.*)"\n/)).1)
@@ -55,4 +56,19 @@ func aBuildNamesItsCommitAndWhetherItDiffersFromIt() throws {
   // A packager knows better, and what is given cannot end the text in the source.
   #expect(try package.commit("v1.2-3") == "v1.2-3")
   #expect(try package.commit("a\" + evil()\n//") == "a + evil")
+}
+
+@Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/git"), "git is not there"))
+func anArchiveThatGitHasMadeNamesItsCommit() throws {
+  let package = try Package()
+  for arguments in [["init", "-q"], ["add", "."], ["commit", "-q", "-m", "ours"]] {
+    _ = try package.git(arguments, in: package.root)
+  }
+  let own = try package.git(["rev-parse", "--short=12", "HEAD"], in: package.root)
+  let place = "\(package.folder.path)/unpacked"
+  try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+  _ = try package.git(["archive", "--output", "\(place)/ala.tar", "HEAD"], in: package.root)
+  #expect(try run("/usr/bin/env", ["tar", "-xf", "ala.tar"], in: place).code == 0)
+  #expect(try package.commit(in: place) == own)
+  #expect(try package.commit("v1.2-3", in: place) == "v1.2-3")
 }

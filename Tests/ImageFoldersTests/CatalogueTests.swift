@@ -191,3 +191,41 @@ func imagesAndMasksMayLieInFoldersOfTheirOwnBelowClassesAndParts(files: [String]
   let absent = #expect(throws: Failure.self) { try Catalogue(CatalogueSource(root: "\(flat.path)/absent")) }
   #expect(absent?.code == .missingInput)
 }
+
+@Test func aSplitMayBeMadeWithinEachClass() throws {
+  let pictures = try PictureFolder().photographs(
+    "a/train/1.jpg", "a/test/2.jpg", "b/Train/1.jpg", "b/train/x/2.jpg", "b/val/3.jpg")
+  let read = try catalogue(pictures)
+  #expect(names(read) == ["a", "b"] && read.hasOwnValidation)
+  #expect(paths(read) == ["a/test/2.jpg", "a/train/1.jpg", "b/Train/1.jpg", "b/train/x/2.jpg", "b/val/3.jpg"])
+  #expect(read.images.map(\.part) == [.test, .train, .train, .train, .valid])
+  try pictures.photographs("b/4.jpg")
+  #expect(
+    try catalogue(pictures).notes[0] == "taken as a folder for each class", "of one picture nothing says the part")
+}
+
+@Test(arguments: [
+  ("LOC_val_solution.csv", "ImageId,PredictionString\nv_1,n1 1 2 3 4 n1 5 6 7 8 \nv_2,n0 1 2 3 4 \nv_9,n0 1 2 3 4 \n"),
+  ("val.txt", "v_1.JPEG 1\nv_2.JPEG  0 \n"), ("meta/val_map.txt", "v_1.JPEG n1\nv_2.JPEG n0\n"),
+  ("val/val_annotations.txt", "v_1.JPEG\tn1\t0\t32\nv_2.JPEG\tn0\t1\t2\n"),
+  ("val.csv", "image,label\nv_1,n1\nv_2,n0\n"),
+])
+func validationImagesInOneFolderHaveTheClassesThatAListOfThemTells(name: String, text: String) throws {
+  for below in ["val", "val/images"] {
+    let pictures = try PictureFolder().photographs(
+      "train/n0/1.JPEG", "train/n1/images/1.JPEG", "\(below)/v_1.JPEG", "\(below)/v_2.JPEG", "\(below)/v_3.JPEG",
+      "test/t.JPEG"
+    ).text(text, to: name)
+    let read = try catalogue(pictures)
+    #expect(paths(read) == ["train/n0/1.JPEG", "\(below)/v_2.JPEG", "train/n1/images/1.JPEG", "\(below)/v_1.JPEG"])
+    #expect(read.images.map(\.part) == [.train, .test, .train, .test] && names(read) == ["n0", "n1"])
+    #expect(found(read, .noClass).sorted() == ["test/t.JPEG", "\(below)/v_3.JPEG"])
+    #expect(found(read, .noPicture) == [] && read.notes[0].contains(name))
+  }
+}
+
+@Test func aClassThatNoFolderHasIsAProblemOfTheValidationImage() throws {
+  let pictures = try PictureFolder().photographs("train/n0/1.JPEG", "val/1.JPEG", "val/2.JPEG").text(
+    "1.JPEG 1\n2.JPEG 0\n", to: "val.txt")
+  #expect(found(try catalogue(pictures), .unknownClass) == ["val/1.JPEG"])
+}

@@ -162,3 +162,15 @@ func anImportHasTheIdsSplitAndBytesOfTheFolderItself(kind: FileTransfer.Kind) th
     #expect(try FileManager.default.contentsOfDirectory(atPath: out.path).isEmpty)
   }
 }
+
+@Test func picturesThatWouldHaveToBeTurnedAreCounted() throws {
+  let (pictures, out) = (try makePlain(), try TemporaryFolder())
+  let upright = try Data(contentsOf: URL(fileURLWithPath: "\(pictures.path)/ä/2.jpg"))
+  // EXIF's header, one entry: 0x0112, a short, 6.
+  let exif: [UInt8] =
+    Array("Exif\0\0II*\0".utf8) + [8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
+  let segment = [0xFF, 0xE1, 0, UInt8(exif.count + 2)] + exif
+  try pictures.write(Array(upright.prefix(2)) + segment + Array(upright.dropFirst(2)), to: "ä/2.jpg")
+  let report = try bring(options(pictures), to: "\(out.path)/x")
+  #expect(report.left.filter { $0.kind == "turned" }.count == 1, "\(report.left)")
+}

@@ -153,3 +153,45 @@ func aBoxIsTheSameInPixelsHoweverATableWritesIt(text: String) throws {
     #expect(failure?.code == .badData && failure?.message.contains(name) == true)
   }
 }
+
+@Test(arguments: ["path,label\n", ""])
+func aListOfEachPartIsTakenWithItsPart(headings: String) throws {
+  let pictures = try PictureFolder().photographs("train/1.jpg", "train/2.jpg", "test/1.jpg", "images/3.jpg")
+  try pictures.text("\(headings)train/1.jpg,a\nimages/3.jpg,b\n2.jpg,b\n", to: "train.csv")
+  try pictures.text("\(headings)test/1.jpg,a\n", to: "my_test.csv")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["test/1.jpg", "train/1.jpg", "images/3.jpg", "train/2.jpg"])
+  #expect(read.images.map(\.part) == [.test, .train, .train, .train] && read.findings.problemCount == 0)
+  try pictures.text("\(headings)test/1.jpg,a\ntrain/2.jpg,b\n", to: "my_test.csv")
+  #expect(found(try catalogue(pictures), .labelClash) == ["train.csv:\(headings.isEmpty ? 3 : 4) 2.jpg"])
+}
+
+@Test func boxesOfXMLAreThoseOfThePicturesWithTheirNames() throws {
+  func voc(_ objects: String, width: Int = 24) -> String {
+    """
+    <?xml version="1.0"?><!-- <annotation> --><annotation verified="yes"><folder>x</folder><filename>other.jpg</filename>
+    <source/><size><width>\(width)</width><height>20</height><depth>3</depth></size>\(objects)</annotation>
+    """
+  }
+  func object(_ name: String, _ numbers: Int...) -> String {
+    let corners = zip(["xmin", "ymin", "xmax", "ymax"], numbers).map { "<\($0)> \($1) </\($0)>" }.joined()
+    return "<object><name>\(name)</name><bndbox>\(corners)</bndbox><part><name>head</name></part></object>"
+  }
+  let pictures = try PictureFolder().photographs("train/a&b/1.JPEG", "train/c/1.JPEG", "val/c/2.JPEG", "val/c/3.JPEG")
+  try pictures.text(voc(object("a&amp;b", 1, 2, 5, 9) + object("c", 0, 0, 20, 20)), to: "Annotations/train/a&b/1.xml")
+  try pictures.text(voc(object("c", 2, 3, 12, 14), width: 0), to: "val/c/2.xml").text("<note/>", to: "notes.xml")
+  let read = try catalogue(pictures)
+  #expect(read.images.map(\.box) == [box(1, 2, 4, 7), nil, box(2, 3, 10, 11), nil])
+  #expect(found(read, .noPicture) == ["notes.xml"] && read.notes.contains("boxes are those of 2 XML files"))
+  try pictures.text(voc(object("c", 2, 3, 12, 14), width: 25), to: "val/c/3.xml")
+  #expect(found(try catalogue(pictures), .otherSize) == ["val/c/3.JPEG"])
+
+  let elsewhere = try PictureFolder().text(voc(object("c", 1, 1, 3, 3)), to: "c/2.xml")
+  let named = try catalogue(pictures) { $0.boxes = [elsewhere.path] }
+  #expect(named.images.map(\.box) == [nil, nil, box(1, 1, 2, 2), nil])
+  for text in ["<annotation><size></annotation>", "<annotation>", "text", String(repeating: "<annotation>", count: 99)]
+  {
+    try elsewhere.text(text, to: "c/3.xml")
+    #expect(throws: Failure.self) { try catalogue(pictures) { $0.boxes = [elsewhere.path] } }
+  }
+}

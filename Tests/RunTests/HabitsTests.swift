@@ -115,6 +115,11 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   #expect((checkpoint["attributes"] as? [String: Any])?["model_sha256"] as? String == (try bench.digest("run")))
   #expect(
     (checkpoint["tensors"] as? [[String: Any]])?.contains { $0["name"] as? String == "/model/side.position" } == true)
+  // A run's folder stands for its best checkpoint, whatever follows it.
+  let best = try inspect("\(root)/run")
+  #expect((best["file"] as? String)?.hasSuffix("/run/checkpoints/best.h5") == true, "\(best["file"] ?? "")")
+  let none = try run(bench.program, ["inspect", "\(root)/data"])
+  #expect(none.code == 65 && none.errors.contains("is a folder of no run and no cache"), "\(none.errors)")
   #expect((try inspect("\(root)/run/split.json")["images"] as? [String: Int]) == ["train": 30, "valid": 6, "test": 36])
   #expect(try inspect("\(root)/data/encoder.safetensors")["kind"] as? String == "safetensors")
   let evaluated = try run(

@@ -99,6 +99,63 @@ private func handMadeRun() throws -> TemporaryFolder {
   }
 }
 
+@Test func aWatchedTableHasItsRowsTheRunThatGoesOnAndTheTimeLeftByItsOwnEstimate() throws {
+  let (folder, trained) = (try TemporaryFolder(), try handMadeRun())
+  func write(_ name: String, _ text: String) throws {
+    try text.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
+  }
+  try FileManager.default.createDirectory(atPath: "\(folder.path)/runs/iv", withIntermediateDirectories: true)
+  try FileManager.default.moveItem(atPath: trained.path, toPath: "\(folder.path)/runs/iv/7")
+  try write(".ala-made-table", "")
+  try write("log.txt", "4/9: train iv, seed 7\n")
+  let measuring = try run(ala, ["watch", folder.path])
+  #expect(measuring.code == 0 && measuring.output.contains("no stage was begun"), "\(measuring.errors)")
+
+  func stage(_ kind: String, _ subject: String, _ seed: Int, _ state: String, _ seconds: Int, _ more: String = "")
+    -> String
+  {
+    """
+    {"name": "\(kind) \(subject), seed \(seed)", "kind": "\(kind)", "subject": "\(subject)", "seed": \(seed),
+     "state": "\(state)", "estimated_seconds": \(seconds)\(more)}
+    """
+  }
+  let began = Int(Date().timeIntervalSince1970) - 65
+  let stages = [
+    stage("train", "cam", 7, "done", 100),
+    stage("train", "odd", 7, "failed", 50, ", \"failure\": \"train odd, seed 7: no <luck>\""),
+    stage("train", "iv", 7, "running", 40, ", \"began_at\": \(began)"), stage("evaluate", "cam", 7, "done", 100),
+    stage("evaluate", "odd", 7, "failed", 50), stage("evaluate", "rise", 7, "waiting", 60),
+    stage("train", "cam", 8, "done", 20, ", \"took_seconds\": 40"), stage("evaluate", "cam", 8, "waiting", 30),
+    stage("train", "iv", 8, "waiting", 10), stage("evaluate", "rise", 8, "waiting", 40),
+  ]
+  try write(
+    "stages.json",
+    """
+    {"seeds": [7, 8], "workers": "2 ranks x 1 threads", "stages": [\(stages.joined(separator: ", "))],
+     "rows": [{"name": "rise", "network": "iv"}, {"name": "cam", "network": "cam"}, {"name": "odd", "network": "odd"}]}
+    """)
+  var lock: RunLock? = try RunLock(path: "\(folder.path)/.lock") { _ in }
+  let seen = try run(ala, ["watch", folder.path, "--once"])
+  withExtendedLifetime(lock) {}
+  let lines = seen.output.split(separator: "\n").map(String.init)
+  // 140 s wait, which may be 280 as things go; the run's own pace leaves it 8 s. Of 500 s are 148 left.
+  #expect(lines[1].contains("70%  3 of 10 stages done, 2 failed, at most 4:48 left (2 ranks x 1 threads)"), "\(lines)")
+  #expect(lines[6].hasPrefix("now: train iv, seed 7: for 1:0") && lines[6].hasSuffix(", estimated at 0:40"), "\(lines)")
+  #expect(lines[7].hasPrefix("  epoch 2 of 4 (ones), step 3 of 8") && lines.contains { $0.hasPrefix("  alpha  loss") })
+  #expect(
+    lines.contains { $0.contains(/^rise +training +waiting *$/) }
+      && lines.contains { $0.contains(/^cam +done +trained *$/) })
+  #expect(lines.contains { $0.contains(/^odd +failed +waiting *$/) } && lines.contains("log: 4/9: train iv, seed 7"))
+  let live = try page("\(folder.path)/watch.html")
+  #expect(live.contains("http-equiv=\"refresh\"") && live.contains("train odd, seed 7: no &lt;luck&gt;"))
+  #expect(live.contains("<td class=\"training\">training</td>") && live.contains("alt=\"Loss by phase\""))
+
+  lock = nil
+  let ended = try run(ala, ["watch", folder.path])
+  #expect(ended.output.contains("now: train iv, seed 7: interrupted; the same command goes on"), "\(ended.output)")
+  #expect(ended.output.contains(/rise +interrupted +waiting/) && !ended.output.contains(" left"), "\(ended.output)")
+}
+
 @Test func whatIsNoRunOrNoPageOfItsOwnIsNamedAndLeftAlone() throws {
   let folder = try handMadeRun()
   let none = try run(ala, ["watch", "\(folder.path)/none"])

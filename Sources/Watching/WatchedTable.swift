@@ -1,0 +1,36 @@
+import Files
+import Foundation
+import Reporting
+import Storage
+
+/// A table seen from outside: by its `stages.json` and the files of the run that goes on.
+struct WatchedTable: Watched {
+  let path: String
+  private(set) var holder: String?
+  /// nil before the plan is made.
+  private(set) var stages: TableStages?
+  /// Of the network that is being trained, or was when the table ended.
+  private(set) var run: WatchedRun?
+  private(set) var lastWords: [String] = []
+
+  static func isThere(_ path: String) -> Bool { OutputFolder.isMade(path, by: "table") }
+
+  init(_ path: String) { self.path = path }
+
+  mutating func look() {
+    holder = RunHolder.description(of: path)
+    // A table that was interrupted and goes on first measures; what stands there is of the call before until then.
+    stages = TableStages.read(from: path)
+    lastWords = WatchedRun.lastWords(of: path)
+    guard let stage = running, stage.kind == .train else {
+      run = nil
+      return
+    }
+    let folder = "\(path)/\(TableStages.runFolder(stage.subject, seed: stage.seed))"
+    if run?.path != folder { run = try? WatchedRun(folder) }
+    run?.look()
+  }
+
+  /// The stage that goes on, or that the table was interrupted in.
+  var running: TableStages.Stage? { stages?.stages.first { $0.state == .running } }
+}
