@@ -179,7 +179,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("StatisticsTests", ["Statistics"], hasFixtures: true),
-    tests("LayersTests", ["Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
+    tests("LayersTests", ["Lanes", "Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
     tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
     tests(
       "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],

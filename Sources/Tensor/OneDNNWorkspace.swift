@@ -70,21 +70,23 @@
     func input(bytes: Int) -> UnsafeMutableRawPointer { inputMemory.grown(to: bytes) }
     func scratchpad(bytes: Int) -> UnsafeMutableRawPointer { scratchpadMemory.grown(to: bytes) }
 
+    /// Runs a primitive on memory in the order of `roles` and `descriptions`.
     func execute(
-      _ primitive: dnnl_primitive_t,
-      _ operands: [(role: Int, description: dnnl_memory_desc_t, memory: UnsafeMutableRawPointer)]
+      _ primitive: dnnl_primitive_t, roles: [Int32], _ descriptions: UnsafePointer<dnnl_memory_desc_t>,
+      _ memory: UnsafeMutableRawPointer...
     ) throws {
-      var arguments: [dnnl_exec_arg_t] = []
-      arguments.reserveCapacity(operands.count)
-      defer { for argument in arguments { dnnl_memory_destroy(argument.memory) } }
-      for (role, description, memory) in operands {
-        var description = description
-        var object: dnnl_memory_t?
-        try check(dnnl_memory_create(&object, &description, engine, memory))
-        arguments.append(dnnl_exec_arg_t(arg: Int32(role), memory: object))
+      try withUnsafeTemporaryAllocation(of: dnnl_exec_arg_t.self, capacity: roles.count) { arguments in
+        var made = 0
+        defer { for index in 0..<made { dnnl_memory_destroy(arguments[index].memory) } }
+        for index in 0..<roles.count {
+          var object: dnnl_memory_t?
+          try check(dnnl_memory_create(&object, descriptions + index, engine, memory[index]))
+          arguments[index] = dnnl_exec_arg_t(arg: roles[index], memory: object)
+          made += 1
+        }
+        try check(dnnl_primitive_execute(primitive, stream, Int32(made), arguments.baseAddress))
+        try check(dnnl_stream_wait(stream))
       }
-      try check(dnnl_primitive_execute(primitive, stream, Int32(arguments.count), &arguments))
-      try check(dnnl_stream_wait(stream))
     }
   }
 

@@ -91,11 +91,12 @@ public struct PackedShape: Hashable, Sendable {
     public let packedBytes: Int
     private let primitive: dnnl_primitive_t
     private let scratchpadBytes: Int
-    private var source: dnnl_memory_desc_t
-    private var weight: dnnl_memory_desc_t
-    private var bias: dnnl_memory_desc_t
-    private var target: dnnl_memory_desc_t
-    private var scratchpad: dnnl_memory_desc_t
+    /// By `roles`.
+    private let descriptions: UnsafeMutablePointer<dnnl_memory_desc_t>
+    private static let roles = [
+      ALA_DNNL_SOURCE, ALA_DNNL_WEIGHT, ALA_DNNL_BIAS, ALA_DNNL_TARGET, ALA_DNNL_SCRATCHPAD,
+    ].map { Int32($0) }
+    private static let packingRoles = [ALA_DNNL_FROM, ALA_DNNL_TO].map { Int32($0) }
 
     /// - Throws: `Failure` 69 where oneDNN has no such product for this processor.
     public init(_ shape: PackedShape) throws {
@@ -104,9 +105,9 @@ public struct PackedShape: Hashable, Sendable {
       self.shape = shape
       let workspace = OneDNNWorkspace.current
       let (m, n, k) = (Int64(shape.rows), Int64(shape.outputs), Int64(shape.inputs))
-      source = try describe([m, k], type, strides: [k, 1])
-      bias = try describe([1, n], dnnl_f32, strides: [n, 1])
-      target = try describe([m, n], dnnl_f32, strides: [Int64(shape.strideY), 1])
+      let source = try describe([m, k], type, strides: [k, 1])
+      let bias = try describe([1, n], dnnl_f32, strides: [n, 1])
+      let target = try describe([m, n], dnnl_f32, strides: [Int64(shape.strideY), 1])
       var free = dnnl_memory_desc_t()
       try check(dnnl_memory_desc_init_by_tag(&free, 2, [k, n], type, dnnl_format_tag_any))
       let plain = try describe([k, n], type, strides: [1, k])
@@ -120,16 +121,22 @@ public struct PackedShape: Hashable, Sendable {
         dnnl_primitive_desc_destroy(primitiveDescription)
         primitiveDescription = unpadded
       }
-      weight = dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_weights_md, 0).pointee
-      scratchpad = dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_scratchpad_md, 0).pointee
-      packedBytes = dnnl_memory_desc_get_size(&weight)
-      scratchpadBytes = dnnl_memory_desc_get_size(&scratchpad)
+      let weight = try present(dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_weights_md, 0))
+      let scratchpad = try present(dnnl_primitive_desc_query_md(primitiveDescription, dnnl_query_scratchpad_md, 0))
+      packedBytes = dnnl_memory_desc_get_size(weight)
+      scratchpadBytes = dnnl_memory_desc_get_size(scratchpad)
       var primitive: dnnl_primitive_t?
       try check(dnnl_primitive_create(&primitive, primitiveDescription))
       self.primitive = try present(primitive)
+      let all = [source, weight.pointee, bias, target, scratchpad.pointee]
+      descriptions = .allocate(capacity: all.count)
+      for (index, description) in all.enumerated() { (descriptions + index).initialize(to: description) }
     }
 
-    deinit { dnnl_primitive_destroy(primitive) }
+    deinit {
+      dnnl_primitive_destroy(primitive)
+      descriptions.deallocate()
+    }
 
     private static func choose(
       _ source: dnnl_memory_desc_t, _ weight: dnnl_memory_desc_t, _ bias: dnnl_memory_desc_t,
@@ -153,16 +160,19 @@ public struct PackedShape: Hashable, Sendable {
       let plain = try describe(
         [Int64(shape.inputs), Int64(shape.outputs)], dnnl_f32, strides: [1, Int64(shape.inputs)])
       var description: dnnl_primitive_desc_t?
-      var (from, to) = (plain, weight)
-      try check(
-        dnnl_reorder_primitive_desc_create(&description, &from, workspace.engine, &to, workspace.engine, nil))
+      // From the order of the file into that of `roles`' weight.
+      let ends = [plain, descriptions[1]]
+      try ends.withUnsafeBufferPointer { ends in
+        guard let base = ends.baseAddress else { return }
+        try check(
+          dnnl_reorder_primitive_desc_create(&description, base, workspace.engine, base + 1, workspace.engine, nil))
+      }
       defer { dnnl_primitive_desc_destroy(description) }
       var reorder: dnnl_primitive_t?
       try check(dnnl_primitive_create(&reorder, description))
       defer { dnnl_primitive_destroy(reorder) }
       try workspace.execute(
-        try present(reorder),
-        [(ALA_DNNL_FROM, from, UnsafeMutableRawPointer(mutating: w)), (ALA_DNNL_TO, to, packed)])
+        try present(reorder), roles: Self.packingRoles, ends, UnsafeMutableRawPointer(mutating: w), packed)
     }
 
     /// y = x·Wᵀ + b. x is rounded to `precision`, products are summed in float32; b is float32.
@@ -188,13 +198,9 @@ public struct PackedShape: Hashable, Sendable {
     ) {
       do {
         try workspace.execute(
-          primitive,
-          [
-            (ALA_DNNL_SOURCE, source, operand), (ALA_DNNL_WEIGHT, weight, UnsafeMutableRawPointer(mutating: packed)),
-            (ALA_DNNL_BIAS, bias, UnsafeMutableRawPointer(mutating: b)),
-            (ALA_DNNL_TARGET, target, UnsafeMutableRawPointer(y)),
-            (ALA_DNNL_SCRATCHPAD, scratchpad, workspace.scratchpad(bytes: scratchpadBytes)),
-          ])
+          primitive, roles: Self.roles, descriptions, operand, UnsafeMutableRawPointer(mutating: packed),
+          UnsafeMutableRawPointer(mutating: b), UnsafeMutableRawPointer(y),
+          workspace.scratchpad(bytes: scratchpadBytes))
       } catch {
         // Only a lack of memory for a few hundred bytes is left, after the primitive has been made.
         fatalError("\(error)")

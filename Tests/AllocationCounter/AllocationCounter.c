@@ -16,8 +16,8 @@ static atomic_long count;
 static atomic_long bytes;
 
 /* Where the libraries of products lie: OpenBLAS's kernels for AVX-512, for some shapes, and oneDNN's products of matrices as
-   they lie take workspaces, through C++'s library, too; these are none of the program's. */
-static const char *const names[] = {"libopenblas", "libdnnl", "libstdc++"};
+   they lie take workspaces, through C++'s library and OpenMP's, too; these are none of the program's. */
+static const char *const names[] = {"libopenblas", "libdnnl", "libstdc++", "libgomp"};
 enum { library_count = sizeof names / sizeof *names };
 static struct {
   uintptr_t first, last;

@@ -7,7 +7,9 @@ import Testing
 import Training
 
 /// A step that has run before makes no buffer: what is left is the boxes of closures, of regions and of rows' sources.
-@Test func aDecodersSteadyStepAllocatesNoBuffer() throws {
+@Test(arguments: ProductLibrary.linked) func aDecodersSteadyStepAllocatesNoBuffer(library: ProductLibrary) throws {
+  try secureProducts(by: library, threads: 2, limit: nil)
+  defer { try? secureProducts(threads: 2, limit: nil) }
   let setup = try Setup("fcam")
   let step = TrainingStep(
     setup.network, batch: setup.labels.count, team: ThreadTeam(threads: 2), cluster: try Cluster(),

@@ -1,4 +1,5 @@
 import Foundation
+import Lanes
 import Layers
 import Tensor
 import TestSupport
@@ -261,6 +262,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
   func lane(_ sample: Int) -> Int { sample * lanes / samples }
   let (y, dx) = with([x, dy, x]) { p -> ([Float], [Float]) in
     for s in 0..<samples { norm.addSums(lane: lane(s), p[0] + s * rows * C, rows: rows) }
+    AllLanesHere().complete(norm.sums)
     norm.finishSums(count: count)
     norm.forward(p[2], p[0], relu: false, rows: count)
     let y = array(p[2], count * C)
@@ -269,6 +271,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
       norm.addBackwardSums(lane: lane(s), p[1] + s * rows * C, p[0] + s * rows * C, rows: rows)
     }
     for l in 0..<lanes { norm.writeGradients(lane: l, slot: slot) }
+    AllLanesHere().complete(norm.sums)
     norm.finishBackwardSums(count: count)
     norm.backward(p[2], p[1], p[0], rows: count)
     return (y, array(p[2], count * C))
@@ -329,6 +332,7 @@ func attentionGradientsAgreeWithFiniteDifferences(
   store.initialise(seed: 0)
   with([values(6, seed: 1)]) { p in
     norm.addSums(lane: 0, p[0], rows: 3)
+    AllLanesHere().complete(norm.sums)
     norm.finishSums(count: 3)
   }
   norm.discard()

@@ -1,4 +1,5 @@
 import Foundation
+import Lanes
 import Layers
 import Tensor
 import TestSupport
@@ -168,11 +169,13 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   for (index, value) in try f.floats("batch_norm/rv").enumerated() { norm.runningVariance.values[index] = value }
   let (x, dy, y) = (try buffer("batch_norm/x", f), try buffer("batch_norm/dy", f), Buffer(40 * 18))
   for lane in 0..<4 { norm.addSums(lane: lane, x.base + lane * 180, rows: 10) }
+  AllLanesHere().complete(norm.sums)
   norm.finishSums(count: 40)
   norm.forward(y.base, x.base, relu: false, rows: 40)
   try expect(y, "batch_norm/y", f)
   norm.sums.clear()
   for lane in 0..<4 { norm.addBackwardSums(lane: lane, dy.base + lane * 180, x.base + lane * 180, rows: 10) }
+  AllLanesHere().complete(norm.sums)
   norm.finishBackwardSums(count: 40)
   norm.backward(y.base, dy.base, x.base, rows: 40)
   try expect(y, "batch_norm/d_x", f)
