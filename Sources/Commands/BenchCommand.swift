@@ -22,7 +22,7 @@ struct BenchCommand: ClusterCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint; with --against several, or none for all that the peer has.",
+      "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint; with --against several, or none for all of the lattice.",
       valueName: "work"))
   var works: [Work] = []
 

@@ -40,10 +40,9 @@ public final class ImageEncoder: @unchecked Sendable {
 
   /// Maps the file and declares LoRA's tensors.
   ///
-  /// - Parameter share: see `EncoderFile`.
   /// - Throws: what `EncoderFile` throws.
-  public convenience init(_ options: EncoderOptions, store: ParameterStore, share: EncoderFile.Share? = nil) throws {
-    try self.init(try EncoderFile(options, share: share), options, store: store)
+  public convenience init(_ options: EncoderOptions, store: ParameterStore) throws {
+    try self.init(try EncoderFile(options), options, store: store)
   }
 
   /// Declares LoRA's tensors on a file that is loaded.

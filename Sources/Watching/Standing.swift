@@ -2,7 +2,7 @@ import Foundation
 import Reporting
 
 /// Where a run stands, in words that the terminal and the page share.
-struct Standing {
+struct Standing: Progress {
   struct PhaseRow {
     let phase: String
     /// Mean losses, an epoch each, the newest last.

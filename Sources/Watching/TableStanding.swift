@@ -2,7 +2,7 @@ import Foundation
 import Reporting
 
 /// Where a table stands, in words that the terminal and the page share.
-struct TableStanding {
+struct TableStanding: Progress {
   /// How a row of one seed stands.
   enum Cell: String {
     case waiting, training, trained, evaluating, interrupted, done, failed

@@ -1,5 +1,4 @@
 import Foundation
-import Mustache
 import Reporting
 
 /// What is shown of a table: on a terminal, and as a page.
@@ -23,21 +22,15 @@ extension WatchedTable {
       ["name": row.name, "cells": row.cells.map { ["state": $0.rawValue] }] as [String: Any]
     }
     let own = run.map { ($0, Standing($0)) }
-    let context: [String: Any?] = [
-      "title": path,
-      "refresh": holder == nil ? nil : seconds,
-      "state": standing.state,
-      "progress": standing.progress,
-      "percent": standing.share.map(percent),
-      "date": ISO8601DateFormatter().string(from: Date()),
-      "table": rows.isEmpty ? nil : ["heads": standing.heads, "rows": rows] as [String: Any],
-      "failures": standing.failures,
-      "now": standing.now,
-      "step": own?.1.progress,
-      "run": try own.map { try pageContext($0.0, $0.1) },
-      "log": standing.lastWords,
-    ]
-    return try MustacheTemplate(string: template).render(context.compactMapValues { $0 })
+    return try page(
+      template, seconds: seconds, standing,
+      [
+        "table": rows.isEmpty ? nil : ["heads": standing.heads, "rows": rows] as [String: Any],
+        "failures": standing.failures,
+        "now": standing.now,
+        "step": own?.1.progress,
+        "run": try own.map { try pageContext($0.0, $0.1) },
+      ])
   }
 }
 

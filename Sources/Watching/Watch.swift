@@ -25,6 +25,8 @@ public struct WatchRequest: Sendable {
 
 /// What can be looked on at.
 protocol Watched {
+  /// The folder.
+  var path: String { get }
   /// The process that has the folder; nil where none has.
   var holder: String? { get }
   /// Looks at what is new.

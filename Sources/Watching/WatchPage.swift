@@ -9,21 +9,34 @@ extension WatchedRun {
   /// One file that needs nothing else, and that a browser loads again by itself as long as the run goes on.
   func page(seconds: Int) throws -> String {
     let standing = Standing(self)
+    return try page(template, seconds: seconds, standing, ["run": try pageContext(self, standing)])
+  }
+}
+
+/// What every page tells of how far it has come.
+protocol Progress {
+  var state: String { get }
+  var progress: String { get }
+  /// 0…1; nil where the end is not known.
+  var share: Double? { get }
+  var lastWords: [String] { get }
+}
+
+extension Watched {
+  /// - Parameter own: what the template shows beside `progressTemplate` and `logTemplate`.
+  func page(_ template: String, seconds: Int, _ standing: some Progress, _ own: [String: Any?]) throws -> String {
     let context: [String: Any?] = [
       "title": path,
       "refresh": holder == nil ? nil : seconds,
       "state": standing.state,
       "progress": standing.progress,
-      "percent": standing.share.map(percent),
+      "percent": standing.share.map { String(format: "%.1f", 100 * $0) },
       "date": ISO8601DateFormatter().string(from: Date()),
-      "run": try pageContext(self, standing),
       "log": standing.lastWords,
     ]
-    return try MustacheTemplate(string: template).render(context.compactMapValues { $0 })
+    return try MustacheTemplate(string: template).render(context.merging(own) { $1 }.compactMapValues { $0 })
   }
 }
-
-func percent(_ share: Double) -> String { String(format: "%.1f", 100 * share) }
 
 /// What `runTemplate` shows.
 func pageContext(_ run: WatchedRun, _ standing: Standing) throws -> [String: Any] {
