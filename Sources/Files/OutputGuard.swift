@@ -81,9 +81,7 @@ public struct OutputFolder {
   ///   - sharesFolder: whether files of others may lie beside them; else the folder must hold nothing else.
   /// - Throws: `Failure` 73 naming a file and saying what to do.
   public mutating func claim(_ names: [String], inputs: [String] = [], sharesFolder: Bool = true) throws {
-    for name in names {
-      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting) { isOwn(name, at: $0) }
-    }
+    try check(names, inputs: inputs)
     if !sharesFolder, !isOverwriting, let stranger = stranger() {
       throw Failure.cannotWrite(
         "\(path): holds \(stranger), which was not made by this command; give an empty folder or a new one with --out, "
@@ -93,6 +91,15 @@ public struct OutputFolder {
     claimed.formUnion(names)
     for name in names { digests[name] = Self.unfinished }
     try writeList()
+  }
+
+  /// Makes sure that nothing but a file of others' that is there keeps files from being written, and writes nothing.
+  ///
+  /// - Throws: `Failure` 73 naming a file and saying what to do.
+  public func check(_ names: [String], inputs: [String] = []) throws {
+    for name in names {
+      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting) { isOwn(name, at: $0) }
+    }
   }
 
   /// Removes what a killed call has left half-written of the files that are claimed; for who has the folder alone.

@@ -42,10 +42,20 @@ struct ListedBox {
 struct BoxFile {
   let path: String
   let boxes: [ListedBox]
-  /// Sizes that the file tells of pictures, of which it may have no box.
-  let sizes: [(name: String, width: Double, height: Double)]
+  /// Pictures that the file names beside its boxes; it may have no box of them.
+  let pictures: [Picture]
+  /// Entries that say nothing certain: where they stand, and why.
+  let badEntries: [(place: String, words: String)]
   /// Whether all numbers are shares of the picture's sides.
   let isNormalised: Bool
+
+  struct Picture {
+    let name: String
+    /// As the file tells it.
+    let size: (width: Double, height: Double)?
+    /// Where it is named, for messages.
+    let place: String
+  }
 
   private static let mostJSONBytes = 1 << 30
 
@@ -57,10 +67,10 @@ struct BoxFile {
     if status.st_mode & S_IFMT == S_IFDIR {
       let files = try FolderTree(path, followsLinks: true).others.filter { ending(of: $0).lowercased() == "xml" }
       guard !files.isEmpty else { throw Failure.badData("\(path): is a folder without XML files of boxes") }
-      try self.init(annotations: files, in: path)
+      try self.init(annotations: files, in: path) { throw $1 }
     } else if ending(of: path).lowercased() == "xml" {
       let place = folder(of: path)
-      try self.init(annotations: [lastPart(of: path)], in: place.isEmpty ? "." : place)
+      try self.init(annotations: [lastPart(of: path)], in: place.isEmpty ? "." : place) { throw $1 }
     } else if ending(of: path).lowercased() == "json" {
       try self.init(coco: try Self.json(path), path: path)
     } else {
@@ -68,8 +78,10 @@ struct BoxFile {
     }
   }
 
-  private init(path: String, boxes: [ListedBox], sizes: [(name: String, width: Double, height: Double)]) {
-    (self.path, self.boxes, self.sizes) = (path, boxes, sizes)
+  private init(
+    path: String, boxes: [ListedBox], pictures: [Picture], badEntries: [(place: String, words: String)] = []
+  ) {
+    (self.path, self.boxes, self.pictures, self.badEntries) = (path, boxes, pictures, badEntries)
     // A box of one pixel at most in every picture is none.
     let slack = 1.001
     isNormalised = !boxes.isEmpty && boxes.allSatisfy { $0.numbers.allSatisfy { (0...slack).contains($0) } }
@@ -79,18 +91,25 @@ struct BoxFile {
 
   /// - Parameters:
   ///   - files: XML files, each of the picture that has its name, relative to `root`.
-  /// - Throws: `Failure` 65 for one that is no annotation.
-  init(annotations files: [String], in root: String) throws {
-    var (boxes, sizes): ([ListedBox], [(name: String, width: Double, height: Double)]) = ([], [])
+  ///   - take: is told of one that is no annotation, by `Failure` 65.
+  /// - Throws: what `take` throws.
+  init(annotations files: [String], in root: String, brokenOnes take: (String, Failure) throws -> Void) throws {
+    var (boxes, pictures): ([ListedBox], [Picture]) = ([], [])
     for file in files {
-      let annotation = try AnnotationXML(path: "\(root)/\(file)")
-      if let size = annotation.size { sizes.append((stem(of: file), size.width, size.height)) }
+      let annotation: AnnotationXML
+      do {
+        annotation = try AnnotationXML(path: "\(root)/\(file)")
+      } catch let failure as Failure {
+        try take(file, failure)
+        continue
+      }
+      pictures.append(Picture(name: stem(of: file), size: annotation.size, place: file))
       boxes += annotation.objects.map { object in
         ListedBox(
           name: stem(of: file), numbers: object.corners, form: .corners, size: nil, label: object.label, place: file)
       }
     }
-    self.init(path: root, boxes: boxes, sizes: sizes)
+    self.init(path: root, boxes: boxes, pictures: pictures)
   }
 
   // MARK: CSV
@@ -107,9 +126,9 @@ struct BoxFile {
   private static let imageHeightNames = ["image_height", "img_height", "image_h", "original_height"]
 
   /// The columns of a box's four numbers, and what they are.
-  private static func columns(_ table: CSVTable) -> (columns: [Int], form: ListedBox.Form)? {
+  private static func columns(_ fields: [String]) -> (columns: [Int], form: ListedBox.Form)? {
     func four(_ names: [[String]]) -> [Int]? {
-      let columns = names.compactMap { table.column($0) }
+      let columns = names.compactMap { CSVTable.column($0, of: fields) }
       return columns.count == 4 && Set(columns).count == 4 ? columns : nil
     }
     // Corners before sizes: width and height beside them are the picture's.
@@ -118,15 +137,23 @@ struct BoxFile {
       ?? four([xNames, yNames, widthNames, heightNames]).map { ($0, .cornerAndSize) }
   }
 
-  static func hasColumns(_ table: CSVTable) -> Bool {
-    table.column(LabelList.pathNames) != nil && columns(table) != nil
+  static func hasColumns(_ table: CSVTable) -> Bool { hasHeadings(table.rows[0].fields) }
+
+  /// Whether a file's first line has the columns of such a list.
+  static func hasHeadings(_ fields: [String]) -> Bool {
+    CSVTable.column(LabelList.pathNames, of: fields) != nil && columns(fields) != nil
   }
 
-  private init(_ table: CSVTable) throws {
-    guard let pathColumn = table.column(LabelList.pathNames), let (columns, form) = Self.columns(table) else {
-      throw Failure.badData(
-        "\(table.path): has the columns \(table.rows[0].fields.joined(separator: ", ")); expected path and "
-          + "x, y, width, height, or path and xmin, ymin, xmax, ymax")
+  static func wrongColumns(_ table: CSVTable) -> String {
+    "has the columns \(table.rows[0].fields.joined(separator: ", ")); expected path and x, y, width, height, or path and "
+      + "xmin, ymin, xmax, ymax"
+  }
+
+  /// - Throws: `Failure` 65 where it has other columns.
+  init(_ table: CSVTable) throws {
+    guard let pathColumn = table.column(LabelList.pathNames), let (columns, form) = Self.columns(table.rows[0].fields)
+    else {
+      throw Failure.badData("\(table.path): \(Self.wrongColumns(table))")
     }
     let isCorners = if case .corners = form { true } else { false }
     let width = table.column(Self.imageWidthNames + (isCorners ? Self.widthNames : []))
@@ -141,7 +168,7 @@ struct BoxFile {
         name: row.fields[pathColumn], numbers: columns.map(number), form: form, size: size,
         label: label.map { row.fields[$0] }, place: "\(lastPart(of: table.path)):\(row.line)")
     }
-    self.init(path: table.path, boxes: boxes, sizes: [])
+    self.init(path: table.path, boxes: boxes, pictures: [])
   }
 
   // MARK: COCO
@@ -154,33 +181,42 @@ struct BoxFile {
     do {
       return try JSONSerialization.jsonObject(with: data)
     } catch {
-      throw Failure.badData("\(path): is not sound JSON")
+      throw Failure.badData("\(path): is not sound JSON: \(JSONFault(error, in: data).words)")
     }
   }
 
-  /// Whether a file is COCO's, as far as its first level tells.
-  static func isCOCO(_ path: String) -> Bool {
-    guard let root = try? json(path) as? [String: Any] else { return false }
-    return root["images"] is [Any] && root["annotations"] is [Any]
+  /// - Returns: nil where the first level of a sound JSON has no images and annotations.
+  /// - Throws: `Failure` 65 where it is no JSON, or has them in another form.
+  init?(ifCOCO path: String) throws {
+    let found = try Self.json(path)
+    guard let root = found as? [String: Any], root["images"] != nil, root["annotations"] != nil else { return nil }
+    try self.init(coco: found, path: path)
   }
 
   private init(coco root: Any, path: String) throws {
-    func wrong(_ what: String) -> Failure {
-      Failure.badData("\(path): \(what); expected COCO's images and annotations")
-    }
     guard let root = root as? [String: Any], let images = root["images"] as? [[String: Any]],
       let annotations = root["annotations"] as? [[String: Any]]
-    else { throw wrong("has no lists of images and annotations") }
-    var names: [Int: String] = [:]
-    var sizes: [(name: String, width: Double, height: Double)] = []
-    for image in images {
+    else {
+      throw Failure.badData("\(path): has no lists of images and annotations; expected COCO's images and annotations")
+    }
+    let file = lastPart(of: path)
+    var bad: [(place: String, words: String)] = []
+    var known: [Int: Picture] = [:]
+    var clashing: Set<Int> = []
+    for (index, image) in images.enumerated() {
+      let place = "\(file): image \(index + 1)"
       guard let id = Self.integer(image["id"]), let name = image["file_name"] as? String else {
-        throw wrong("has an image without id and file_name")
+        bad.append((place, "has no id and file_name"))
+        continue
       }
-      guard names.updateValue(name, forKey: id) == nil else { throw wrong("gives two images the id \(id)") }
-      if let width = Self.number(image["width"]), let height = Self.number(image["height"]) {
-        sizes.append((name, width, height))
+      guard known[id] == nil else {
+        clashing.insert(id)
+        bad.append((place, "\(name) has the id \(id), as another one has"))
+        continue
       }
+      let (width, height) = (Self.number(image["width"]), Self.number(image["height"]))
+      let size = width.flatMap { width in height.map { (width, $0) } }
+      known[id] = Picture(name: name, size: size, place: "\(place) \(name)")
     }
     var labels: [Int: String] = [:]
     for category in root["categories"] as? [[String: Any]] ?? [] {
@@ -190,21 +226,38 @@ struct BoxFile {
     for (index, annotation) in annotations.enumerated() {
       // Keypoints and captions have none.
       guard let numbers = annotation["bbox"] as? [Any] else { continue }
-      guard let id = Self.integer(annotation["image_id"]), let name = names[id] else {
-        throw wrong("annotation \(index + 1) is of an image that is not among its images")
+      let place = "\(file): annotation \(Self.integer(annotation["id"]) ?? index + 1)"
+      guard let id = Self.integer(annotation["image_id"]), let picture = known[id] else {
+        let words = Self.integer(annotation["image_id"]).map { "\($0)" } ?? "no number"
+        bad.append((place, "its image_id is \(words), which is none of its images'"))
+        continue
       }
+      // Which of two pictures it is of nothing tells.
+      guard !clashing.contains(id) else { continue }
       boxes.append(
         ListedBox(
-          name: name, numbers: numbers.map { Self.number($0) ?? .nan }, form: .cornerAndSize, size: nil,
-          label: Self.integer(annotation["category_id"]).flatMap { labels[$0] },
-          place: "\(lastPart(of: path)): annotation \(Self.integer(annotation["id"]) ?? index + 1)"))
+          name: picture.name, numbers: numbers.map { Self.number($0) ?? .nan }, form: .cornerAndSize, size: nil,
+          label: Self.integer(annotation["category_id"]).flatMap { labels[$0] }, place: place))
     }
-    self.init(path: path, boxes: boxes, sizes: sizes)
+    self.init(
+      path: path, boxes: boxes, pictures: known.sorted { $0.key < $1.key }.map(\.value), badEntries: bad)
   }
 
   private static func number(_ value: Any?) -> Double? { (value as? NSNumber)?.doubleValue }
 
   private static func integer(_ value: Any?) -> Int? {
     (value as? NSNumber).flatMap { Int(exactly: $0.doubleValue) }
+  }
+}
+
+/// Where a JSON is broken.
+private struct JSONFault {
+  let words: String
+
+  init(_ error: Error, in data: Data) {
+    let own = (error as NSError).userInfo["NSDebugDescription"] as? String ?? ""
+    let place = own.firstMatch(of: /character (\d+)/).flatMap { Int($0.1) }
+    let newlines = data.prefix(place ?? data.count).count { $0 == UInt8(ascii: "\n") }
+    words = "line \(newlines + 1)" + (place.map { ", around byte \($0) of the file" } ?? ", where it ends too early")
   }
 }
