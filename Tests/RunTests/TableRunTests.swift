@@ -255,6 +255,7 @@ private struct TableBench {
     ("table.rows=[{name: x, set: {lora.blocks: [9]}}]", "row x: "),
     ("table.rows=[{name: x, set: {side.widht: 3}}]", "row x: table.rows: set: there is no setting"),
     ("table.rows=[{name: x, method: ala, set: {model.kind: abn}}]", "row x: method ala explains a network of kind"),
+    ("table.rows=[iv, {name: x, method: 'randomised:ala', set: {model: {kind: cam}}}]", "row x: method ala explains"),
     ("table.rows=[{name: x, method: 'randomised:cam', set: {model.kind: fcam}}]", "row x: method cam explains"),
     ("table.rows=[{name: x, method: gradcam, set: {model.kind: fcam}}]", "row x: method gradcam needs gradients"),
     ("table.rows=[{name: x, set: {run.seed: 3}}]", "run.seed is the same for all rows"),
