@@ -110,11 +110,11 @@ extension Findings {
     let kinds = kinds(problems: true).filter { !options.skipsUnreadable || !$0.canBeLeftOut }
     guard !kinds.isEmpty else { return }
     let count = kinds.reduce(0) { $0 + self[$1].count }
-    let remedy = kinds.contains(where: \.canBeLeftOut) ? "mend what is wrong, or \(leaveOut)" : "mend what is wrong"
+    let remedy = kinds.contains(where: \.canBeLeftOut) ? "; mend what is wrong, or \(leaveOut)" : "; mend what is wrong"
     let code: ExitCode = Set(kinds).isSubset(of: [.missing, .unreadableFolder]) ? .missingInput : .badData
     throw Failure(
       code,
-      "\(options.root): \(count) problem\(count == 1 ? "" : "s"); \(remedy)\(end)"
+      "\(options.root): \(count) problem\(count == 1 ? "" : "s")\(remedy)\(end)"
         + kinds.map { "\n  \(line($0))" }.joined() + suspicions.map { "\n  not in the way: \($0)" }.joined())
   }
 }
