@@ -12,7 +12,7 @@ import Storage
 public struct TableRequest: Sendable {
   /// The folder to write to.
   public let out: String
-  /// Tells the plan, and writes nothing.
+  /// Tells the plan, and writes nothing but that.
   public let isDryRun: Bool
   /// Tells it as `plan.json`.
   public let isJSON: Bool
@@ -51,7 +51,8 @@ public func makeTable(
   _ = try cluster.agree { try RowResolution(base) }
   if request.isDryRun {
     try cluster.onRoot { try folder.check(outputs, inputs: [base.encoder.weights]) }
-    return try tellPlan(try TablePlan(base, out: request.out, cluster: cluster), request, cluster, tell)
+    let plan = try TablePlan(base, out: request.out, cluster: cluster)
+    return try cluster.onRoot { try tellPlan(plan, request, in: &folder, tell) }
   }
   try cluster.onRoot {
     try folder.claim(outputs, inputs: [base.encoder.weights])
@@ -85,13 +86,17 @@ public func makeTable(
   throw cluster.agreed(Failure(first.code, "\(first.message) (the table of all other rows is in \(request.out))"))
 }
 
-/// Shows the plan, and leaves the table's folder alone: another call may be at work there.
+/// Shows the plan and writes `plan.json`, but leaves the folder alone while another call is at work there. Call on one rank.
 private func tellPlan(
-  _ plan: TablePlan, _ request: TableRequest, _ cluster: Cluster, _ tell: ([String]) throws -> Void
+  _ plan: TablePlan, _ request: TableRequest, in folder: inout OutputFolder, _ tell: ([String]) throws -> Void
 ) throws {
-  try cluster.onRoot {
-    try tell(request.isJSON ? [try plan.json()] : plan.lines(try plan.states(), workers: plan.workers))
+  let text = try plan.json()
+  if RunHolder.description(of: request.out) == nil {
+    try folder.claim(["plan.json"], inputs: [])
+    try writeAtomically(text, to: "\(request.out)/plan.json")
+    try folder.finish()
   }
+  try tell(request.isJSON ? [text] : plan.lines(try plan.states(), workers: plan.workers))
 }
 
 /// Compares what is there, and writes the table's files. Call on one rank.

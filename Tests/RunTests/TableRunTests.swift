@@ -192,7 +192,10 @@ private struct TableBench {
   #expect(
     result.output.contains("network i: lattice") && result.output.contains("reads h0, h2, runs blocks 3 to 4 again"))
   #expect(result.output.contains("0 of 14 stages are done"), "\(result.output)")
-  #expect(!FileManager.default.fileExists(atPath: "\(bench.root)/t"))
+  let made = try FileManager.default.contentsOfDirectory(atPath: "\(bench.root)/t")
+  #expect(made.sorted() == [".ala-made-table", "plan.json"])
+  let printed = try bench.table(to: "t", ["--dry-run", "--json"])
+  #expect(try Data(printed.output.utf8) == Data(contentsOf: URL(fileURLWithPath: "\(bench.root)/t/plan.json")))
 }
 
 @Test func aDryRunBesideARunningTableWaitsForNothingAndLeavesItsFolderAlone() throws {
