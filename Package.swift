@@ -61,7 +61,7 @@ let package = Package(
     module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Statistics", ["Randomness"]),
-    module("Machine", []),
+    module("Machine", ["CEndingSignals"]),
     module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     module(
@@ -169,7 +169,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
-    .target(name: "CHeldSignals"),
+    .target(name: "CEndingSignals"),
+    .target(name: "CHeldSignals", dependencies: ["CEndingSignals"]),
     .plugin(name: "CommitOfBuild", capability: .buildTool()),
     .executableTarget(
       name: "ala", dependencies: ["Commands", "COutOfMemory", "CHeldSignals"], swiftSettings: processor,

@@ -46,7 +46,7 @@ public func makeTable(
   // What the settings alone tell is told before anything is written.
   _ = try cluster.agree { try RowResolution(base) }
   try cluster.onRoot {
-    try folder.claim(request.isDryRun ? ["plan.json"] : outputs, inputs: [base.encoder.weights])
+    try folder.claim(request.isDryRun ? ["plan.json"] : outputs, inputs: [base.encoder.weights], isAlone: true)
     lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
     folder.sweep()
     try log.openText("\(request.out)/log.txt")
