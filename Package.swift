@@ -213,7 +213,7 @@ let package = Package(
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("ImageFoldersTests", ["ImageFolders", "Dataset", "Images", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
-    tests("SettingsTests", ["Settings", "Failures"]),
+    tests("SettingsTests", ["Settings", "Failures", "Files"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
     tests(

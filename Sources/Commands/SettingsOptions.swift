@@ -60,7 +60,8 @@ struct SettingsOptions: ParsableArguments {
     let settings = try cluster.agree {
       if let config, cluster.size > 1, isPipe(config) {
         throw Failure.badConfiguration(
-          "\(config): is a pipe, which one process reads, and there are \(cluster.size) ranks; write the settings into a file")
+          "\(config): is a pipe, which one process reads, and there are \(cluster.size) ranks; write the settings into a file"
+        )
       }
       var flags: [(path: String, value: String)] = []
       if let threads { flags.append(("run.threads", "\(threads)")) }

@@ -9,13 +9,16 @@ public struct Belonging: Equatable, Sendable {
   public let folder: String
 
   /// What a file is part of; the innermost, where one thing lies in another. Nil for what is not known.
-  init?(ofFile path: String) {
+  ///
+  /// - Parameter command: which may replace what it has made.
+  init?(ofFile path: String, besides command: String?) {
     guard let place = Self.place(of: path) else { return nil }
     // An innermost folder has a name of one part.
     for split in place.indices.dropFirst().reversed() {
       let folder = "/" + place[..<split].joined(separator: "/")
       let name = place[split...].joined(separator: "/")
-      if let maker = Self.makers.first(where: { $0.hasMade(folder) && $0.owns(folder, name) }) {
+      if let maker = Self.makers.first(where: { $0.command != command && $0.hasMade(folder) && $0.owns(folder, name) })
+      {
         (kind, self.folder) = (maker.kind, folder)
         return
       }
@@ -31,7 +34,7 @@ public struct Belonging: Equatable, Sendable {
     let folder = "/" + place.joined(separator: "/")
     if let maker = Self.makers.first(where: { $0.isWhole && $0.command != command && $0.hasMade(folder) }) {
       (kind, self.folder) = (maker.kind, folder)
-    } else if let outer = Belonging(ofFile: path) {
+    } else if let outer = Belonging(ofFile: path, besides: command) {
       self = outer
     } else {
       return nil
@@ -73,7 +76,8 @@ public struct Belonging: Equatable, Sendable {
       listed("table", "a table", isWhole: true, besides: ["runs", "log.txt", ".lock", ".lock.owner"]),
       listed("import", "an imported data set", isWhole: true, besides: ["images", "segmentations"]),
       listed("synth", "a synthetic data set", isWhole: true),
-    ] + ["evaluate": "an evaluation", "explain": "explanations", "manual": "manual pages"].map { command, kind in
+    ]
+    + ["evaluate": "an evaluation", "explain": "explanations", "manual": "manual pages"].map { command, kind in
       listed(command, kind, besides: command == "evaluate" ? [".unfinished", ".lock", ".lock.owner"] : [])
     }
 

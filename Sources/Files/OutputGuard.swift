@@ -20,10 +20,11 @@ public func refuseInputs(_ inputs: [String], asOutput path: String) throws {
 /// - Parameters:
 ///   - inputs: files that the call reads, which are never replaced.
 ///   - isOverwriting: `--overwrite`, which replaces a user's files, but no part of what other commands have made.
+///   - command: the command, where it keeps a list of its files.
 ///   - isOwn: whether the file that is there was made by the same command.
 /// - Throws: `Failure` 73 saying what to do.
 public func guardOutput(
-  _ path: String, inputs: [String], isOverwriting: Bool, isOwn: (String) -> Bool
+  _ path: String, inputs: [String], isOverwriting: Bool, of command: String? = nil, isOwn: (String) -> Bool
 ) throws {
   try refuseInputs(inputs, asOutput: path)
   var status = stat()
@@ -32,7 +33,7 @@ public func guardOutput(
     throw Failure.cannotWrite("\(path): is a folder; expected the name of a file to write")
   }
   guard !isOwn(path) else { return }
-  if let belonging = Belonging(ofFile: path) {
+  if let belonging = Belonging(ofFile: path, besides: command) {
     throw Failure.cannotWrite(
       "\(path): is part of \(belonging.kind) (\(belonging.folder)), which no other command replaces, with --overwrite "
         + "neither; give another --out")
@@ -106,7 +107,9 @@ public struct OutputFolder {
           + "--overwrite neither; give another folder with --out")
     }
     for name in names {
-      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting) { isOwn(name, at: $0) }
+      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting, of: command) {
+        isOwn(name, at: $0)
+      }
     }
     if !sharesFolder, !isOverwriting, let stranger = stranger() {
       throw Failure.cannotWrite(

@@ -158,7 +158,7 @@ struct ProcessGroup {
     let asked = ContinuousClock.now
     while ContinuousClock.now - asked < Self.grace {
       read()
-      if ending != nil, kill(-leader, 0) != 0 { return }
+      if ending != nil, !Processes.isAlive(group: leader) { return }
     }
     kill(-leader, SIGKILL)
     let killed = ContinuousClock.now

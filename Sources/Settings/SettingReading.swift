@@ -63,7 +63,8 @@ struct SettingReader {
       throw Failure.badConfiguration("\(path): is not UTF-8; expected settings, a text of at most 1 MiB")
     }
     guard !isPipe || !text.allSatisfy(\.isWhitespace) else {
-      throw Failure.badConfiguration("\(path): is a pipe that gave nothing; has the command that writes into it failed?")
+      throw Failure.badConfiguration(
+        "\(path): is a pipe that gave nothing; has the command that writes into it failed?")
     }
     return text
   }
