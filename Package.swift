@@ -1,14 +1,13 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// The level of x86-64 that our own kernels are built for, which `ala` checks for when it starts: v3 (AVX2, FMA, F16C)
-/// for every processor of the last ten years, or v4 (AVX-512) with ALA_X86_64=v4 in the environment of the build.
-/// OpenBLAS chooses its kernels by itself when it runs.
-let isAVX512 = Context.environment["ALA_X86_64"] == "v4"
-let processor: [SwiftSetting] =
-  [.unsafeFlags(["-Xcc", "-march=x86-64-\(isAVX512 ? "v4" : "v3")"])] + (isAVX512 ? [.define("AVX512")] : [])
+/// x86-64-v3 (AVX2, FMA, F16C): every processor of the last ten years; `ala` checks for it when it starts.
+let processor: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
 /// Only kernels drop overflow checks and preconditions; nothing that reads a file does.
-let kernels: [SwiftSetting] = processor + [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
+let unchecked: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
+let kernels = processor + unchecked
+/// AVX-512; chosen when the program runs, as OpenBLAS and oneDNN choose theirs.
+let wideKernels = [.unsafeFlags(["-Xcc", "-march=x86-64-v4"])] + unchecked
 
 /// oneDNN is for `encoder.precision: bfloat16` and `run.products: onednn`; everything else builds and runs without it.
 let bfloat16 = "BFloat16"
@@ -56,6 +55,7 @@ let package = Package(
     system("CCrypto", pkgConfig: "libcrypto", debian: "libssl-dev"),
     system("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
     system("COneDNN", debian: "libdnnl-dev"),
+    .systemLibrary(name: "CVectorMath"),
 
     module("Failures", []),
     module("Files", ["Failures", "Digests"]),
@@ -64,8 +64,15 @@ let package = Package(
     module("Machine", ["CEndingSignals"]),
     module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
+    // One folder, compiled for two kinds of processor: the second is a link to the first.
+    module("VectorKernels", ["CVectorMath"], settings: kernels),
+    module("WideVectorKernels", ["CVectorMath"], settings: wideKernels),
     module(
-      "Tensor", ["Failures", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: [bfloat16]))],
+      "Tensor",
+      [
+        "Failures", "Machine", "VectorKernels", "WideVectorKernels", "COpenBLAS",
+        .target(name: "COneDNN", condition: .when(traits: [bfloat16])),
+      ],
       settings: kernels),
     module("Layers", ["Files", "Lanes", "Machine", "Tensor", "Randomness"], settings: kernels),
     module("Safetensors", ["Failures", "Files", "Digests"]),
@@ -180,7 +187,12 @@ let package = Package(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("StatisticsTests", ["Statistics"], hasFixtures: true),
-    tests("LayersTests", ["Lanes", "Tensor", "Layers", "Randomness", "Failures", "Safetensors"], hasFixtures: true),
+    tests(
+      "LayersTests",
+      [
+        "Lanes", "Machine", "Tensor", "Layers", "Randomness", "Failures", "Safetensors", "VectorKernels",
+        "WideVectorKernels",
+      ], hasFixtures: true),
     tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
     tests(
       "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],

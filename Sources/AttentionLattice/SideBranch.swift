@@ -114,21 +114,19 @@ public struct SideBranch: Sendable {
     return max(at.block.scratchCount, at.block.backwardScratchCount, fusion.count)
   }
 
-  /// Where a fused layer's normed tokens lie in scratch, their gradient, what they add to a layer's input, a gradient
-  /// that nobody wants, and a row.
+  /// Where a fused layer's normed tokens lie in scratch, their gradient, what they add to a layer's input, and a
+  /// gradient that nobody wants.
   private struct FusionScratch {
     let normed: Int
     let dNormed: Int
     let added: Int
     let unused: Int
-    let row: Int
 
     init(_ layout: inout Layout, _ side: SideBranch, encoderWidth D: Int) {
       normed = layout.take(side.patches * D)
       dNormed = layout.take(side.patches * D)
       added = layout.take(side.patches * side.width)
       unused = layout.take(side.patches * D)
-      row = layout.take(D)
     }
   }
 
@@ -182,7 +180,7 @@ public struct SideBranch: Sendable {
         scratch + own.dNormed, d, scratch + own.normed, low: nil, slot: slot, scratch: nil, rows: patches)
       fusion.norm.backward(
         featureGradient(fusion.layer) ?? scratch + own.unused, scratch + own.dNormed, h, mean: mean, inverse: inverse,
-        slot: slot, scratch: scratch + own.row, rows: patches)
+        slot: slot, rows: patches)
     }
     accumulate(memory + at.positionGradient, d, patches * width)
   }

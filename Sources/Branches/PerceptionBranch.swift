@@ -256,9 +256,8 @@ package struct PerceptionBranch: Sendable {
     }
     guard let dh else { return }
     if let inputNorm {
-      let row = du + (N * width + 16)
       inputNorm.backward(
-        dh, du, h, mean: memory + at.mean, inverse: memory + at.inverse, slot: slot, scratch: row, rows: N)
+        dh, du, h, mean: memory + at.mean, inverse: memory + at.inverse, slot: slot, rows: N)
     } else {
       accumulate(dh, du, N * width)
     }

@@ -36,11 +36,9 @@ public struct LayerNorm: @unchecked Sendable {
   }
 
   /// dx [rows, width] += the gradient of `forward`; the affine part's gradients are added to the slot.
-  ///
-  /// - Parameter scratch: [width].
   public func backward(
     _ dx: Floats, _ dy: ConstFloats, _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats,
-    slot: GradientSlot, scratch: Floats, rows: Int
+    slot: GradientSlot, rows: Int
   ) {
     var dWeight: Floats?
     var dBias: Floats?
@@ -50,6 +48,6 @@ public struct LayerNorm: @unchecked Sendable {
     }
     layerNormBackward(
       dx, dWeight: dWeight, dBias: dBias, dy, x, weight: weight?.values, mean: mean, inverse: inverse,
-      scratch: scratch, rows: rows, columns: width)
+      rows: rows, columns: width)
   }
 }

@@ -96,7 +96,6 @@ public struct TransformerBlock: Sendable {
     let dHidden: Int
     let dNormed: Int
     let again: Int
-    let row: Int
     let dLow: Int
     public let backwardScratchCount: Int
   }
@@ -128,7 +127,7 @@ public struct TransformerBlock: Sendable {
       attended: attended, middle: middle, mean2: statistics[2], inverse2: statistics[3], hidden: hidden, low: low,
       savedCount: saved.count, normed: normed, square: square, activated: activated, scratchCount: scratch.count,
       dQKV: dHidden, dHidden: dHidden, dNormed: backward.take(T * D),
-      again: backward.take(max(T * self.hidden, T * D, 2 * squareCount)), row: backward.take(D),
+      again: backward.take(max(T * self.hidden, T * D, 2 * squareCount)),
       dLow: backward.take(T * (maps.map { $0.lowRank }.max() ?? 0)), backwardScratchCount: backward.count)
   }
 
@@ -187,7 +186,7 @@ public struct TransformerBlock: Sendable {
     let D = width
     let isTrained = at.keeping == .inputs
     let (dHidden, dQKV, dNormed) = (scratch + at.dHidden, scratch + at.dQKV, scratch + at.dNormed)
-    let (again, row, dLow) = (scratch + at.again, scratch + at.row, scratch + at.dLow)
+    let (again, dLow) = (scratch + at.again, scratch + at.dLow)
     let (middle, derivative) = (saved + at.middle, saved + at.hidden)
     let low = ConstFloats(saved)
 
@@ -197,7 +196,7 @@ public struct TransformerBlock: Sendable {
     if isTrained { norm2.forwardAgain(again, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, rows: T) }
     fc1.backward(dNormed, dHidden, again, low: low + at.low[4], slot: slot, scratch: dLow, rows: T)
     norm2.backward(
-      d, dNormed, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, slot: slot, scratch: row, rows: T)
+      d, dNormed, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, slot: slot, rows: T)
 
     out.backward(dNormed, d, saved + at.attended, low: low + at.low[3], slot: slot, scratch: dLow, rows: T)
     attentionBackward(
@@ -212,7 +211,7 @@ public struct TransformerBlock: Sendable {
       strideDY: 3 * D)
     if needsInput {
       norm1.backward(
-        d, dNormed, x, mean: saved + at.mean1, inverse: saved + at.inverse1, slot: slot, scratch: row, rows: T)
+        d, dNormed, x, mean: saved + at.mean1, inverse: saved + at.inverse1, slot: slot, rows: T)
     }
   }
 }

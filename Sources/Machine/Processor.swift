@@ -11,15 +11,8 @@ public struct Processor: Sendable {
   public let features: Set<String>
 
   /// What the program is built for (`Package.swift`), as far as our code uses it.
-  #if AVX512
-    public static let level = "x86-64-v4 (AVX-512)"
-    public static let floor = [
-      "avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl",
-    ]
-  #else
-    public static let level = "x86-64-v3 (AVX2, FMA, F16C)"
-    public static let floor = ["avx2", "fma", "f16c", "bmi2"]
-  #endif
+  public static let level = "x86-64-v3 (AVX2, FMA, F16C)"
+  public static let floor = ["avx2", "fma", "f16c", "bmi2"]
 
   /// The first processor of a text in the form of `/proc/cpuinfo`; one without a line for it lacks nothing, for then
   /// nothing is known.

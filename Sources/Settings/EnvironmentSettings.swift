@@ -8,7 +8,7 @@ public enum EnvironmentSettings {
   /// `run.threads`, in short.
   static let threads = "ALA_THREADS"
   /// Variables that are read by others than the program: the build, and this repository's tests and scripts.
-  static let others = ["ALA_X86_64", "ALA_COMMIT", "ALA_FIDELITY", "ALA_PICTURES"]
+  static let others = ["ALA_COMMIT", "ALA_FIDELITY", "ALA_PICTURES"]
 
   /// The launcher that the program starts ranks of its own with.
   public static let launcher = "ALA_MPIRUN"

@@ -1,4 +1,6 @@
 import Foundation
+import VectorKernels
+import WideVectorKernels
 
 // AdamW's update of one range of values (torch's order: decay first, eps outside the root).
 
@@ -27,34 +29,11 @@ public func adamW(_ p: Floats, _ m: Floats, _ v: Floats, _ g: ConstFloats, _ cou
   profiled(.optimizer) {
     let power1 = pow(s.beta1, Double(s.step))
     let power2 = pow(s.beta2, Double(s.step))
-    let decay = Vector(repeating: Float(1 - s.learningRate * s.weightDecay))
-    let rate = Vector(repeating: Float(s.learningRate / (1 - power1)))
-    let root = Vector(repeating: Float(1 / (1 - power2).squareRoot()))
-    let eps = Vector(repeating: Float(s.eps))
-    let scale = Vector(repeating: s.gradientScale)
-    let keep1 = Vector(repeating: Float(s.beta1))
-    let take1 = Vector(repeating: Float(1 - s.beta1))
-    let keep2 = Vector(repeating: Float(s.beta2))
-    let take2 = Vector(repeating: Float(1 - s.beta2))
-    var i = 0
-    while i < count {
-      let n = min(vectorWidth, count - i)
-      let isWhole = n == vectorWidth
-      let gradient = (isWhole ? load(g + i) : loadPart(g + i, n)) * scale
-      let m1 = (isWhole ? load(m + i) : loadPart(m + i, n)) * keep1 + gradient * take1
-      let v1 = (isWhole ? load(v + i) : loadPart(v + i, n)) * keep2 + gradient * gradient * take2
-      let p1 = (isWhole ? load(p + i) : loadPart(p + i, n)) * decay
-      let p2 = p1 - rate * m1 / (v1.squareRoot() * root + eps)
-      if isWhole {
-        store(m1, m + i)
-        store(v1, v + i)
-        store(p2, p + i)
-      } else {
-        storePart(m1, m + i, n)
-        storePart(v1, v + i, n)
-        storePart(p2, p + i, n)
-      }
-      i += vectorWidth
-    }
+    let factors: VectorKernels.AdamWFactors = (
+      decay: Float(1 - s.learningRate * s.weightDecay), rate: Float(s.learningRate / (1 - power1)),
+      root: Float(1 / (1 - power2).squareRoot()), eps: Float(s.eps), gradient: s.gradientScale,
+      keep1: Float(s.beta1), take1: Float(1 - s.beta1), keep2: Float(s.beta2), take2: Float(1 - s.beta2)
+    )
+    isWide ? WideVectorKernels.adamW(p, m, v, g, count, factors) : VectorKernels.adamW(p, m, v, g, count, factors)
   }
 }

@@ -49,8 +49,7 @@ public func meanAttention(
     softmaxRows(scratch, logSums: nil, rows: T, columns: T, stride: stride)
     for row in 0..<T { accumulate(mean + row * T, scratch + row * stride, T) }
   }
-  let factor = Vector(repeating: 1 / Float(heads))
-  map(mean, mean, T * T) { $0 * factor }
+  Tensor.scale(mean, by: 1 / Float(heads), T * T)
 }
 
 /// The gradient of `attention`: dqkv [T, 3D] is overwritten.

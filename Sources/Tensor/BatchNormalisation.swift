@@ -1,3 +1,6 @@
+import VectorKernels
+import WideVectorKernels
+
 // Batch normalisation over positions and samples, in the three steps between which ranks meet.
 //
 // Sums are kept in double and are combined in lane order (docs/model.md, "Lanes"), so that they do not depend on how
@@ -6,39 +9,10 @@
 /// sums [2·channels] += Σ x, then Σ x², over the rows of x [rows, channels].
 public func batchNormSums(_ sums: UnsafeMutablePointer<Double>, _ x: ConstFloats, rows: Int, channels: Int) {
   profiled(.batchNorm) {
-    for r in 0..<rows {
-      let xr = x + r * channels
-      var c = 0
-      while c + 8 <= channels {
-        let v = SIMD8<Double>(UnsafeRawPointer(xr + c).loadUnaligned(as: SIMD8<Float>.self))
-        let s = UnsafeMutableRawPointer(sums + c)
-        let q = UnsafeMutableRawPointer(sums + channels + c)
-        s.storeBytes(of: s.loadUnaligned(as: SIMD8<Double>.self) + v, as: SIMD8<Double>.self)
-        q.storeBytes(of: q.loadUnaligned(as: SIMD8<Double>.self) + v * v, as: SIMD8<Double>.self)
-        c += 8
-      }
-      while c < channels {
-        let v = Double(xr[c])
-        sums[c] += v
-        sums[channels + c] += v * v
-        c += 1
-      }
-    }
+    isWide
+      ? WideVectorKernels.batchNormSums(sums, x, rows: rows, channels: channels)
+      : VectorKernels.batchNormSums(sums, x, rows: rows, channels: channels)
   }
-}
-
-/// (x − mean)·inverse·weight + bias of the next `count` channels, a vector's at most.
-@inline(__always)
-private func normed(
-  _ x: ConstFloats, mean: ConstFloats, inverse: ConstFloats, weight: ConstFloats, bias: ConstFloats, count n: Int
-) -> Vector {
-  let isWhole = n == vectorWidth
-  let v = isWhole ? load(x) : loadPart(x, n)
-  let m = isWhole ? load(mean) : loadPart(mean, n)
-  let s = isWhole ? load(inverse) : loadPart(inverse, n)
-  let w = isWhole ? load(weight) : loadPart(weight, n)
-  let b = isWhole ? load(bias) : loadPart(bias, n)
-  return b.addingProduct((v - m) * s, w)
 }
 
 /// y = (x − mean)·inverse·weight + bias, by channel, followed by a ReLU where asked; y may be x.
@@ -47,20 +21,10 @@ public func batchNormApply(
   relu: Bool, rows: Int, channels: Int
 ) {
   profiled(.batchNorm) {
-    for r in 0..<rows {
-      let xr = x + r * channels
-      let yr = y + r * channels
-      var c = 0
-      while c < channels {
-        let n = min(vectorWidth, channels - c)
-        let isWhole = n == vectorWidth
-        var result = normed(
-          xr + c, mean: mean + c, inverse: inverse + c, weight: weight + c, bias: bias + c, count: n)
-        if relu { result = result.replacing(with: Vector.zero, where: result .< Vector.zero) }
-        if isWhole { store(result, yr + c) } else { storePart(result, yr + c, n) }
-        c += vectorWidth
-      }
-    }
+    isWide
+      ? WideVectorKernels.batchNormApply(
+        y, x, (mean, inverse, weight, bias), relu: relu, rows: rows, channels: channels)
+      : VectorKernels.batchNormApply(y, x, (mean, inverse, weight, bias), relu: relu, rows: rows, channels: channels)
   }
 }
 
@@ -71,21 +35,10 @@ public func batchNormReLUBackward(
   bias: ConstFloats, rows: Int, channels: Int
 ) {
   profiled(.batchNorm) {
-    for r in 0..<rows {
-      let xr = x + r * channels
-      var c = 0
-      while c < channels {
-        let n = min(vectorWidth, channels - c)
-        let isWhole = n == vectorWidth
-        let result = normed(
-          xr + c, mean: mean + c, inverse: inverse + c, weight: weight + c, bias: bias + c, count: n)
-        let offset = r * channels + c
-        let d = isWhole ? load(dy + offset) : loadPart(dy + offset, n)
-        let kept = d.replacing(with: Vector.zero, where: result .<= Vector.zero)
-        if isWhole { store(kept, dx + offset) } else { storePart(kept, dx + offset, n) }
-        c += vectorWidth
-      }
-    }
+    isWide
+      ? WideVectorKernels.batchNormReLUBackward(
+        dx, dy, x, (mean, inverse, weight, bias), rows: rows, channels: channels)
+      : VectorKernels.batchNormReLUBackward(dx, dy, x, (mean, inverse, weight, bias), rows: rows, channels: channels)
   }
 }
 
@@ -95,15 +48,10 @@ public func batchNormBackwardSums(
   inverse: ConstFloats, rows: Int, channels: Int
 ) {
   profiled(.batchNorm) {
-    for r in 0..<rows {
-      let xr = x + r * channels
-      let dyr = dy + r * channels
-      for c in 0..<channels {
-        let g = Double(dyr[c])
-        sums[c] += g
-        sums[channels + c] += g * Double((xr[c] - mean[c]) * inverse[c])
-      }
-    }
+    isWide
+      ? WideVectorKernels.batchNormBackwardSums(
+        sums, dy, x, mean: mean, inverse: inverse, rows: rows, channels: channels)
+      : VectorKernels.batchNormBackwardSums(sums, dy, x, mean: mean, inverse: inverse, rows: rows, channels: channels)
   }
 }
 
@@ -116,14 +64,12 @@ public func batchNormBackwardApply(
   weight: ConstFloats, meanDY: ConstFloats, meanDYX: ConstFloats, rows: Int, channels: Int
 ) {
   profiled(.batchNorm) {
-    for r in 0..<rows {
-      let xr = x + r * channels
-      let dyr = dy + r * channels
-      let dxr = dx + r * channels
-      for c in 0..<channels {
-        let normalised = (xr[c] - mean[c]) * inverse[c]
-        dxr[c] = weight[c] * inverse[c] * (dyr[c] - meanDY[c] - normalised * meanDYX[c])
-      }
-    }
+    isWide
+      ? WideVectorKernels.batchNormBackwardApply(
+        dx, dy, x, mean: mean, inverse: inverse, weight: weight, meanDY: meanDY, meanDYX: meanDYX, rows: rows,
+        channels: channels)
+      : VectorKernels.batchNormBackwardApply(
+        dx, dy, x, mean: mean, inverse: inverse, weight: weight, meanDY: meanDY, meanDYX: meanDYX, rows: rows,
+        channels: channels)
   }
 }

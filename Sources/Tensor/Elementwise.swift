@@ -1,16 +1,30 @@
+import VectorKernels
+import WideVectorKernels
+
 // Sums and products over whole buffers.
 
 /// y += x.
 public func accumulate(_ y: Floats, _ x: ConstFloats, _ count: Int) {
   profiled(.elementwise) {
-    map(y, y, x, count) { $0 + $1 }
+    isWide
+      ? WideVectorKernels.accumulate(y, x, count)
+      : VectorKernels.accumulate(y, x, count)
   }
 }
 
 /// y *= x.
 public func scale(_ y: Floats, by x: ConstFloats, _ count: Int) {
   profiled(.elementwise) {
-    map(y, y, x, count) { $0 * $1 }
+    isWide
+      ? WideVectorKernels.scale(y, by: x, count)
+      : VectorKernels.scale(y, by: x, count)
+  }
+}
+
+/// y *= factor.
+public func scale(_ y: Floats, by factor: Float, _ count: Int) {
+  profiled(.elementwise) {
+    isWide ? WideVectorKernels.scale(y, by: factor, count) : VectorKernels.scale(y, by: factor, count)
   }
 }
 
@@ -38,24 +52,27 @@ public func repeatRow(_ y: Floats, _ row: ConstFloats, rows: Int, columns: Int, 
 /// y [rows, columns] = x, with `row` [columns] added to each row: residual and bias, before a product is added.
 public func addRow(_ y: Floats, _ x: ConstFloats, _ row: ConstFloats, rows: Int, columns: Int) {
   profiled(.elementwise) {
-    for r in 0..<rows { map(y + r * columns, x + r * columns, row, columns) { $0 + $1 } }
+    isWide
+      ? WideVectorKernels.addRow(y, x, row, rows: rows, columns: columns)
+      : VectorKernels.addRow(y, x, row, rows: rows, columns: columns)
   }
 }
 
 /// sum [columns] += the rows of x [rows, columns], in row order: the gradient of a bias.
 public func accumulateRows(_ sum: Floats, _ x: ConstFloats, rows: Int, columns: Int, stride: Int? = nil) {
   profiled(.elementwise) {
-    for r in 0..<rows { accumulate(sum, x + r * (stride ?? columns), columns) }
+    isWide
+      ? WideVectorKernels.accumulateRows(sum, x, rows: rows, columns: columns, stride: stride ?? columns)
+      : VectorKernels.accumulateRows(sum, x, rows: rows, columns: columns, stride: stride ?? columns)
   }
 }
 
 /// y [rows, columns] = x [rows, columns], each row times its own factor: h ⊙ α, α broadcast over channels.
 public func scaleRows(_ y: Floats, _ x: ConstFloats, _ factors: ConstFloats, rows: Int, columns: Int) {
   profiled(.elementwise) {
-    for r in 0..<rows {
-      let factor = Vector(repeating: factors[r])
-      map(y + r * columns, x + r * columns, columns) { $0 * factor }
-    }
+    isWide
+      ? WideVectorKernels.scaleRows(y, x, factors, rows: rows, columns: columns)
+      : VectorKernels.scaleRows(y, x, factors, rows: rows, columns: columns)
   }
 }
 
@@ -65,31 +82,17 @@ public func scaleRowsBackward(
   rows: Int, columns: Int
 ) {
   profiled(.elementwise) {
-    for r in 0..<rows {
-      dFactors[r] = sum(dy + r * columns, x + r * columns, columns) { $0 * $1 }
-    }
-    scaleRows(dx, dy, factors, rows: rows, columns: columns)
+    isWide
+      ? WideVectorKernels.scaleRowsBackward(dx, dFactors, dy, x, factors, rows: rows, columns: columns)
+      : VectorKernels.scaleRowsBackward(dx, dFactors, dy, x, factors, rows: rows, columns: columns)
   }
 }
 
 /// Σ x², in double, in index order: a share of the gradient's norm.
 public func sumOfSquares(_ x: ConstFloats, _ count: Int) -> Double {
-  profiled(.optimizer) { squares(x, count) }
-}
-
-private func squares(_ x: ConstFloats, _ count: Int) -> Double {
-  var partial = SIMD8<Double>.zero
-  var i = 0
-  while i + 8 <= count {
-    let v = SIMD8<Double>(UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Float>.self))
-    partial += v * v
-    i += 8
+  profiled(.optimizer) {
+    isWide
+      ? WideVectorKernels.sumOfSquares(x, count)
+      : VectorKernels.sumOfSquares(x, count)
   }
-  var total = 0.0
-  for lane in 0..<8 { total += partial[lane] }
-  while i < count {
-    total += Double(x[i]) * Double(x[i])
-    i += 1
-  }
-  return total
 }

@@ -1,3 +1,6 @@
+import VectorKernels
+import WideVectorKernels
+
 // Pooling on token-major maps [g·g, channels].
 
 /// y [h·h, C] = the maxima of 2×2 cells of x [g·g, C], h = ⌊g/2⌋. `winners` [h·h, C] keeps each maximum's place
@@ -49,8 +52,7 @@ public func globalAveragePool(_ y: Floats, _ x: ConstFloats, rows: Int, channels
   profiled(.pooling) {
     clear(y, C)
     accumulateRows(y, x, rows: rows, columns: C)
-    let factor = Vector(repeating: 1 / Float(rows))
-    map(y, y, C) { $0 * factor }
+    scale(y, by: 1 / Float(rows), C)
   }
 }
 
@@ -59,13 +61,9 @@ public func globalAveragePoolBackward(
   _ dx: Floats, _ dy: ConstFloats, rows: Int, channels C: Int, adding: Bool = false
 ) {
   profiled(.pooling) {
-    let factor = Vector(repeating: 1 / Float(rows))
-    for r in 0..<rows {
-      if adding {
-        map(dx + r * C, dx + r * C, dy, C) { $0 + $1 * factor }
-      } else {
-        map(dx + r * C, dy, C) { $0 * factor }
-      }
-    }
+    let factor = 1 / Float(rows)
+    isWide
+      ? WideVectorKernels.spreadRow(dx, dy, by: factor, rows: rows, columns: C, adding: adding)
+      : VectorKernels.spreadRow(dx, dy, by: factor, rows: rows, columns: C, adding: adding)
   }
 }

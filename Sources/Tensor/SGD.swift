@@ -1,3 +1,6 @@
+import VectorKernels
+import WideVectorKernels
+
 // Stochastic gradient descent's update of one range of values, with Nesterov's momentum as in torch.
 
 /// What one step needs beside the tensors.
@@ -20,26 +23,11 @@ public struct SGDStep: Sendable {
 /// g ← g + wd·p; m ← μm + g; p ← p − lr·(g + μm). Starting from m = 0, the first step's m is g.
 public func sgd(_ p: Floats, _ m: Floats, _ g: ConstFloats, _ count: Int, _ s: SGDStep) {
   profiled(.optimizer) {
-    let decay = Vector(repeating: Float(s.weightDecay))
-    let rate = Vector(repeating: Float(s.learningRate))
-    let momentum = Vector(repeating: Float(s.momentum))
-    let scale = Vector(repeating: s.gradientScale)
-    var i = 0
-    while i < count {
-      let n = min(vectorWidth, count - i)
-      let isWhole = n == vectorWidth
-      let p0 = isWhole ? load(p + i) : loadPart(p + i, n)
-      let gradient = (isWhole ? load(g + i) : loadPart(g + i, n)) * scale + p0 * decay
-      let m1 = (isWhole ? load(m + i) : loadPart(m + i, n)) * momentum + gradient
-      let p1 = p0 - rate * (gradient + m1 * momentum)
-      if isWhole {
-        store(m1, m + i)
-        store(p1, p + i)
-      } else {
-        storePart(m1, m + i, n)
-        storePart(p1, p + i, n)
-      }
-      i += vectorWidth
-    }
+    let (decay, rate, momentum) = (Float(s.weightDecay), Float(s.learningRate), Float(s.momentum))
+    isWide
+      ? WideVectorKernels.sgd(
+        p, m, g, count, weightDecay: decay, rate: rate, momentum: momentum, gradient: s.gradientScale)
+      : VectorKernels.sgd(
+        p, m, g, count, weightDecay: decay, rate: rate, momentum: momentum, gradient: s.gradientScale)
   }
 }

@@ -55,7 +55,7 @@ private let tolerance = 2e-5
   let found = with([x, dy, w, b, zeros, zeros, zeros, zeros, zeros, zeros]) { p -> [[Float]] in
     layerNorm(p[9], p[0], weight: p[2], bias: p[3], eps: 1e-5, mean: p[4], inverse: p[5], rows: rows, columns: columns)
     layerNormBackward(
-      p[6], dWeight: p[7], dBias: p[8], p[1], p[0], weight: p[2], mean: p[4], inverse: p[5], scratch: p[9], rows: rows,
+      p[6], dWeight: p[7], dBias: p[8], p[1], p[0], weight: p[2], mean: p[4], inverse: p[5], rows: rows,
       columns: columns)
     return [array(p[6], rows * columns), array(p[7], columns), array(p[8], columns)]
   }

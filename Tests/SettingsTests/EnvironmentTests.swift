@@ -27,8 +27,8 @@ private func refusal(_ environment: [String: String]) -> Failure? {
 }
 
 @Test func variablesOfOthersAreLetThrough() {
-  for name in ["ALA_X86_64", "ALA_FIDELITY", "ALA_PICTURES", "ALA", "ALAS_X", "OMP_NUM_THREADS", "XALA_Y"] {
-    #expect(refusal([name: "v4"]) == nil, "\(name)")
+  for name in ["ALA_FIDELITY", "ALA_PICTURES", "ALA", "ALAS_X", "OMP_NUM_THREADS", "XALA_Y"] {
+    #expect(refusal([name: "1"]) == nil, "\(name)")
   }
 }
 

@@ -1,94 +1,106 @@
 // Elementary functions on sixteen float32 at a time, without calls and without branches.
 //
-// Every loop handles its tail through the same vector code, so an element's bits never depend on where it stands.
+// Every loop handles its tail through the same vector code, so an element's bits never depend on where it stands; and
+// every operation is one of IEEE 754, so they do not depend on the width of the processor's vectors either.
 
-public typealias Vector = SIMD16<Float>
-let vectorWidth = 16
+import CVectorMath
 
-@inline(__always)
+public typealias Floats = UnsafeMutablePointer<Float>
+public typealias ConstFloats = UnsafePointer<Float>
+typealias Vector = SIMD16<Float>
+public let vectorWidth = 16
+
+@inline(always)
 func load(_ p: ConstFloats) -> Vector { UnsafeRawPointer(p).loadUnaligned(as: Vector.self) }
 
-@inline(__always)
+@inline(always)
 func store(_ v: Vector, _ p: Floats) { UnsafeMutableRawPointer(p).storeBytes(of: v, as: Vector.self) }
 
-@inline(__always)
+@inline(always)
 func loadPart(_ p: ConstFloats, _ count: Int) -> Vector {
   var v = Vector.zero
   for i in 0..<count { v[i] = p[i] }
   return v
 }
 
-@inline(__always)
+@inline(always)
 func storePart(_ v: Vector, _ p: Floats, _ count: Int) {
   for i in 0..<count { p[i] = v[i] }
 }
 
-/// y[i] = f(x[i]); x and y may be the same.
-@inline(__always)
-func map(_ y: Floats, _ x: ConstFloats, _ count: Int, _ f: (Vector) -> Vector) {
+/// The next `count` values, a vector's at most.
+@inline(always)
+func load(_ p: ConstFloats, _ count: Int) -> Vector { count == vectorWidth ? load(p) : loadPart(p, count) }
+
+@inline(always)
+func store(_ v: Vector, _ p: Floats, _ count: Int) {
+  if count == vectorWidth { store(v, p) } else { storePart(v, p, count) }
+}
+
+/// Calls `body` with the first index and the size of each vector's worth of `count` values; the size is a constant but
+/// for the tail.
+@inline(always)
+func forVectors(_ count: Int, _ body: (Int, Int) -> Void) {
   var i = 0
   while i + vectorWidth <= count {
-    store(f(load(x + i)), y + i)
+    body(i, vectorWidth)
     i += vectorWidth
   }
-  if i < count { storePart(f(loadPart(x + i, count - i)), y + i, count - i) }
+  if i < count { body(i, count - i) }
+}
+
+/// y[i] = f(x[i]); x and y may be the same.
+@inline(always)
+func map(_ y: Floats, _ x: ConstFloats, _ count: Int, _ f: (Vector) -> Vector) {
+  @inline(always) func step(_ i: Int, _ n: Int) { store(f(load(x + i, n)), y + i, n) }
+  forVectors(count, step)
 }
 
 /// y[i] = f(a[i], b[i]).
-@inline(__always)
+@inline(always)
 func map(_ y: Floats, _ a: ConstFloats, _ b: ConstFloats, _ count: Int, _ f: (Vector, Vector) -> Vector) {
-  var i = 0
-  while i + vectorWidth <= count {
-    store(f(load(a + i), load(b + i)), y + i)
-    i += vectorWidth
-  }
-  if i < count { storePart(f(loadPart(a + i, count - i), loadPart(b + i, count - i)), y + i, count - i) }
+  @inline(always) func step(_ i: Int, _ n: Int) { store(f(load(a + i, n), load(b + i, n)), y + i, n) }
+  forVectors(count, step)
 }
 
-/// (y[i], x[i]) = f(x[i]): a function beside its derivative, which takes the argument's place.
-@inline(__always)
-func map(_ y: Floats, _ x: Floats, _ count: Int, _ f: (Vector) -> (Vector, Vector)) {
-  var i = 0
-  while i + vectorWidth <= count {
-    let (value, derivative) = f(load(x + i))
-    store(value, y + i)
-    store(derivative, x + i)
-    i += vectorWidth
-  }
-  if i < count {
-    let (value, derivative) = f(loadPart(x + i, count - i))
-    storePart(value, y + i, count - i)
-    storePart(derivative, x + i, count - i)
-  }
-}
-
-/// Σ f(a[i], b[i]) in sixteen interleaved partial sums, added up in index order: the order depends on `count` alone.
-@inline(__always)
-func sum(_ a: ConstFloats, _ b: ConstFloats, _ count: Int, _ f: (Vector, Vector) -> Vector) -> Float {
+/// Σ of the vectors that `term` gives for `count` values, in sixteen interleaved partial sums, added up in index order:
+/// the order depends on `count` alone.
+@inline(always)
+func sum(_ count: Int, _ term: (Int, Int) -> Vector) -> Float {
   var total = Vector.zero
   var i = 0
   while i + vectorWidth <= count {
-    total += f(load(a + i), load(b + i))
+    total += term(i, vectorWidth)
     i += vectorWidth
   }
-  var result = orderedSum(total)
-  if i < count {
-    let part = f(loadPart(a + i, count - i), loadPart(b + i, count - i))
-    for lane in 0..<(count - i) { result += part[lane] }
-  }
-  return result
+  return orderedSum(total, and: i < count ? term(i, count - i) : Vector.zero, count - i)
+}
+
+/// Σ x, added up in that order.
+@inline(always)
+func sum(_ x: ConstFloats, _ count: Int) -> Float {
+  @inline(always) func term(_ i: Int, _ n: Int) -> Vector { load(x + i, n) }
+  return sum(count, term)
 }
 
 /// The sixteen parts of a sum added up in their order.
-@inline(__always)
+@inline(always)
 func orderedSum(_ parts: Vector) -> Float {
   var result: Float = 0
   for lane in 0..<vectorWidth { result += parts[lane] }
   return result
 }
 
+/// The same, and behind it the first `count` terms of a tail.
+@inline(always)
+func orderedSum(_ parts: Vector, and tail: Vector, _ count: Int) -> Float {
+  var result = orderedSum(parts)
+  for lane in 0..<count { result += tail[lane] }
+  return result
+}
+
 /// exp(x), relative error below 2e-7; 0 below -87.3, and the largest finite results above 88.3.
-@inline(__always)
+@inline(always)
 func exponential(_ x: Vector) -> Vector {
   let low = Vector(repeating: -87.3)
   let high = Vector(repeating: 88.3)
@@ -108,21 +120,25 @@ func exponential(_ x: Vector) -> Vector {
   p = Vector(repeating: 0.5).addingProduct(p, r)
   p = Vector(repeating: 1).addingProduct(p, r)
   p = Vector(repeating: 1).addingProduct(p, r)
-  let bits = SIMD16<UInt32>(truncatingIfNeeded: unsafeBitCast(shifted, to: SIMD16<UInt32>.self))
+  let bits = unsafeBitCast(shifted, to: SIMD16<UInt32>.self)
   let scale = unsafeBitCast((bits &+ 127) &<< 23, to: Vector.self)
   let result = p * scale
   return result.replacing(with: Vector.zero, where: x .< low)
 }
 
+/// √x; SIMD16.squareRoot() would call a function for each lane.
+@inline(always)
+func squareRoot(_ x: Vector) -> Vector { ala_square_root(x) }
+
 /// 1 / (1 + exp(-x)).
-@inline(__always)
+@inline(always)
 func logistic(_ x: Vector) -> Vector {
   Vector(repeating: 1) / (Vector(repeating: 1) + exponential(-x))
 }
 
 /// erf(x), absolute error below 4e-7: x·P(x²)/Q(x²) on |x| ≤ 3.92, where erf differs from 1 by less than 3e-8.
 /// The coefficients are a weighted least-squares fit of our own to erf(x)/x.
-@inline(__always)
+@inline(always)
 func errorFunction(_ x: Vector) -> Vector {
   let limit = Vector(repeating: 3.92)
   let t = x.replacing(with: limit, where: x .> limit).replacing(with: -limit, where: x .< -limit)
