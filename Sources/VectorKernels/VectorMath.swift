@@ -2,6 +2,9 @@
 //
 // Every loop handles its tail through the same vector code, so an element's bits never depend on where it stands; and
 // every operation is one of IEEE 754, so they do not depend on the width of the processor's vectors either.
+//
+// A closure that is called in two places stays a function of its own, whose vectors go through memory: what a loop does
+// is therefore a local function that is always inlined.
 
 import CVectorMath
 
