@@ -96,12 +96,10 @@ struct EvaluateCommand: ClusterCommand {
       limit: limit, limitSeed: seed, cascade: cascade, out: out,
       isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
-    guard cluster.isRoot else { return }
-    if json {
-      StandardOutput.note(try String(contentsOfFile: "\(out)/summary.json", encoding: .utf8))
-    } else {
-      for line in summary.terminalLines { volume.note(line) }
-      volume.note("written to \(out); next: ala report \(shellWord(out)) --out \(shellWord("\(out).html"))")
+    try cluster.onRoot {
+      if json { return try StandardOutput.print(String(contentsOfFile: "\(out)/summary.json", encoding: .utf8)) }
+      let next = "written to \(out); next: ala report \(shellWord(out)) --out \(shellWord("\(out).html"))"
+      volume.note((summary.terminalLines + [next]).joined(separator: "\n"))
     }
   }
 }

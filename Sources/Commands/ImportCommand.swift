@@ -69,6 +69,9 @@ struct ImportCommand: ClusterCommand {
   var endsOnSignals: Bool { false }
 
   func validate() throws {
+    for (value, option) in [(source, "the folder to import"), (out, "--out")] where value.isEmpty {
+      throw ValidationError("\(option) is empty; expected the name of a folder")
+    }
     guard FileTransfer.Kind(rawValue: transfer) != nil else {
       throw ValidationError("--transfer \(transfer): expected hard-link, copy or symbolic-link")
     }
@@ -95,10 +98,11 @@ struct ImportCommand: ClusterCommand {
         return signals.pending == nil
       }
       log.endProgress()
-      if json { return StandardOutput.note(try report.json()) }
+      for warning in report.warnings { log.warning(warning) }
+      if json { return try StandardOutput.print(try report.json(), terminator: "") }
       let links = kind == .symbolicLink ? " --set data.follow_links=true" : ""
-      volume.note(report.lines.joined(separator: "\n"))
-      volume.note("next: ala train --config my.yaml --set \(shellWord("data.root=\(out)"))\(links)")
+      let next = "next: ala train --config my.yaml --set \(shellWord("data.root=\(out)"))\(links)"
+      volume.note((report.lines + [next]).joined(separator: "\n"))
     }
   }
 }

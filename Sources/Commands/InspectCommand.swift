@@ -12,9 +12,10 @@ import Storage
 struct InspectCommand: ClusterCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Says what is inside a checkpoint, cache, safetensors or split file.",
+    abstract: "Says what is inside a checkpoint, cache, safetensors or split file, or a folder of ala's.",
     discussion: """
-      Of a run's folder it is the best checkpoint, or the last where none is best; of a cache's folder its index.
+      Of a run's folder it is the best checkpoint, or the last where none is best; of a cache's folder its index. Of a
+      folder that import, table or evaluate has written it is what is in it, in short.
 
       Examples:
         ala inspect runs/quickstart/run
@@ -22,7 +23,7 @@ struct InspectCommand: ClusterCommand {
         ala inspect runs/quickstart/data/encoder.safetensors --json
       """)
 
-  @Argument(help: "The file, or the folder of a run or a cache.")
+  @Argument(help: "The file, or the folder of a run, a cache, an import, a table or an evaluation.")
   var file: String
 
   @Flag(help: "Print JSON.")
@@ -30,7 +31,10 @@ struct InspectCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
-      let found = try look(at: Self.file(of: file))
+      let found =
+        try InspectedFolder.find(file).map {
+          InspectedFile($0.file, sha256: try SHA256.ofFile($0.file), .folder($0))
+        } ?? look(at: Self.file(of: file))
       try StandardOutput.print(json ? try found.json() : found.lines.joined(separator: "\n"))
     }
   }

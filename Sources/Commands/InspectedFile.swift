@@ -9,6 +9,7 @@ struct InspectedFile {
     case hdf5(HDF5Contents)
     case split(Split)
     case safetensors(SafetensorsFile)
+    case folder(InspectedFolder)
   }
 
   private let path: String
@@ -28,7 +29,9 @@ struct InspectedFile {
       case .safetensors(let weights):
         weights.metadata.sorted { $0.key < $1.key }.map { "metadata \($0.key): \($0.value)" }
           + Self.sorted(weights).map { "\($0.name)  \($0.type)  \($0.shape)" }
+      case .folder(let folder): folder.lines
       }
+    if case .folder = contents { return own + ["sha256 of \(path): \(sha256)"] }
     return ["sha256: \(sha256)"] + own
   }
 
@@ -53,7 +56,7 @@ struct InspectedFile {
     var images: [String: Int]?
   }
 
-  private enum Value: Encodable {
+  enum Value: Encodable {
     case text(String)
     case integer(Int64)
     case number(Double)
@@ -68,7 +71,7 @@ struct InspectedFile {
     }
   }
 
-  /// `file`, `kind` (hdf5, split or safetensors), `sha256`, `attributes`, `tensors` (`name`, `type`, `shape`); of a cache
+  /// `file`, `kind` (hdf5, split, safetensors, import, table or evaluation), `sha256`, `attributes`, `tensors` (`name`, `type`, `shape`); of a cache
   /// `written`, of a split `images`.
   func json() throws -> String {
     var document: Document
@@ -92,6 +95,9 @@ struct InspectedFile {
       document = Document(file: path, kind: "safetensors", sha256: sha256)
       document.attributes = weights.metadata.mapValues { .text($0) }
       document.tensors = Self.sorted(weights).map { .init(name: $0.name, type: $0.type, shape: $0.shape) }
+    case .folder(let folder):
+      document = Document(file: path, kind: folder.kind, sha256: sha256)
+      document.attributes = folder.facts
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

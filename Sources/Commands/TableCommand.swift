@@ -21,17 +21,25 @@ struct TableCommand: ClusterCommand {
   @Flag(help: "Replace files in the folder that this command has not made.")
   var overwrite = false
 
+  @Flag(help: "With --dry-run, print the plan as JSON, as plan.json has it, and nothing else.")
+  var json = false
+
+  func validate() throws {
+    if json && !settings.dryRun { throw ValidationError("--json: is of --dry-run; a table's JSON is OUT/table.json") }
+  }
+
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
 
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)
     let configuration = resolved.configuration
-    if settings.dryRun { try settings.show(resolved, on: cluster) }
+    if settings.dryRun && !json { try settings.show(resolved, on: cluster) }
     let request = TableRequest(
-      out: out, isDryRun: settings.dryRun, isOverwriting: overwrite, program: Program.path, volume: volume.volume)
+      out: out, isDryRun: settings.dryRun, isJSON: json, isOverwriting: overwrite, program: Program.path,
+      volume: volume.volume)
     try makeTable(configuration, request, cluster: cluster) { lines in
-      try StandardOutput.print(lines.joined(separator: "\n"))
+      try StandardOutput.print(lines.joined(separator: "\n"), terminator: json ? "" : "\n")
     }
   }
 }

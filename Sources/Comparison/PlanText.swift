@@ -37,7 +37,7 @@ extension TablePlan {
     let estimate = CostEstimate(plan: self)
     var lines = ["\(rows.count) rows x \(seeds.count) seeds, \(networks.count) networks; \(imagesText)", ""]
     lines += networkLines(estimate) + [""] + cacheLines(estimate) + [""] + rowLines(estimate) + [""]
-    let open = stages.filter { states[$0] != .isDone }
+    let open = stages.filter { states[$0]?.countsAsDone != true }
     let seconds = open.reduce(0) { $0 + estimate.seconds($1) }
     let bytes = open.reduce(0) { $0 + estimate.bytes($1) }
     lines.append(

@@ -26,7 +26,12 @@ enum StageState: UInt8 {
   case isStale
   /// Done, but its files are no longer what it has made, and begins anew.
   case isDamaged
+  /// A cache that has been made, and is looked through again before those that it is for are trained.
+  case isMade
   case isDone
+
+  /// Whether the plan, and who looks on, count it among those that are done.
+  var countsAsDone: Bool { self == .isDone || self == .isMade }
 }
 
 extension TablePlan {
@@ -75,6 +80,15 @@ extension TablePlan {
     return Self.digest(lines)
   }
 
+  /// The digest of everything that the training of a cache's networks depends on, but for other networks' weights.
+  func cacheInputs(_ cache: CacheGroup, seed: UInt64) throws -> String {
+    let lines = try cache.networks.flatMap { network in
+      let configuration = try configuration(network, seed: seed)
+      return Self.settings(configuration, of: networks[network].kind) { !$0.mayDiffer } + groundLines(network)
+    }
+    return Self.digest(lines + [cacheFolder(cache, seed: seed), "\(cache.layers), from \(cache.firstLoRABlock)"])
+  }
+
   private func groundLines(_ network: Int) -> [String] {
     let ground = grounds[network]
     return [
@@ -100,12 +114,20 @@ extension TablePlan {
 
   // MARK: States
 
+  /// Of all stages: what the plan tells, a table goes on from, and `ala watch` is told.
+  func states() throws -> [Stage: StageState] {
+    Dictionary(uniqueKeysWithValues: try stages.map { ($0, try state($0)) })
+  }
+
   /// As it stands in the table's folder; what rests on a stage that is not done is open.
   func state(_ stage: Stage) throws -> StageState {
     switch stage {
     case .cache(let index, let seed):
       let readers = try caches[index].networks.map { try state(.train($0, seed: seed)) }
-      return readers.allSatisfy { $0 == .isDone } ? .isDone : .isOpen
+      if readers.allSatisfy({ $0 == .isDone }) { return .isDone }
+      let record = StageRecord.read(cacheRecord(caches[index], seed: seed))
+      let isMade = try record?.inputs == cacheInputs(caches[index], seed: seed)
+      return isMade && record?.isSound(in: cacheFolder(caches[index], seed: seed)) == true ? .isMade : .isOpen
     case .train(let network, let seed):
       if let classifier = networks[network].classifier, try state(.train(classifier, seed: seed)) != .isDone {
         return .isOpen

@@ -21,7 +21,7 @@ struct StageNotes {
         let (kind, subject, seed) = Self.parts(stage, plan)
         return TableStages.Stage(
           name: plan.name(stage), kind: kind, subject: subject, seed: seed, estimatedSeconds: estimate.seconds(stage),
-          state: states[stage] == .isDone ? .done : .waiting)
+          state: states[stage]?.countsAsDone == true ? .done : .waiting)
       })
   }
 

@@ -31,7 +31,7 @@ final class Survey {
 
   /// - Parameters:
   ///   - rows: whose methods must fit their networks.
-  ///   - standIn: where a classifier without training may be written, for decoders that explain one.
+  ///   - standIn: where this rank may write a classifier without training, for decoders that explain one.
   /// - Throws: `Failure` on every rank alike, naming the row.
   init(_ networks: [ComparedNetwork], rows: [ComparedRow], standIn: String, cluster: Cluster) throws {
     (self.networks, self.standIn, self.cluster) = (networks, standIn, cluster)
@@ -99,7 +99,8 @@ final class Survey {
     guard let experiment = experiments[Ground.key(classifier.configuration)] else { return }
     let network = try make(classifier.configuration, experiment, training: true)
     network.parameters.initialise(seed: 0)
-    try cluster.onRoot {
+    // On every rank: hosts need not share the folder.
+    try cluster.agree {
       let copy = ParameterCopy(of: network.parameters)
       copy.take()
       try checkpointContents(

@@ -12,17 +12,21 @@ import Storage
 public struct TableRequest: Sendable {
   /// The folder to write to.
   public let out: String
-  /// Stops when the plan is told.
+  /// Tells the plan, and writes nothing.
   public let isDryRun: Bool
+  /// Tells it as `plan.json`.
+  public let isJSON: Bool
   /// `--overwrite`.
   public let isOverwriting: Bool
   /// The `ala` program, which examines foreign HDF5 files.
   public let program: String
   public let volume: Volume
 
-  public init(out: String, isDryRun: Bool, isOverwriting: Bool, program: String, volume: Volume) {
-    (self.out, self.isDryRun, self.isOverwriting, self.program) = (out, isDryRun, isOverwriting, program)
-    self.volume = volume
+  public init(
+    out: String, isDryRun: Bool, isJSON: Bool, isOverwriting: Bool, program: String, volume: Volume
+  ) {
+    (self.out, self.isDryRun, self.isJSON, self.isOverwriting) = (out, isDryRun, isJSON, isOverwriting)
+    (self.program, self.volume) = (program, volume)
   }
 }
 
@@ -45,8 +49,12 @@ public func makeTable(
   var folder = OutputFolder(request.out, of: "table", isOverwriting: request.isOverwriting)
   // What the settings alone tell is told before anything is written.
   _ = try cluster.agree { try RowResolution(base) }
+  if request.isDryRun {
+    try cluster.onRoot { try folder.check(outputs, inputs: [base.encoder.weights], isAlone: true) }
+    return try tellPlan(try TablePlan(base, out: request.out, cluster: cluster), request, cluster, tell)
+  }
   try cluster.onRoot {
-    try folder.claim(request.isDryRun ? ["plan.json"] : outputs, inputs: [base.encoder.weights], isAlone: true)
+    try folder.claim(outputs, inputs: [base.encoder.weights], isAlone: true)
     lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
     folder.sweep()
     try log.openText("\(request.out)/log.txt")
@@ -57,11 +65,10 @@ public func makeTable(
   var notes: StageNotes?
   try cluster.onRoot {
     try writeAtomically(try plan.json(), to: "\(request.out)/plan.json")
-    let states = Dictionary(uniqueKeysWithValues: try plan.stages.map { ($0, try plan.state($0)) })
+    let states = try plan.states()
     try tell(plan.lines(states, workers: plan.workers))
     notes = StageNotes(plan, states, log: log)
   }
-  if request.isDryRun { return try cluster.onRoot { try folder.finish() } }
   let run = TableRun(plan, cluster: cluster, log: log, program: request.program, notes: notes)
   do {
     try run.run()
@@ -76,6 +83,15 @@ public func makeTable(
   }
   guard let (_, first) = run.failures.first else { return }
   throw cluster.agreed(Failure(first.code, "\(first.message) (the table of all other rows is in \(request.out))"))
+}
+
+/// Shows the plan, and leaves the table's folder alone: another call may be at work there.
+private func tellPlan(
+  _ plan: TablePlan, _ request: TableRequest, _ cluster: Cluster, _ tell: ([String]) throws -> Void
+) throws {
+  try cluster.onRoot {
+    try tell(request.isJSON ? [try plan.json()] : plan.lines(try plan.states(), workers: plan.workers))
+  }
 }
 
 /// Compares what is there, and writes the table's files. Call on one rank.

@@ -38,8 +38,8 @@ struct TablePlan {
     self.out = out
     let resolution = try cluster.agree { try RowResolution(base) }
     (rows, networks) = (resolution.rows, resolution.networks)
-    let standIn = "\(out)/.classifier-\(StandIn.mark)"
-    defer { if cluster.isRoot { unlink(standIn) } }
+    let standIn = FileManager.default.temporaryDirectory.path + "/.ala-\(UUID().uuidString)-\(StandIn.mark)"
+    defer { unlink(standIn) }
     let survey = try Survey(networks, rows: rows, standIn: standIn, cluster: cluster)
     let isCached = base.cache.dir != nil
     let caches = CacheGroup.make(networks, survey.shapes, grounds: survey.grounds.map(\.key))
@@ -68,6 +68,12 @@ struct TablePlan {
   func cacheFolder(_ cache: CacheGroup, seed: UInt64) -> String {
     "\(base.cache.dir ?? "")/\(seed)\(cache.suffix)"
   }
+
+  /// What says in the table's folder that a cache has been made.
+  func cacheRecord(_ cache: CacheGroup, seed: UInt64) -> String { "\(out)/.cache-\(seed)\(cache.suffix).json" }
+
+  /// Its file by which a cache is known again.
+  static let cacheFile = "index.h5"
 
   /// The settings of a network's run.
   func configuration(_ network: Int, seed: UInt64) throws -> Configuration {

@@ -115,6 +115,11 @@ final class TableRun {
     let configuration = try plan.configuration(cache.maker, seed: seed)
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try runCachingPass(experiment, log: RunLog(cluster, volume: log.volume))
+    try cluster.onRoot {
+      let outputs = try StageRecord.digests([TablePlan.cacheFile], in: plan.cacheFolder(cache, seed: seed))
+      try StageRecord(inputs: try plan.cacheInputs(cache, seed: seed), outputs: outputs).write(
+        to: plan.cacheRecord(cache, seed: seed))
+    }
   }
 
   private func train(_ network: Int, seed: UInt64) throws {

@@ -1,6 +1,7 @@
 import Digests
 import Failures
 import Foundation
+import ImageFolders
 import Images
 
 /// One class as `classes.txt` has it.
@@ -22,6 +23,10 @@ public struct ImageEntry: Equatable, Sendable {
   public let isValidation: Bool
   /// x0, y0, x1, y1 in the stored image's pixels; nil where none is annotated.
   public let box: Box?
+
+  func testing(_ isTest: Bool) -> ImageEntry {
+    ImageEntry(id: id, path: path, label: label, isTest: isTest, isValidation: isValidation, box: box)
+  }
 }
 
 /// Where masks are looked for.
@@ -131,8 +136,12 @@ public struct ImageDataset: Sendable {
       images.append(image)
     }
     guard !images.isEmpty else { throw Failure.badData("\(listing.place): names no image that can be used") }
+    if listing.drawsTests {
+      let isTest = drawnTests(labels: images.map(\.label), classIDs: classes.map(\.id))
+      images = zip(images, isTest).map { $0.testing($1) }
+    }
     self.images = images
-    hasOwnValidation = listing.images.contains(where: \.isValidation)
+    hasOwnValidation = images.contains(where: \.isValidation)
     unreadable = survey.unreadable
     leftOutMasks = survey.leftOutMasks
     states = survey.states

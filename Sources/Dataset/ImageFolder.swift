@@ -1,5 +1,6 @@
 import Failures
 import Foundation
+import ImageFolders
 import Images
 
 /// The folder `images/` of a data set, whose files may be links but, unless that is allowed, lie in it.
@@ -12,7 +13,7 @@ struct ImageFolder {
   init(_ path: String, followsLinks: Bool) {
     self.path = path
     self.followsLinks = followsLinks
-    real = Self.realPath(path) ?? path
+    real = realPath(path) ?? path
   }
 
   /// Takes a cheap look at an image's file.
@@ -30,8 +31,8 @@ struct ImageFolder {
   ///
   /// - Throws: `Failure` 65 for a link out of the folder, 66 for one to nothing.
   func checkLinks(_ relative: String) throws {
-    guard let target = Self.realPath("\(path)/\(relative)") else {
-      if let link = firstLink(relative, where: { Self.realPath($0) == nil }) {
+    guard let target = realPath("\(path)/\(relative)") else {
+      if let link = firstLink(relative, where: { realPath($0) == nil }) {
         throw Failure.missingInput(
           "\(link.path): is a symbolic link to \(link.target), which is not there; fetch what it stands for "
             + "(git annex get, dvc pull) or mend the link")
@@ -40,7 +41,7 @@ struct ImageFolder {
     }
     guard !followsLinks, target != real, !target.hasPrefix(real + "/") else { return }
     let link = firstLink(relative) { link in
-      Self.realPath(link).map { $0 != real && !$0.hasPrefix(real + "/") } ?? false
+      realPath(link).map { $0 != real && !$0.hasPrefix(real + "/") } ?? false
     }
     throw Failure.badData(
       "\(link?.path ?? "\(path)/\(relative)"): is a symbolic link out of \(path), to \(link?.target ?? target); "
@@ -56,11 +57,5 @@ struct ImageFolder {
       if isWanted(place) { return (place, target) }
     }
     return nil
-  }
-
-  private static func realPath(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
-    defer { free(resolved) }
-    return String(cString: resolved)
   }
 }

@@ -31,12 +31,11 @@ public struct ImageImport {
     let catalogue = try Catalogue(CatalogueSource(options))
     var findings = catalogue.findings
     let images = try look(at: catalogue, &findings, progress: progress)
-    guard options.skipsUnreadable || findings.problemCount == 0 else {
-      throw findings.refusal(of: options.root, remedy: "leave it out with --skip-unreadable; nothing was written")
-    }
+    try findings.refuse(
+      options, leaveOut: "leave it out with --skip-unreadable", behind: "; nothing was written")
     guard !images.isEmpty else { throw Failure.badData("\(options.root): holds no image that can be used") }
     let plan = ImportPlan(catalogue, images: images)
-    let folder = ImportedFolder(out)
+    let folder = try ImportedFolder(out)
     try folder.refuseStrangers(plan, isOverwriting: isOverwriting)
     var files = FileTransfer(transfer)
     return try replaceFolder(folder.path) { temporary in
@@ -56,7 +55,7 @@ public struct ImageImport {
     Failure.interrupted("the import was interrupted, and nothing was written; run the same command again")
   }
 
-  /// The images that can be used, with their masks; what cannot be read is a finding.
+  /// The images that can be used, with their masks and the parts that they have without the others; what cannot be read is a finding.
   private func look(
     at catalogue: Catalogue, _ findings: inout Findings, progress: (Int, Int) -> Bool
   ) throws -> [CataloguedImage] {
@@ -78,13 +77,10 @@ public struct ImageImport {
         if look.orientation != 1 { findings.note(.turned, image.path) }
         images.append(image.withMask(mask))
       } catch let failure as Failure {
-        // What follows the file's name, which is told already.
-        let place = "\(file): "
-        let words = failure.message
-        findings.note(.unreadable, image.path, words.hasPrefix(place) ? String(words.dropFirst(place.count)) : words)
+        findings.note(.unreadable, image.path, failure.words(behind: file))
       }
     }
-    return images
+    return catalogue.parted(images)
   }
 }
 

@@ -10,6 +10,8 @@ struct ImageListing {
   /// Those of the wanted classes, in the data set's order.
   let images: [ImageEntry]
   let masks: MaskFolder?
+  /// Whether half of each class's images test, of those that can be used.
+  let drawsTests: Bool
   /// What a user should be told once.
   let remarks: [String]
   /// Who names the images, for messages.
@@ -34,6 +36,7 @@ struct ImageListing {
       isSet ? "\(key) has no effect: it is of data.layout: folders" : nil
     }
     place = annotations.images.path
+    drawsTests = false
   }
 
   /// Folders of pictures: the images that `ala import` would make of them, with the same ids.
@@ -42,9 +45,8 @@ struct ImageListing {
   ///   left out; 78 for a class that isn't there.
   init(folders options: DatasetOptions) throws {
     let catalogue = try Catalogue(CatalogueSource(options))
-    guard options.skipsUnreadable || catalogue.findings.problemCount == 0 else {
-      throw catalogue.findings.refusal(of: options.root, remedy: "leave it out with data.skip_unreadable: true")
-    }
+    try catalogue.findings.refuse(options, leaveOut: "leave it out with data.skip_unreadable: true")
+    drawsTests = catalogue.drawsTests
     // Links were looked at on the way through the folders.
     folder = ImageFolder(catalogue.imageRoot, followsLinks: true)
     place = options.root
@@ -57,7 +59,9 @@ struct ImageListing {
     }
     let found = catalogue.images.compactMap { image in image.mask.map { (image.id, $0) } }
     masks = Self.placeOfMasks(options).map { MaskFolder(found: Dictionary(uniqueKeysWithValues: found), place: $0) }
-    remarks = catalogue.findings.lines(problems: true).map { "left out: \($0)" }
+    remarks =
+      catalogue.findings.lines(problems: true).map { "left out: \($0)" }
+      + (catalogue.findings[.unusedList].isEmpty ? [] : [catalogue.findings.line(.unusedList)])
   }
 
   /// Where masks are looked for in folders of pictures, in words; nil where they are not.
@@ -95,16 +99,22 @@ extension ImageEntry {
 }
 
 extension Findings {
-  /// What is said where problems stand in the way: every kind, counted, with names.
+  /// Ends with every kind of problem that stands in the way, counted, with names.
   ///
-  /// - Parameter remedy: what else than mending can be done.
-  func refusal(of root: String, remedy: String) -> Failure {
-    let kinds = kinds(problems: true)
-    let code: Failure = kinds == [.missing] ? .missingInput("") : .badData("")
-    let count = problemCount
-    return Failure(
-      code.code,
-      "\(root): \(count) problem\(count == 1 ? "" : "s"); mend what is wrong, or \(remedy)"
-        + lines(problems: true).map { "\n  \($0)" }.joined())
+  /// - Parameters:
+  ///   - options: of the folder, and whether what can be left out is.
+  ///   - leaveOut: what else than mending can be done.
+  ///   - end: what more is said of the way out.
+  /// - Throws: `Failure` 65; 66 where nothing is wrong but files that are not there or folders that cannot be read.
+  func refuse(_ options: DatasetOptions, leaveOut: String, behind end: String = "") throws {
+    let kinds = kinds(problems: true).filter { !options.skipsUnreadable || !$0.canBeLeftOut }
+    guard !kinds.isEmpty else { return }
+    let count = kinds.reduce(0) { $0 + self[$1].count }
+    let remedy = kinds.contains(where: \.canBeLeftOut) ? "; mend what is wrong, or \(leaveOut)" : "; mend what is wrong"
+    let code: ExitCode = Set(kinds).isSubset(of: [.missing, .unreadableFolder]) ? .missingInput : .badData
+    throw Failure(
+      code,
+      "\(options.root): \(count) problem\(count == 1 ? "" : "s")\(remedy)\(end)"
+        + kinds.map { "\n  \(line($0))" }.joined() + suspicions.map { "\n  not in the way: \($0)" }.joined())
   }
 }

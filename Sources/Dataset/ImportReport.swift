@@ -18,7 +18,7 @@ public struct ImportReport: Encodable, Sendable {
     public let names: [String]
   }
 
-  static let fileName = "import.json"
+  public static let fileName = "import.json"
 
   public let source: String
   public let images: Int
@@ -31,6 +31,8 @@ public struct ImportReport: Encodable, Sendable {
   public let classes: [Class]
   /// How the folder was understood.
   public let notes: [String]
+  /// What a run would lack.
+  public let warnings: [String]
   /// How many files came in which way.
   public let files: [String: Int]
   public let left: [Left]
@@ -38,7 +40,7 @@ public struct ImportReport: Encodable, Sendable {
   private let leftLines: [String]
 
   private enum CodingKeys: String, CodingKey {
-    case source, images, masks, boxes, train, valid, test, classes, notes, files, left
+    case source, images, masks, boxes, train, valid, test, classes, notes, warnings, files, left
   }
 
   init(
@@ -56,6 +58,7 @@ public struct ImportReport: Encodable, Sendable {
     for image in plan.images { counts[image.label] += 1 }
     classes = plan.classes.enumerated().map { Class(id: $1.id, name: $1.name, images: counts[$0]) }
     self.notes = notes + (transfer.reason.map { ["files that could not be linked (\($0)) were copied"] } ?? [])
+    warnings = Self.warnings(plan)
     files = Dictionary(uniqueKeysWithValues: transfer.counts.map { ($0.key.rawValue, $0.value) })
     let kinds = findings.kinds(problems: false) + findings.kinds(problems: true)
     left = kinds.map { kind in
@@ -64,13 +67,43 @@ public struct ImportReport: Encodable, Sendable {
     leftLines = findings.lines(problems: false) + findings.lines(problems: true)
   }
 
-  /// For people.
+  /// What of training and test images is missing, altogether and by class.
+  private static func warnings(_ plan: ImportPlan) -> [String] {
+    var counts = [(all: Int, train: Int, test: Int)](repeating: (0, 0, 0), count: plan.classes.count)
+    for image in plan.images {
+      counts[image.label].all += 1
+      if image.part == .test { counts[image.label].test += 1 }
+      if image.part == .train || (image.part == .valid && !plan.hasOwnValidation) { counts[image.label].train += 1 }
+    }
+    let hasTest = counts.contains { $0.test > 0 }
+    let hasTraining = counts.contains { $0.train > 0 }
+    func line(_ words: String, _ isMeant: ((all: Int, train: Int, test: Int)) -> Bool) -> String? {
+      let names = counts.indices.filter { isMeant(counts[$0]) }.map { plan.classes[$0].name }
+      return names.isEmpty ? nil : "\(words): \(names.count) (\(list(names)))"
+    }
+    return [
+      hasTest ? nil : "there is no test image, so that nothing can be evaluated",
+      hasTraining ? nil : "there is no training image, so that nothing can be trained",
+      line("classes of which no image is left") { $0.all == 0 },
+      line("classes of a single image, which cannot both train and test") { $0.all == 1 },
+      hasTest ? line("classes without a test image") { $0.all > 1 && $0.test == 0 } : nil,
+      hasTraining ? line("classes without a training image") { $0.all > 1 && $0.train == 0 } : nil,
+    ].compactMap(\.self)
+  }
+
+  /// The first of some names, on one line.
+  private static func list(_ names: [String]) -> String {
+    let named = 10
+    return names.prefix(named).map(onOneLine).joined(separator: ", ")
+      + (names.count > named ? " and \(names.count - named) more" : "")
+  }
+
+  /// For people, but for the warnings.
   public var lines: [String] {
     func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
       "\(number) \(number == 1 ? one : many ?? one + "s")"
     }
-    let named = 10
-    let names = classes.prefix(named).map { "\($0.name) (\($0.images))" }.joined(separator: ", ")
+    let names = Self.list(classes.map { "\($0.name) (\($0.images))" })
     let parts = "\(train) train\(valid.map { ", \($0) validate" } ?? ""), \(test) test"
     let ways = files.sorted { $0.key < $1.key }.map { way, number in
       switch FileTransfer.Kind(rawValue: way) {
@@ -83,7 +116,7 @@ public struct ImportReport: Encodable, Sendable {
       "\(out): \(count(images, "image")) of \(count(classes.count, "class", "classes")) (\(parts)), "
         + "\(count(masks, "mask")), \(count(boxes, "box", "boxes")); \(ways.joined(separator: ", "))"
     ] + notes.map { "  \($0)" }
-      + ["  classes: \(names)\(classes.count > named ? " and \(classes.count - named) more" : "")"]
+      + ["  classes: \(names)"]
       + (leftLines.isEmpty
         ? ["nothing was left"] : ["left, or worth a look (all names are in \(out)/\(Self.fileName)):"])
       + leftLines.map { "  \($0)" }

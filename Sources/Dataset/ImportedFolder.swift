@@ -2,6 +2,7 @@ import Digests
 import Failures
 import Files
 import Foundation
+import ImageFolders
 
 /// The folder that an import writes: it appears in one step, and replaces nothing but an earlier import that nobody has
 /// changed. A list in it, `.ala-made-import`, has the SHA-256 of its text files; an image or a mask is the import's as
@@ -10,10 +11,30 @@ struct ImportedFolder {
   let path: String
   private static let listName = ".ala-made-import"
 
-  init(_ path: String) {
-    var path = path
-    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
-    self.path = path
+  /// - Parameter path: may end in slashes and dots, or be a symbolic link to a folder, which is then the one that is
+  ///   written.
+  /// - Throws: `Failure` 73 where it cannot be written: it is no folder, a link to nothing, or the working directory.
+  init(_ given: String) throws {
+    var path = given
+    while path.count > 1, path.hasSuffix("/") || path.hasSuffix("/.") { path.removeLast() }
+    var status = stat()
+    guard lstat(path, &status) == 0 else {
+      self.path = path
+      return
+    }
+    let isLink = status.st_mode & S_IFMT == S_IFLNK
+    guard stat(path, &status) == 0, let real = realPath(path) else {
+      throw Failure.cannotWrite("\(given): is a symbolic link to nothing; give another --out, or make what it leads to")
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      throw Failure.cannotWrite(
+        "\(given): is there already and is \(isLink ? "a symbolic link to a file" : "no folder"); give another --out")
+    }
+    guard real != FileManager.default.currentDirectoryPath, real != "/" else {
+      throw Failure.cannotWrite(
+        "\(given): is the folder that this command runs in, and cannot be replaced by a new one; give another --out")
+    }
+    self.path = real
   }
 
   // MARK: What is there
@@ -22,9 +43,6 @@ struct ImportedFolder {
   func refuseStrangers(_ plan: ImportPlan, isOverwriting: Bool) throws {
     var status = stat()
     guard lstat(path, &status) == 0 else { return }
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-      throw Failure.cannotWrite("\(path): is there already and is no folder; give another --out")
-    }
     let present = Self.files(below: path)
     guard !present.isEmpty else { return }
     let digests = Self.list(in: path)

@@ -101,16 +101,7 @@ public struct OutputFolder {
   public mutating func claim(
     _ names: [String], inputs: [String] = [], sharesFolder: Bool = true, isAlone: Bool = false
   ) throws {
-    if isAlone || !sharesFolder, let belonging = Belonging(ofFolder: path, besides: command) {
-      throw Failure.cannotWrite(
-        "\(path): is \(belonging.kind), or part of one (\(belonging.folder)), which no other command writes into, with "
-          + "--overwrite neither; give another folder with --out")
-    }
-    for name in names {
-      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting, of: command) {
-        isOwn(name, at: $0)
-      }
-    }
+    try check(names, inputs: inputs, isAlone: isAlone || !sharesFolder)
     if !sharesFolder, !isOverwriting, let stranger = stranger() {
       throw Failure.cannotWrite(
         "\(path): holds \(stranger), which was not made by this command; give an empty folder or a new one with --out, "
@@ -120,6 +111,23 @@ public struct OutputFolder {
     claimed.formUnion(names)
     for name in names { digests[name] = Self.unfinished }
     try writeList()
+  }
+
+  /// Makes sure that nothing but a file of others' that is there keeps files from being written, and writes nothing.
+  ///
+  /// - Parameters: as of `claim`.
+  /// - Throws: `Failure` 73 naming a file and saying what to do.
+  public func check(_ names: [String], inputs: [String] = [], isAlone: Bool = false) throws {
+    if isAlone, let belonging = Belonging(ofFolder: path, besides: command) {
+      throw Failure.cannotWrite(
+        "\(path): is \(belonging.kind), or part of one (\(belonging.folder)), which no other command writes into, with "
+          + "--overwrite neither; give another folder with --out")
+    }
+    for name in names {
+      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting, of: command) {
+        isOwn(name, at: $0)
+      }
+    }
   }
 
   /// Removes what a killed call has left half-written of the files that are claimed; for who has the folder alone.

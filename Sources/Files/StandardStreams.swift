@@ -1,5 +1,6 @@
 import Failures
 import Foundation
+import Synchronization
 
 /// What the program says, without the traps of Foundation's and the buffers of C's streams.
 
@@ -32,14 +33,18 @@ public enum StandardOutput {
     try print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
-  /// A line beside the files that are a command's result: where it cannot be written, only that is said.
+  /// A line beside the files that are a command's result: where it cannot be written, only that is said, once.
   public static func note(_ text: String) {
     do {
       try print(text)
     } catch {
+      guard isWhole.exchange(false, ordering: .relaxed) else { return }
       StandardError.note("ala: warning: \(error)")
     }
   }
+
+  /// Whether every note so far could be written.
+  private static let isWhole = Atomic(true)
 }
 
 /// Lets a write beyond a file-size limit, into a pipe that nobody reads or to a stream that was closed before the

@@ -38,8 +38,15 @@ struct BoxChoice {
       func find(_ name: String) -> PictureIndex.Match {
         index.find(LabelList.relative(name, to: root), listedIn: folder, byLastParts: true, preferring: part)
       }
-      for told in file.sizes {
-        if case .one(let image) = find(told.name) { compareSize((told.width, told.height), of: image) }
+      for entry in file.badEntries { findings.note(.badEntry, entry.place, entry.words) }
+      let boxed = Set(file.boxes.map(\.name))
+      for told in file.pictures {
+        switch find(told.name) {
+        case .one(let image): if let size = told.size { compareSize(size, of: image) }
+        // The box tells of it, too.
+        case .none where !boxed.contains(told.name): findings.note(.pictureWithoutFile, told.place)
+        default: break
+        }
       }
       for one in file.boxes {
         switch find(one.name) {

@@ -25,8 +25,10 @@ struct CSVTable {
     guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.mostBytes,
       let data = FileManager.default.contents(atPath: path)
     else { throw Failure.badData("\(path): is not a readable text file of a sane size") }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw Failure.badData("\(path): is not UTF-8 text; save it as CSV UTF-8")
+    guard let text = String(validating: data, as: UTF8.self) else {
+      let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      let line = (lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0) + 1
+      throw Failure.badData("\(path): line \(line) is not UTF-8 text; save it as CSV UTF-8")
     }
     // Bytes, for a line break of two characters is one in Swift's eyes.
     var bytes = Array(text.utf8)
@@ -40,9 +42,31 @@ struct CSVTable {
     }
   }
 
+  /// The fields of the first two lines that are not empty, of a file that may be broken; quotes are left out.
+  static func opening(of path: String) -> [[String]] {
+    guard let handle = FileHandle(forReadingAtPath: path) else { return [] }
+    defer { try? handle.close() }
+    let bytes = [UInt8]((try? handle.read(upToCount: openingBytes)) ?? Data())
+    let separator = separator(bytes, mayBeBlank: false)
+    // Of UTF-16, which some spreadsheets write, every other byte is 0.
+    return bytes.filter { $0 != 0 }.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }.prefix(2).map {
+      line in
+      line.split(separator: separator, omittingEmptySubsequences: false).map { field in
+        String(decoding: field, as: UTF8.self).trimmingCharacters(in: unquoted)
+      }
+    }
+  }
+
+  private static let openingBytes = 1 << 16
+  private static let unquoted = CharacterSet(charactersIn: " \"\u{FEFF}\u{FFFD}")
+
   /// The column whose heading is one of some names, whatever the case; names come first that come first.
   func column(_ names: [String]) -> Int? {
-    let headings = (rows.first?.fields ?? []).map { Self.heading($0) }
+    Self.column(names, of: rows.first?.fields ?? [])
+  }
+
+  static func column(_ names: [String], of fields: [String]) -> Int? {
+    let headings = fields.map { heading($0) }
     return names.lazy.compactMap { headings.firstIndex(of: $0) }.first
   }
 

@@ -38,6 +38,10 @@ public struct CataloguedImage: Equatable, Sendable {
   public func withMask(_ mask: String?) -> CataloguedImage {
     CataloguedImage(id: id, path: path, label: label, part: part, mask: mask, box: box)
   }
+
+  fileprivate func inPart(_ part: Part) -> CataloguedImage {
+    CataloguedImage(id: id, path: path, label: label, part: part, mask: mask, box: box)
+  }
 }
 
 /// The images of a folder with class, part, mask and box, as `ala import` brings them into CUB-200-2011's layout and
@@ -54,6 +58,8 @@ public struct Catalogue: Sendable {
   public let notes: [String]
   /// Whether the parts are those of the folder, or drawn.
   public let hasOwnValidation: Bool
+  /// Whether the test images are drawn of all of a class.
+  public let drawsTests: Bool
 
   /// Goes through a folder.
   ///
@@ -69,10 +75,21 @@ public struct Catalogue: Sendable {
     // A list tells itself of what it names; the rest is left, whatever it is.
     var findings = found.labels.isEmpty ? tree.findings : tree.findings.withoutProblems
     let placed = try Placement(tree, pairs: pairs, lists: found.labels)
-    let listPaths = found.paths.union(placed.listPaths)
-    findings.add(
-      placed.findings.without(.annotations) { folder in listPaths.contains { $0.hasPrefix("\(folder)/") } })
-    for path in tree.others where !listPaths.contains(path) { findings.note(.noPicture, path) }
+    let broken = found.broken + placed.broken.filter { !found.paths.contains($0.path) }
+    for list in broken { findings.note(.badList, list.path, list.words) }
+    let listPaths = found.paths.union(placed.listPaths + placed.broken.map(\.path))
+    let ownFindings = placed.findings.without(.annotations) { folder in
+      listPaths.contains { $0.hasPrefix("\(folder)/") }
+    }
+    // What folders seem to lack may be in the list of labels.
+    findings.add(found.lacksLabels ? ownFindings.withoutProblems : ownFindings)
+    for path in tree.others where !listPaths.contains(path) {
+      if let words = found.unused[path] {
+        findings.note(.unusedList, path, words)
+      } else {
+        findings.note(.noPicture, path)
+      }
+    }
     imageRoot = placed.prefix.isEmpty ? root : "\(root)/\(placed.prefix)"
 
     let order = ClassOrder(placed.images, &findings)
@@ -98,7 +115,7 @@ public struct Catalogue: Sendable {
         mask: masks[index].map { "\(maskRoot)/\($0)" }, box: boxes[index])
     }
     classes = order.classes
-    hasOwnValidation = parts.hasValidation
+    (hasOwnValidation, drawsTests) = (parts.hasValidation, parts.isDrawn)
     self.findings = findings
     notes = [placed.note] + found.notes + [parts.note]
     guard !images.isEmpty || findings.problemCount > 0 else {
@@ -107,6 +124,13 @@ public struct Catalogue: Sendable {
         "\(root): holds no image of a class; expected \(root)/CLASS/image.jpg, folders train/ and val/ of such, or a CSV of "
           + "path, label\(left)")
     }
+  }
+
+  /// Some of the images, in their order, with the parts that they have without the others.
+  public func parted(_ kept: [CataloguedImage]) -> [CataloguedImage] {
+    guard drawsTests else { return kept }
+    let isTest = drawnTests(labels: kept.map(\.label), classIDs: classes.map(\.id))
+    return zip(kept, isTest).map { $0.inPart($1 ? .test : .train) }
   }
 
   /// The folder, and the list of labels that is named.

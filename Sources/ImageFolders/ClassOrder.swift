@@ -46,6 +46,8 @@ struct Parts {
   let parts: [Part]
   /// Whether validation images are given, and need not be drawn.
   let hasValidation: Bool
+  /// Whether test images are not given, and are drawn.
+  let isDrawn: Bool
   /// In words.
   let note: String
 
@@ -53,7 +55,7 @@ struct Parts {
     let given = order.images.map(\.image.part)
     let (hasTest, hasValid) = (given.contains(.test), given.contains(.valid))
     if given.contains(where: { $0 != nil }), hasTest || hasValid {
-      hasValidation = hasTest && hasValid
+      (hasValidation, isDrawn) = (hasTest && hasValid, false)
       // Who has no test set of their own tests on the validation images, as is done with ImageNet.
       parts = given.map { hasTest || $0 != .valid ? $0 ?? .train : .test }
       note =
@@ -62,14 +64,26 @@ struct Parts {
         : "test images are those given\(hasTest ? "" : " as validation"); validation images are drawn of the others"
       return
     }
-    hasValidation = false
-    var parts = [Part](repeating: .train, count: given.count)
-    for (label, entry) in order.classes.enumerated() {
-      let own = order.images.indices.filter { order.images[$0].label == label }
-      var stream = RandomStream(seed: 0, name: "import.test", index: UInt64(entry.id))
-      for place in stream.permutation(own.count).prefix(own.count / 2) { parts[own[place]] = .test }
-    }
-    self.parts = parts
+    (hasValidation, isDrawn) = (false, true)
+    let isTest = drawnTests(labels: order.images.map(\.label), classIDs: order.classes.map(\.id))
+    parts = isTest.map { $0 ? .test : .train }
     note = "no split is given: half of each class, rounded down, are test images, drawn at random"
   }
+}
+
+/// Which images test where nothing says so: half of each class, rounded down. Images that are left out are none of them,
+/// so that what is left is halved.
+///
+/// - Parameters:
+///   - labels: of the images in the order of their ids, from 0.
+///   - classIDs: the data set's own, by label.
+public func drawnTests(labels: [Int], classIDs: [Int]) -> [Bool] {
+  var isTest = [Bool](repeating: false, count: labels.count)
+  var places = [[Int]](repeating: [], count: classIDs.count)
+  for (place, label) in labels.enumerated() { places[label].append(place) }
+  for (own, id) in zip(places, classIDs) {
+    var stream = RandomStream(seed: 0, name: "import.test", index: UInt64(id))
+    for drawn in stream.permutation(own.count).prefix(own.count / 2) { isTest[own[drawn]] = true }
+  }
+  return isTest
 }

@@ -17,12 +17,17 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case maskWithoutImage
   case secondMask
   case boxWithoutImage
+  case pictureWithoutFile
+  case unusedList
   case clippedBox
   case severalBoxes
   case turned
 
   // What stands in the way.
   case otherFormat
+  case badList
+  case badEntry
+  case unreadableFolder
   case unreadable
   case emptyClass
   case missing
@@ -47,10 +52,19 @@ public enum FindingKind: String, CaseIterable, Sendable {
   public var isProblem: Bool {
     switch self {
     case .hidden, .system, .madeByAla, .noPicture, .noClass, .noPart, .notListed, .repeated, .emptyPart, .annotations,
-      .maskWithoutImage, .secondMask, .boxWithoutImage, .clippedBox, .severalBoxes, .turned:
+      .maskWithoutImage, .secondMask, .boxWithoutImage, .pictureWithoutFile, .unusedList, .clippedBox, .severalBoxes,
+      .turned:
       false
     default: true
     }
+  }
+
+  /// Whether a set can be made without it, where its user says so. A broken list may say anything of any picture.
+  public var canBeLeftOut: Bool { self != .badList }
+
+  /// Whether it may be meant otherwise, though it stands in nobody's way.
+  public var isSuspicious: Bool {
+    [.maskWithoutImage, .boxWithoutImage, .pictureWithoutFile, .unusedList].contains(self)
   }
 
   /// What they are, in words.
@@ -69,10 +83,15 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .maskWithoutImage: "masks that have no picture's name"
     case .secondMask: "masks of pictures that have another one"
     case .boxWithoutImage: "boxes of pictures that are not there"
+    case .pictureWithoutFile: "pictures that a list of boxes has no box of, and that are not there"
+    case .unusedList: "tables and JSON that are no list of labels or boxes, and are not used"
     case .clippedBox: "boxes that stick out of their pictures, taken as far as they lie within"
     case .severalBoxes: "pictures with several boxes, of which the largest of their class is taken"
     case .turned: "pictures with an EXIF orientation, which is ignored: their pixels are taken as they are stored"
     case .otherFormat: "pictures that are neither JPEG nor PNG"
+    case .badList: "lists of labels or boxes that cannot be read"
+    case .badEntry: "entries of lists of boxes that say nothing certain"
+    case .unreadableFolder: "folders that cannot be read"
     case .unreadable: "pictures that cannot be read"
     case .emptyClass: "class folders without pictures"
     case .missing: "files that are named but not there"
@@ -99,6 +118,8 @@ public enum FindingKind: String, CaseIterable, Sendable {
   public var remedy: String? {
     switch self {
     case .turned: "turn their pixels where that matters (mogrify -auto-orient)"
+    case .badList:
+      "mend them, or move them away; others can be named with --labels and --boxes (data.labels, data.boxes)"
     case .otherFormat: "convert them to PNG (mogrify -format png)"
     case .emptyClass: "remove them, or put pictures in"
     case .outside: "give the folder that holds all of them"
@@ -121,15 +142,8 @@ public struct Findings: Sendable {
     /// What more is to say of it.
     public let detail: String?
 
-    /// On one line, whatever the name holds: a file's name may be a command to a terminal.
-    public var text: String {
-      let text = detail.map { "\(name) (\($0))" } ?? name
-      return text.unicodeScalars.map { scalar in
-        scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .lineSeparator
-          || scalar.properties.generalCategory == .paragraphSeparator
-          ? scalar.escaped(asASCII: true) : String(scalar)
-      }.joined()
-    }
+    /// On one line.
+    public var text: String { onOneLine(detail.map { "\(name) (\($0))" } ?? name) }
   }
 
   private var byKind: [FindingKind: [Finding]] = [:]
@@ -160,6 +174,9 @@ public struct Findings: Sendable {
 
   public subscript(kind: FindingKind) -> [Finding] { byKind[kind] ?? [] }
 
+  /// Lines on what may be meant otherwise, as `lines`.
+  public var suspicions: [String] { kinds(problems: false).filter(\.isSuspicious).map(line) }
+
   /// Kinds that were found, in their order.
   ///
   /// - Parameter problems: whether of problems, or of what is left.
@@ -169,13 +186,16 @@ public struct Findings: Sendable {
 
   public var problemCount: Int { kinds(problems: true).reduce(0) { $0 + self[$1].count } }
 
-  /// A line a kind: what they are, how many, the first of their names, and what to do.
+  /// A line a kind.
   public func lines(problems: Bool) -> [String] {
-    kinds(problems: problems).map { kind in
-      let own = self[kind]
-      let names = own.prefix(Self.namedOnes).map(\.text).joined(separator: ", ")
-      let more = own.count > Self.namedOnes ? " and \(own.count - Self.namedOnes) more" : ""
-      return "\(kind.words): \(own.count) (\(names)\(more))\(kind.remedy.map { "; \($0)" } ?? "")"
-    }
+    kinds(problems: problems).map(line)
+  }
+
+  /// What they are, how many, the first of their names, and what to do.
+  public func line(_ kind: FindingKind) -> String {
+    let own = self[kind]
+    let names = own.prefix(Self.namedOnes).map(\.text).joined(separator: ", ")
+    let more = own.count > Self.namedOnes ? " and \(own.count - Self.namedOnes) more" : ""
+    return "\(kind.words): \(own.count) (\(names)\(more))\(kind.remedy.map { "; \($0)" } ?? "")"
   }
 }

@@ -42,7 +42,7 @@ struct FolderTree {
       throw Failure.missingInput("\(root): there is no such folder")
     }
     realRoot = real
-    try walk("", ancestors: [identity])
+    try walk("", try names(in: ""), ancestors: [identity])
     pictures.sort(by: precedes)
     folders.sort(by: precedes)
     others.sort(by: precedes)
@@ -57,8 +57,8 @@ struct FolderTree {
     return reasons
   }
 
-  private mutating func walk(_ folder: String, ancestors: [FolderIdentity]) throws {
-    for name in try names(in: folder) {
+  private mutating func walk(_ folder: String, _ names: [String], ancestors: [FolderIdentity]) throws {
+    for name in names {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"
       if name.hasPrefix(".") {
         findings.note(.hidden, path)
@@ -88,8 +88,16 @@ struct FolderTree {
       if ancestors.contains(identity) { return findings.note(.repeated, path, "a link to a folder that holds it") }
       if isMadeByAla(place) { return findings.note(.madeByAla, path) }
       if let leftFolder, realPath(place) == leftFolder { return }
+      // None of the files in it has a name that a line can hold.
+      if path.contains(where: \.isNewline) { return findings.note(.badName, path, "a folder") }
+      let names: [String]
+      do {
+        names = try self.names(in: path)
+      } catch let failure as Failure {
+        return findings.note(.unreadableFolder, path, failure.words(behind: place))
+      }
       folders.append(path)
-      try walk(path, ancestors: ancestors + [identity])
+      try walk(path, names, ancestors: ancestors + [identity])
     case S_IFREG: takeFile(path)
     default: findings.note(.noPicture, path)
     }

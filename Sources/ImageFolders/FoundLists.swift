@@ -4,12 +4,20 @@ import Foundation
 /// Lists of labels and of boxes: those that are named, else those that lie in the folder.
 struct FoundLists {
   /// Of path and label: one, or one of each part.
-  let labels: [CSVTable]
-  let boxes: [BoxFile]
+  private(set) var labels: [CSVTable] = []
+  private(set) var boxes: [BoxFile] = []
   /// Those of them that lie in the tree, relative to its root.
-  let paths: Set<String>
+  private(set) var paths: Set<String> = []
   /// What was found without being named, in words.
-  let notes: [String]
+  private(set) var notes: [String] = []
+  /// Lists of the folder that cannot be read, and why.
+  private(set) var broken: [(path: String, words: String)] = []
+  /// Tables and JSON of the folder that are no such lists, and why, by path.
+  private(set) var unused: [String: String] = [:]
+  /// Whether one of the broken lists may be of labels.
+  private(set) var lacksLabels = false
+
+  private var placesOfBoxes: [String] = []
 
   /// Folders, below the root, where lists are looked for.
   private static let folders: Set = ["", "annotations", "annotation", "boxes", "bboxes", "meta", "metadata", "labels"]
@@ -17,103 +25,131 @@ struct FoundLists {
   /// - Parameter labels: the list that is named, or given in place of a folder.
   /// - Throws: `Failure` 66 or 65 for a file that is named.
   init(_ source: CatalogueSource, tree: FolderTree, labels: String?) throws {
-    let candidates = tree.others.filter { path in
-      Self.isListFolder(folder(of: path)) && ["csv", "tsv", "json"].contains(ending(of: path).lowercased())
-    }
-    var tables: [(path: String, table: CSVTable)] = []
-    if labels == nil || source.boxes == nil {
-      for path in candidates where ending(of: path).lowercased() != "json" {
-        if let table = try? CSVTable(path: "\(tree.root)/\(path)") { tables.append((path, table)) }
-      }
-    }
-    var paths: Set<String> = []
-    var notes: [String] = []
-    if let labels {
-      self.labels = [try CSVTable(path: labels)]
-    } else {
-      let lists = Self.labelLists(tables.filter { !BoxFile.hasColumns($0.table) }, tree: tree)
-      let parts = lists.map { Part(ofListAt: $0.path) }
-      guard lists.count < 2 || !parts.contains(nil) && Set(parts).count == parts.count else {
-        throw Failure.badData(
-          "\(tree.root): has \(lists.count) lists of labels, \(lists.map(\.path).joined(separator: ", ")); name one with "
-            + "--labels (data.labels), or call them train.csv, val.csv and test.csv where each is of one part")
-      }
-      self.labels = lists.map(\.table)
-      paths.formUnion(lists.map(\.path))
-    }
-    if let named = source.boxes {
-      boxes = source.looksAtFiles ? try named.map { try BoxFile(path: $0) } : []
-    } else if source.looksAtFiles {
-      let found =
-        tables.filter { BoxFile.hasColumns($0.table) }.map(\.path)
-        + candidates.filter { ending(of: $0).lowercased() == "json" && BoxFile.isCOCO("\(tree.root)/\($0)") }
-      let annotations = tree.others.filter {
-        ending(of: $0).lowercased() == "xml" && AnnotationXML.isThere("\(tree.root)/\($0)")
-      }
-      boxes =
-        try found.map { try BoxFile(path: "\(tree.root)/\($0)") }
-        + (annotations.isEmpty ? [] : [try BoxFile(annotations: annotations, in: tree.root)])
-      paths.formUnion(found + annotations)
-      let words =
-        found + (annotations.isEmpty ? [] : ["\(annotations.count) XML file\(annotations.count == 1 ? "" : "s")"])
-      if !words.isEmpty { notes.append("boxes are those of \(words.joined(separator: ", "))") }
-    } else {
-      boxes = []
-    }
+    if let labels { self.labels = [try CSVTable(path: labels)] }
+    let named = [labels].compactMap(\.self) + (source.boxes ?? [])
     let root = realPath(tree.root) ?? tree.root
-    for named in [labels].compactMap(\.self) + (source.boxes ?? []) {
-      guard let real = realPath(named), real.hasPrefix(root + "/") else { continue }
+    for file in named {
+      guard let real = realPath(file), real.hasPrefix(root + "/") else { continue }
       paths.insert(String(real.dropFirst(root.count + 1)))
     }
-    (self.paths, self.notes) = (paths, notes)
+    let candidates = tree.others.filter { Self.isListFolder(folder(of: $0)) && !paths.contains($0) }
+    var wanted: Set<ListKind> = []
+    if labels == nil { wanted.insert(.labels) }
+    if source.boxes == nil && source.looksAtFiles { wanted.insert(.boxes) }
+    try takeTables(candidates.filter { ["csv", "tsv"].contains(ending(of: $0).lowercased()) }, tree, wanted)
+    if let files = source.boxes {
+      boxes = source.looksAtFiles ? try files.map { try BoxFile(path: $0) } : []
+    } else if source.looksAtFiles {
+      takeJSON(candidates.filter { ending(of: $0).lowercased() == "json" }, tree)
+      try takeXML(tree)
+    }
+    if !placesOfBoxes.isEmpty { notes.append("boxes are those of \(placesOfBoxes.joined(separator: ", "))") }
   }
 
   static func isListFolder(_ folder: String) -> Bool { folders.contains(folder.lowercased()) }
 
-  /// Tables of path and label: with such headings; or without any, of pictures that are there. One that is of validation or
-  /// test images alone is none where others lie in class folders: it tells their classes (`PartLabels`).
-  private static func labelLists(
-    _ tables: [(path: String, table: CSVTable)], tree: FolderTree
-  ) -> [(path: String, table: CSVTable)] {
-    guard !tables.isEmpty else { return [] }
+  // MARK: Tables
+
+  private mutating func takeTables(_ candidates: [String], _ tree: FolderTree, _ wanted: Set<ListKind>) throws {
+    guard !candidates.isEmpty, !wanted.isEmpty else { return }
     let index = PictureIndex(tree.pictures)
-    let lists = tables.filter { LabelList.isList($0.table, tree: tree, index: index) }
+    var lists: [(path: String, table: CSVTable)] = []
+    for path in candidates {
+      let place = "\(tree.root)/\(path)"
+      lazy var opening = ListOpening(of: path, tree: tree, index: index)
+      do {
+        let table = try CSVTable(path: place)
+        if BoxFile.hasColumns(table) {
+          if wanted.contains(.boxes) {
+            takeBoxes(try BoxFile(table), of: path)
+          } else {
+            unused[path] = "other boxes are asked for, or none"
+          }
+        } else if LabelList.isList(table, tree: tree, index: index) {
+          guard wanted.contains(.labels) else {
+            unused[path] = "another list of labels is named"
+            continue
+          }
+          guard table.rows.count > 1 || !LabelList.hasHeadings(table) else { throw LabelList.noLine(place) }
+          lists.append((path, table))
+        } else {
+          let words = opening.kinds == [.boxes] ? BoxFile.wrongColumns(table) : LabelList.wrongColumns(table)
+          throw Failure.badData("\(place): \(words)")
+        }
+      } catch let failure as Failure {
+        let kinds = opening.kinds.intersection(wanted)
+        if kinds.isEmpty { unused[path] = failure.words(behind: place) } else { note(path, failure, place) }
+        lacksLabels = lacksLabels || kinds.contains(.labels)
+      }
+    }
+    lists = Self.ofWholeSets(lists, tree: tree)
+    let parts = lists.map { Part(ofListAt: $0.path) }
+    guard lists.count < 2 || !parts.contains(nil) && Set(parts).count == parts.count else {
+      throw Failure.badData(
+        "\(tree.root): has \(lists.count) lists of labels, \(lists.map(\.path).joined(separator: ", ")); name one with "
+          + "--labels (data.labels), or call them train.csv, val.csv and test.csv where each is of one part")
+    }
+    if wanted.contains(.labels) { labels = lists.map(\.table) }
+    paths.formUnion(lists.map(\.path))
+  }
+
+  /// A list that is of validation or test images alone is none where others lie in class folders: it tells their classes
+  /// (`PartLabels`).
+  private static func ofWholeSets(
+    _ lists: [(path: String, table: CSVTable)], tree: FolderTree
+  ) -> [(path: String, table: CSVTable)] {
     guard lists.count == 1, let part = Part(ofListAt: lists[0].path), part != .train,
       ClassFolders(pictures: tree.pictures, folders: []).parts == .aboveClasses
     else { return lists }
     return []
   }
-}
 
-/// Which pictures are images of the set, and of which class and part: by a list of labels, else by their folders.
-struct Placement {
-  let prefix: String
-  let images: [PlacedImage]
-  let findings: Findings
-  /// How it was understood, in words.
-  let note: String
+  private mutating func note(_ path: String, _ failure: Failure, _ place: String) {
+    broken.append((path, failure.words(behind: place)))
+    paths.insert(path)
+  }
 
-  /// Lists of labels of pictures that lie in no class folder, relative to the root.
-  let listPaths: [String]
+  // MARK: Boxes
 
-  init(_ tree: FolderTree, pairs: MaskPairs, lists: [CSVTable]) throws {
-    if !lists.isEmpty {
-      let labels = try LabelList(lists, tree: tree, pictures: pairs.images)
-      (prefix, images, findings, listPaths) = ("", labels.images, labels.findings, [])
-      note = "taken as the list\(lists.count == 1 ? "" : "s") of labels \(lists.map(\.path).joined(separator: ", "))"
-      return
-    }
-    var folders = ClassFolders(pictures: pairs.images, folders: pairs.foldersWithoutMasks(of: tree))
-    let labels = PartLabels(tree, of: folders.unlabelled, isListFolder: FoundLists.isListFolder)
-    folders.take(labels)
-    (prefix, images, findings, listPaths) = (folders.prefix, folders.images, folders.findings, labels.paths)
-    let place = folders.prefix.isEmpty ? "" : " in \(folders.prefix)/"
-    let words =
-      switch folders.parts {
-      case .none: "taken as a folder for each class\(place)"
-      case .aboveClasses: "taken as folders of training, validation and test\(place), in each a folder for each class"
-      case .belowClasses: "taken as a folder for each class\(place), in each folders of training, validation and test"
+  private mutating func takeBoxes(_ file: BoxFile, of path: String) {
+    boxes.append(file)
+    paths.insert(path)
+    placesOfBoxes.append(path)
+  }
+
+  private mutating func takeJSON(_ candidates: [String], _ tree: FolderTree) {
+    for path in candidates {
+      let place = "\(tree.root)/\(path)"
+      do {
+        if let file = try BoxFile(ifCOCO: place) {
+          takeBoxes(file, of: path)
+        } else {
+          unused[path] = "has no images and annotations at its first level, as COCO's boxes have"
+        }
+      } catch let failure as Failure {
+        if ListOpening.isOfBoxes(json: path, in: tree.root) {
+          note(path, failure, place)
+        } else {
+          unused[path] = failure.words(behind: place)
+        }
+      } catch {
+        unused[path] = "\(error)"
       }
-    note = words + (listPaths.isEmpty ? "" : "; labels of others are those of \(listPaths.joined(separator: ", "))")
+    }
+  }
+
+  private mutating func takeXML(_ tree: FolderTree) throws {
+    let files = tree.others.filter {
+      ending(of: $0).lowercased() == "xml" && AnnotationXML.isThere("\(tree.root)/\($0)")
+    }
+    guard !files.isEmpty else { return }
+    paths.formUnion(files)
+    var faults: [(path: String, words: String)] = []
+    let found = try BoxFile(annotations: files, in: tree.root) { file, failure in
+      faults.append((file, failure.words(behind: "\(tree.root)/\(file)")))
+    }
+    boxes.append(found)
+    broken += faults
+    placesOfBoxes.append("\(files.count) XML file\(files.count == 1 ? "" : "s")")
   }
 }

@@ -22,6 +22,21 @@ struct LabelList {
     let headings: Int
   }
 
+  static func hasHeadings(_ table: CSVTable) -> Bool { hasHeadings(table.rows[0].fields) }
+
+  /// Whether a file's first line has the columns of such a list.
+  static func hasHeadings(_ fields: [String]) -> Bool {
+    CSVTable.column(pathNames, of: fields) != nil && CSVTable.column(labelNames, of: fields) != nil
+  }
+
+  static func wrongColumns(_ table: CSVTable) -> String {
+    "has the columns \(table.rows[0].fields.joined(separator: ", ")); expected path, label and, if there is one, split"
+  }
+
+  static func noLine(_ path: String) -> Failure {
+    .badData("\(path): has nothing but its headings; expected a line for each picture below them")
+  }
+
   /// Whether a table is such a list, by its headings, or without them by its first picture.
   static func isList(_ table: CSVTable, tree: FolderTree, index: PictureIndex) -> Bool {
     (try? columns(table) { find($0, in: table, tree: tree, index: index) != .none }) != nil
@@ -71,6 +86,7 @@ struct LabelList {
     let folder = Self.folder(of: table.path, below: tree.root)
     func find(_ name: String) -> PictureIndex.Match { Self.find(name, in: table, tree: tree, index: index) }
     let columns = try Self.columns(table) { find($0) != .none }
+    guard table.rows.count > columns.headings else { throw Self.noLine(table.path) }
     for row in table.rows.dropFirst(columns.headings) {
       let place = "\(lastPart(of: table.path)):\(row.line) \(row.fields[columns.path])"
       let label = row.fields[columns.label].trimmingCharacters(in: .whitespaces)
@@ -106,9 +122,7 @@ struct LabelList {
     if (2...3).contains(first.count), isPicture(first[0]) {
       return Columns(path: 0, label: 1, part: first.count == 3 ? 2 : nil, headings: 0)
     }
-    throw Failure.badData(
-      "\(table.path): has the columns \(first.joined(separator: ", ")); expected path, label and, if there is one, split"
-    )
+    throw Failure.badData("\(table.path): \(wrongColumns(table))")
   }
 
   /// Why a name leads to no picture.

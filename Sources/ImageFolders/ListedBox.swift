@@ -42,12 +42,20 @@ struct ListedBox {
 struct BoxFile {
   let path: String
   let boxes: [ListedBox]
-  /// Sizes that the file tells of pictures, of which it may have no box.
-  let sizes: [(name: String, width: Double, height: Double)]
+  /// Pictures that the file names beside its boxes; it may have no box of them.
+  let pictures: [Picture]
+  /// Entries that say nothing certain: where they stand, and why.
+  let badEntries: [(place: String, words: String)]
   /// Whether all numbers are shares of the picture's sides.
   let isNormalised: Bool
 
-  private static let mostJSONBytes = 1 << 30
+  struct Picture {
+    let name: String
+    /// As the file tells it.
+    let size: (width: Double, height: Double)?
+    /// Where it is named, for messages.
+    let place: String
+  }
 
   /// - Parameter path: a CSV, a JSON, an XML, or a folder of XML files.
   /// - Throws: `Failure` 66 where there is no file, 65 where it is none of these.
@@ -57,19 +65,21 @@ struct BoxFile {
     if status.st_mode & S_IFMT == S_IFDIR {
       let files = try FolderTree(path, followsLinks: true).others.filter { ending(of: $0).lowercased() == "xml" }
       guard !files.isEmpty else { throw Failure.badData("\(path): is a folder without XML files of boxes") }
-      try self.init(annotations: files, in: path)
+      try self.init(annotations: files, in: path) { throw $1 }
     } else if ending(of: path).lowercased() == "xml" {
       let place = folder(of: path)
-      try self.init(annotations: [lastPart(of: path)], in: place.isEmpty ? "." : place)
+      try self.init(annotations: [lastPart(of: path)], in: place.isEmpty ? "." : place) { throw $1 }
     } else if ending(of: path).lowercased() == "json" {
-      try self.init(coco: try Self.json(path), path: path)
+      try self.init(coco: path)
     } else {
       try self.init(try CSVTable(path: path))
     }
   }
 
-  private init(path: String, boxes: [ListedBox], sizes: [(name: String, width: Double, height: Double)]) {
-    (self.path, self.boxes, self.sizes) = (path, boxes, sizes)
+  init(
+    path: String, boxes: [ListedBox], pictures: [Picture], badEntries: [(place: String, words: String)] = []
+  ) {
+    (self.path, self.boxes, self.pictures, self.badEntries) = (path, boxes, pictures, badEntries)
     // A box of one pixel at most in every picture is none.
     let slack = 1.001
     isNormalised = !boxes.isEmpty && boxes.allSatisfy { $0.numbers.allSatisfy { (0...slack).contains($0) } }
@@ -79,18 +89,25 @@ struct BoxFile {
 
   /// - Parameters:
   ///   - files: XML files, each of the picture that has its name, relative to `root`.
-  /// - Throws: `Failure` 65 for one that is no annotation.
-  init(annotations files: [String], in root: String) throws {
-    var (boxes, sizes): ([ListedBox], [(name: String, width: Double, height: Double)]) = ([], [])
+  ///   - take: is told of one that is no annotation, by `Failure` 65.
+  /// - Throws: what `take` throws.
+  init(annotations files: [String], in root: String, brokenOnes take: (String, Failure) throws -> Void) throws {
+    var (boxes, pictures): ([ListedBox], [Picture]) = ([], [])
     for file in files {
-      let annotation = try AnnotationXML(path: "\(root)/\(file)")
-      if let size = annotation.size { sizes.append((stem(of: file), size.width, size.height)) }
+      let annotation: AnnotationXML
+      do {
+        annotation = try AnnotationXML(path: "\(root)/\(file)")
+      } catch let failure as Failure {
+        try take(file, failure)
+        continue
+      }
+      pictures.append(Picture(name: stem(of: file), size: annotation.size, place: file))
       boxes += annotation.objects.map { object in
         ListedBox(
           name: stem(of: file), numbers: object.corners, form: .corners, size: nil, label: object.label, place: file)
       }
     }
-    self.init(path: root, boxes: boxes, sizes: sizes)
+    self.init(path: root, boxes: boxes, pictures: pictures)
   }
 
   // MARK: CSV
@@ -107,9 +124,9 @@ struct BoxFile {
   private static let imageHeightNames = ["image_height", "img_height", "image_h", "original_height"]
 
   /// The columns of a box's four numbers, and what they are.
-  private static func columns(_ table: CSVTable) -> (columns: [Int], form: ListedBox.Form)? {
+  private static func columns(_ fields: [String]) -> (columns: [Int], form: ListedBox.Form)? {
     func four(_ names: [[String]]) -> [Int]? {
-      let columns = names.compactMap { table.column($0) }
+      let columns = names.compactMap { CSVTable.column($0, of: fields) }
       return columns.count == 4 && Set(columns).count == 4 ? columns : nil
     }
     // Corners before sizes: width and height beside them are the picture's.
@@ -118,15 +135,23 @@ struct BoxFile {
       ?? four([xNames, yNames, widthNames, heightNames]).map { ($0, .cornerAndSize) }
   }
 
-  static func hasColumns(_ table: CSVTable) -> Bool {
-    table.column(LabelList.pathNames) != nil && columns(table) != nil
+  static func hasColumns(_ table: CSVTable) -> Bool { hasHeadings(table.rows[0].fields) }
+
+  /// Whether a file's first line has the columns of such a list.
+  static func hasHeadings(_ fields: [String]) -> Bool {
+    CSVTable.column(LabelList.pathNames, of: fields) != nil && columns(fields) != nil
   }
 
-  private init(_ table: CSVTable) throws {
-    guard let pathColumn = table.column(LabelList.pathNames), let (columns, form) = Self.columns(table) else {
-      throw Failure.badData(
-        "\(table.path): has the columns \(table.rows[0].fields.joined(separator: ", ")); expected path and "
-          + "x, y, width, height, or path and xmin, ymin, xmax, ymax")
+  static func wrongColumns(_ table: CSVTable) -> String {
+    "has the columns \(table.rows[0].fields.joined(separator: ", ")); expected path and x, y, width, height, or path and "
+      + "xmin, ymin, xmax, ymax"
+  }
+
+  /// - Throws: `Failure` 65 where it has other columns.
+  init(_ table: CSVTable) throws {
+    guard let pathColumn = table.column(LabelList.pathNames), let (columns, form) = Self.columns(table.rows[0].fields)
+    else {
+      throw Failure.badData("\(table.path): \(Self.wrongColumns(table))")
     }
     let isCorners = if case .corners = form { true } else { false }
     let width = table.column(Self.imageWidthNames + (isCorners ? Self.widthNames : []))
@@ -141,70 +166,6 @@ struct BoxFile {
         name: row.fields[pathColumn], numbers: columns.map(number), form: form, size: size,
         label: label.map { row.fields[$0] }, place: "\(lastPart(of: table.path)):\(row.line)")
     }
-    self.init(path: table.path, boxes: boxes, sizes: [])
-  }
-
-  // MARK: COCO
-
-  private static func json(_ path: String) throws -> Any {
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= mostJSONBytes,
-      let data = FileManager.default.contents(atPath: path)
-    else { throw Failure.badData("\(path): is not a readable file of a sane size") }
-    do {
-      return try JSONSerialization.jsonObject(with: data)
-    } catch {
-      throw Failure.badData("\(path): is not sound JSON")
-    }
-  }
-
-  /// Whether a file is COCO's, as far as its first level tells.
-  static func isCOCO(_ path: String) -> Bool {
-    guard let root = try? json(path) as? [String: Any] else { return false }
-    return root["images"] is [Any] && root["annotations"] is [Any]
-  }
-
-  private init(coco root: Any, path: String) throws {
-    func wrong(_ what: String) -> Failure {
-      Failure.badData("\(path): \(what); expected COCO's images and annotations")
-    }
-    guard let root = root as? [String: Any], let images = root["images"] as? [[String: Any]],
-      let annotations = root["annotations"] as? [[String: Any]]
-    else { throw wrong("has no lists of images and annotations") }
-    var names: [Int: String] = [:]
-    var sizes: [(name: String, width: Double, height: Double)] = []
-    for image in images {
-      guard let id = Self.integer(image["id"]), let name = image["file_name"] as? String else {
-        throw wrong("has an image without id and file_name")
-      }
-      guard names.updateValue(name, forKey: id) == nil else { throw wrong("gives two images the id \(id)") }
-      if let width = Self.number(image["width"]), let height = Self.number(image["height"]) {
-        sizes.append((name, width, height))
-      }
-    }
-    var labels: [Int: String] = [:]
-    for category in root["categories"] as? [[String: Any]] ?? [] {
-      if let id = Self.integer(category["id"]), let name = category["name"] as? String { labels[id] = name }
-    }
-    var boxes: [ListedBox] = []
-    for (index, annotation) in annotations.enumerated() {
-      // Keypoints and captions have none.
-      guard let numbers = annotation["bbox"] as? [Any] else { continue }
-      guard let id = Self.integer(annotation["image_id"]), let name = names[id] else {
-        throw wrong("annotation \(index + 1) is of an image that is not among its images")
-      }
-      boxes.append(
-        ListedBox(
-          name: name, numbers: numbers.map { Self.number($0) ?? .nan }, form: .cornerAndSize, size: nil,
-          label: Self.integer(annotation["category_id"]).flatMap { labels[$0] },
-          place: "\(lastPart(of: path)): annotation \(Self.integer(annotation["id"]) ?? index + 1)"))
-    }
-    self.init(path: path, boxes: boxes, sizes: sizes)
-  }
-
-  private static func number(_ value: Any?) -> Double? { (value as? NSNumber)?.doubleValue }
-
-  private static func integer(_ value: Any?) -> Int? {
-    (value as? NSNumber).flatMap { Int(exactly: $0.doubleValue) }
+    self.init(path: table.path, boxes: boxes, pictures: [])
   }
 }

@@ -1,3 +1,4 @@
+import Failures
 import Foundation
 
 /// Paths as bytes. Swift's own comparison calls two names equal that differ in how Unicode writes an accent; they may
@@ -13,6 +14,15 @@ func isSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(oth
 func isWritable(inALine path: String) -> Bool {
   !path.contains(where: \.isNewline) && path.first?.isWhitespace == false && path.last?.isWhitespace == false
     && !path.unicodeScalars.contains("\0")
+}
+
+/// A name on one line, whatever it holds: a file's name may be a command to a terminal.
+public func onOneLine(_ name: String) -> String {
+  name.unicodeScalars.map { scalar in
+    scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .lineSeparator
+      || scalar.properties.generalCategory == .paragraphSeparator
+      ? scalar.escaped(asASCII: true) : String(scalar)
+  }.joined()
 }
 
 /// What stands behind the last dot of the last part; empty without one.
@@ -50,8 +60,16 @@ func simplified(_ path: String) -> String? {
 }
 
 /// A path behind every link; nil where nothing is there.
-func realPath(_ path: String) -> String? {
+public func realPath(_ path: String) -> String? {
   guard let resolved = realpath(path, nil) else { return nil }
   defer { free(resolved) }
   return String(cString: resolved)
+}
+
+extension Failure {
+  /// Its words without the file that they begin with, for who names the file in another way.
+  public func words(behind file: String) -> String {
+    let start = "\(file): "
+    return message.hasPrefix(start) ? String(message.dropFirst(start.count)) : message
+  }
 }

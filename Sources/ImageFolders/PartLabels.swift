@@ -1,3 +1,4 @@
+import Failures
 import Foundation
 
 /// Classes of pictures that lie together in the folder of a part, as validation images of ImageNet and Tiny ImageNet do,
@@ -5,6 +6,8 @@ import Foundation
 struct PartLabels {
   /// The lists, relative to the tree's root.
   private(set) var paths: [String] = []
+  /// Those that cannot be read, and why.
+  private(set) var broken: [(path: String, words: String)] = []
   /// By the names of pictures, whole and without ending.
   private var labels: [Part: [String: String]] = [:]
 
@@ -24,11 +27,26 @@ struct PartLabels {
       let place = folder(of: path)
       let ownPart = Part(name: lastPart(of: place))
       guard ownPart != nil || isListFolder(place), let part = ownPart ?? Part(ofListAt: path),
-        let names = wanted[part], let table = try? CSVTable(path: "\(tree.root)/\(path)"),
+        let names = wanted[part], let table = read("\(tree.root)/\(path)", path, of: names),
         let found = Self.labels(table, of: names)
       else { continue }
       paths.append(path)
       labels[part, default: [:]].merge(found) { first, _ in first }
+    }
+  }
+
+  /// A table; nil where it cannot be read, which is noted where its first lines are of these pictures.
+  private mutating func read(_ place: String, _ path: String, of names: Set<String>) -> CSVTable? {
+    do {
+      return try CSVTable(path: place)
+    } catch let failure as Failure {
+      let fields = CSVTable.opening(of: place).flatMap(\.self).flatMap { $0.split(separator: " ") }
+      if fields.contains(where: { names.contains(lastPart(of: String($0))) }) {
+        broken.append((path, failure.words(behind: place)))
+      }
+      return nil
+    } catch {
+      return nil
     }
   }
 

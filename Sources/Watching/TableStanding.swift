@@ -26,7 +26,7 @@ struct TableStanding: Progress {
       table.isFinished ? "finished" : stateWords(table.holder, table.killed, goingOn: table.goingOn)
     lastWords = table.lastWords
     guard let told = table.stages else {
-      progress = table.holder == nil ? "no stage was begun: a plan alone (--dry-run)?" : "measures, and makes its plan"
+      progress = table.holder == nil ? "no stage was begun" : "measures, and makes its plan"
       (share, heads, rows, now, failures) = (nil, [], [], nil, [])
       return
     }

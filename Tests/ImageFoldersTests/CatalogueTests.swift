@@ -32,7 +32,7 @@ private func names(_ catalogue: Catalogue) -> [String] { catalogue.classes.map(\
   #expect(found(read, .noClass) == ["stray.jpg"])
   #expect(found(read, .madeByAla) == ["made"])
   #expect(found(read, .annotations) == ["annotations"])
-  #expect(found(read, .noPicture) == ["README.md", "annotations/notes.json"])
+  #expect(found(read, .noPicture) == ["README.md"] && found(read, .unusedList) == ["annotations/notes.json"])
   #expect(read.findings.problemCount == 0)
 }
 
@@ -225,7 +225,14 @@ func validationImagesInOneFolderHaveTheClassesThatAListOfThemTells(name: String,
 }
 
 @Test func aClassThatNoFolderHasIsAProblemOfTheValidationImage() throws {
-  let pictures = try PictureFolder().photographs("train/n0/1.JPEG", "val/1.JPEG", "val/2.JPEG").text(
-    "1.JPEG 1\n2.JPEG 0\n", to: "val.txt")
-  #expect(found(try catalogue(pictures), .unknownClass) == ["val/1.JPEG"])
+  let pictures = try PictureFolder().photographs("train/n0/1.JPEG", "val/1.JPEG", "val/2.JPEG")
+  for number in ["1", "-1", "99999999999999999999"] {
+    try pictures.text("1.JPEG \(number)\n2.JPEG 0\n", to: "val.txt")
+    #expect(found(try catalogue(pictures), .unknownClass) == ["val/1.JPEG"], "\(number)")
+  }
+}
+
+@Test func aClassFolderWhoseNameIsNoLineIsToldOnceAndNotCalledEmpty() throws {
+  let read = try catalogue(try PictureFolder().photographs("a/1.jpg", "b\nc/1.jpg", "b\nc/2.jpg"))
+  #expect(found(read, .badName) == ["b\nc"] && found(read, .emptyClass) == [] && paths(read) == ["a/1.jpg"])
 }

@@ -174,3 +174,96 @@ func anImportHasTheIdsSplitAndBytesOfTheFolderItself(kind: FileTransfer.Kind) th
   let report = try bring(options(pictures), to: "\(out.path)/x")
   #expect(report.left.filter { $0.kind == "turned" }.count == 1, "\(report.left)")
 }
+
+/// The split is that of a folder in which the bad pictures never were, and no class loses its test images.
+@Test func whatCannotBeReadIsLeftOutBeforeTheSplitIsDrawn() throws {
+  let (pictures, rest, out) = (try PictureFolder(), try PictureFolder(), try TemporaryFolder())
+  for name in ["a", "b", "c"] {
+    for index in 1...9 {
+      try pictures.photographs("\(name)/\(index).jpg")
+      if name == "c" || index.isMultiple(of: 3) { try rest.photographs("\(name)/\(index).jpg") }
+    }
+  }
+  for name in ["a", "b"] {
+    for index in 1...9 where !index.isMultiple(of: 3) {
+      let file = "\(pictures.path)/\(name)/\(index).jpg"
+      let bytes = try bytes(file)
+      // Cut off, or sound at both ends and broken within.
+      let broken = index == 1 ? bytes.prefix(80) : bytes.prefix(300) + bytes.suffix(2)
+      try broken.write(to: URL(fileURLWithPath: file))
+    }
+  }
+  let skipping = options(pictures) { $0.skipsUnreadable = true }
+  let direct = try ImageDataset(skipping)
+  try bring(skipping, to: "\(out.path)/x")
+  try expectSame(direct, try ImageDataset(DatasetOptions(root: "\(out.path)/x")))
+  let expected = try ImageDataset(options(rest))
+  #expect(direct.images.map(\.path) == expected.images.map(\.path))
+  #expect(direct.images.map(\.isTest) == expected.images.map(\.isTest))
+  for label in 0...2 { #expect(direct.images.contains { $0.label == label && $0.isTest }) }
+  // Ids are those of all pictures.
+  #expect(direct.images.map(\.id).prefix(3) == [3, 6, 9])
+  let subset = options(pictures) {
+    $0.skipsUnreadable = true
+    $0.classes = ["b"]
+  }
+  try expectSame(try ImageDataset(subset), try ImageDataset(DatasetOptions(root: "\(out.path)/x", classes: ["b"])))
+}
+
+@Test func validationImagesThatAreAllUnreadableAreDrawnBothWays() throws {
+  let (pictures, out) = (try makeParts(), try TemporaryFolder())
+  for name in ["a", "b"] {
+    for index in 1...3 { try pictures.write([0xFF, 0xD8, 0xFF, 0xE0, 0], to: "val/\(name)/\(index).jpg") }
+  }
+  let skipping = options(pictures) { $0.skipsUnreadable = true }
+  try bring(skipping, to: "\(out.path)/x")
+  try expectSame(try ImageDataset(skipping), try ImageDataset(DatasetOptions(root: "\(out.path)/x")))
+}
+
+@Test func whatARunWouldLackIsWarnedOfByClass() throws {
+  let out = try TemporaryFolder()
+  func warnings(_ pictures: PictureFolder) throws -> [String] {
+    let skipping = options(pictures) { $0.skipsUnreadable = true }
+    return try bring(skipping, to: "\(out.path)/\(UUID().uuidString)").warnings
+  }
+  #expect(try warnings(makePlain()) == [] && warnings(makeParts()) == [])
+  let singles = try PictureFolder().photographs("a/1.jpg", "b/1.jpg").write([1], to: "c/1.jpg")
+  #expect(
+    try warnings(singles) == [
+      "there is no test image, so that nothing can be evaluated", "classes of which no image is left: 1 (c)",
+      "classes of a single image, which cannot both train and test: 2 (a, b)",
+    ])
+  let parts = try PictureFolder().photographs(
+    "train/a/1.jpg", "train/a/2.jpg", "test/a/3.jpg", "train/b\u{1B}/1.jpg", "train/b\u{1B}/2.jpg", "test/c/1.jpg",
+    "test/c/2.jpg")
+  #expect(
+    try warnings(parts) == [
+      "classes without a test image: 1 (b\\u{1B})", "classes without a training image: 1 (c)",
+    ])
+  let tests = try PictureFolder().text("path,label,split\n1.jpg,a,test\n2.jpg,a,test\n", to: "l.csv")
+    .photographs("1.jpg", "2.jpg")
+  #expect(try warnings(tests) == ["there is no training image, so that nothing can be trained"])
+}
+
+@Test func anOutThatIsALinkOrEndsInDotsIsItsFolder() throws {
+  let (pictures, out) = (try makePlain(), try TemporaryFolder())
+  let (real, link) = ("\(out.path)/real", "\(out.path)/link")
+  try FileManager.default.createDirectory(atPath: real, withIntermediateDirectories: true)
+  symlink("real", link)
+  for place in [link, "\(link)/", "\(link)/.", "\(real)/./", "\(out.path)/new/.//"] {
+    #expect(try bring(options(pictures), to: place).images == 12, "\(place)")
+    #expect(try ImageDataset(DatasetOptions(root: place)).images.count == 12, "\(place)")
+  }
+  #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "real")
+  #expect(try FileManager.default.contentsOfDirectory(atPath: out.path).sorted() == ["link", "new", "real"])
+  symlink("absent", "\(out.path)/nothing")
+  symlink("real/images.txt", "\(out.path)/file")
+  let here = FileManager.default.currentDirectoryPath
+  for (place, words) in [
+    ("\(out.path)/nothing", "a symbolic link to nothing"), ("\(out.path)/file", "a symbolic link to a file"),
+    ("\(real)/images.txt", "is no folder"), (".", "the folder that this command runs in"), (here, "that this command"),
+  ] {
+    let failure = #expect(throws: Failure.self) { try bring(options(pictures), to: place) }
+    #expect(failure?.code == .cannotWrite && failure?.message.contains(words) == true, "\(failure?.message ?? "")")
+  }
+}

@@ -1,3 +1,4 @@
+import Dataset
 import Failures
 import Foundation
 import ImageFolders
@@ -74,6 +75,7 @@ func aListOfLabelsIsReadInAnyOrderQuotedOrNotByAnySystem(text: String) throws {
 @Test(arguments: [
   ("path,label\n\"1.jpg,a\n", "a quote has no end"), ("path,label\n1.jpg,a,b\n", "line 2 has 3 fields; expected 2"),
   ("id,score\n1,2\n", "has the columns id, score; expected path, label"), ("", "is empty"),
+  ("path,label\n", "has nothing but its headings"), ("path,label,split\n\n", "has nothing but its headings"),
 ])
 func aBrokenListIsRefusedWithItsPlace(text: String, words: String) throws {
   let pictures = try PictureFolder().photographs("1.jpg").text(text, to: "l.csv")
@@ -193,5 +195,120 @@ func aListOfEachPartIsTakenWithItsPart(headings: String) throws {
   {
     try elsewhere.text(text, to: "c/3.xml")
     #expect(throws: Failure.self) { try catalogue(pictures) { $0.boxes = [elsewhere.path] } }
+  }
+}
+
+/// A list that the folder holds is as good as one that is named: with a fault in it the set is not made without it.
+@Test(arguments: [
+  ("labels.csv", "path,label\n\"1.jpg,a\n", "line 2: a quote has no end"),
+  ("labels.csv", "path,label\na/1.jpg,x\nb/2.jpg,y,z\n", "line 3 has 3 fields; expected 2"),
+  ("labels.csv", "path,label\n", "has nothing but its headings"), ("my-labels.tsv", "", "is empty"),
+  ("meta/labels.csv", "path,lable\na/1.jpg,x\n", "has the columns path, lable; expected path, label"),
+  ("whatever.csv", "Filename;Class\na/1.jpg;x;y\n", "line 2 has 3 fields"),
+  ("whatever.csv", "a/1.jpg,x\nb/2.jpg\n", "line 2 has 1 fields"),
+  ("boxes.csv", "path,x,y,w,h\na/1.jpg,1,1,4\n", "line 2 has 4 fields"),
+  ("boxes.csv", "path,x,y,w\na/1.jpg,1,1,4\n", "expected path and x, y, width, height"),
+  ("odd.csv", "image,xmin,ymin,xmax,ymax\n\"a/1.jpg,1,1,4,4\n", "line 2: a quote has no end"),
+  ("annotations/x.json", "{\"images\": [{\"file_name\": \"a/1.jpg\"}],\n\n \"annotations\": [", "line 3"),
+  ("annotations/x.json", "{\"images\": [],\n\"annotations\": [}\n}", "line 2"),
+  ("instances_train.json", "[", "line 1"), ("x.json", "{\"images\": 3, \"annotations\": []}", "has no lists of images"),
+  ("Annotations/1.xml", "<annotation><size></annotation>", "is no XML of boxes"),
+])
+func aListInTheFolderThatCannotBeReadIsRefusedWithItsPlace(name: String, text: String, words: String) throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/2.jpg").text(text, to: name)
+  for skips in [false, true] {
+    var options = DatasetOptions(root: pictures.path)
+    (options.layout, options.skipsUnreadable) = (.folders, skips)
+    let failure = #expect(throws: Failure.self) { try ImageDataset(options) }
+    #expect(failure?.code == .badData, "\(name)")
+    #expect(
+      failure?.message.contains("\(name) (") == true && failure?.message.contains(words) == true,
+      "\(failure?.message ?? "")")
+  }
+  #expect(try catalogue(pictures).findings[.badList].count == 1)
+}
+
+@Test func bytesThatAreNoTextAreToldByTheirLine() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg").write(
+    Array("path,label\na/1.jpg,".utf8) + [0xE4, 0x0A], to: "labels.csv")
+  #expect(
+    try catalogue(pictures).findings[.badList].map(\.detail) == ["line 2 is not UTF-8 text; save it as CSV UTF-8"])
+}
+
+@Test(arguments: [
+  ("scores.csv", "id,score\n1,2\n", "has the columns id, score"), ("scores.csv", "id,score\n1,2,3\n", "line 2 has 3"),
+  ("labels.csv", "id,name\n1,cat\n", "has the columns id, name"), ("meta/x.tsv", "\"", "a quote has no end"),
+  ("settings.json", "{\"a\": 1}", "has no images and annotations"), ("x.json", "{\"images\": []}", "has no images and"),
+  ("x.json", "{", "line 1"), ("photos.csv", "path,width,height\na/1.jpg,24,20\n", "has the columns path, width"),
+])
+func aTableThatIsNoListIsNamedOnceWithTheReasonAndStandsInNobodysWay(
+  name: String, text: String, words: String
+) throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/2.jpg").text(text, to: name)
+  let read = try catalogue(pictures)
+  #expect(read.findings.problemCount == 0 && paths(read) == ["a/1.jpg", "b/2.jpg"])
+  #expect(found(read, .unusedList) == [name] && found(read, .noPicture) == [])
+  #expect(read.findings[.unusedList][0].detail?.contains(words) == true, "\(read.findings[.unusedList][0].text)")
+  var options = DatasetOptions(root: pictures.path)
+  options.layout = .folders
+  #expect(try ImageDataset(options).remarks.count { $0.contains(name) } == 1)
+}
+
+@Test func whatIsNamedCountsAndTheFoldersOwnListsAreNoFault() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/2.jpg")
+  try pictures.text("path,label\na/1.jpg,x\nb/2.jpg,y,z\n", to: "labels.csv").text("[", to: "boxes.json")
+  try pictures.text("path,label\na/1.jpg,x\n", to: "mine.txt").text("filename,class,x,y,w,h\n1,", to: "boxes.csv")
+  let read = try catalogue(pictures) {
+    $0.labels = "\(pictures.path)/mine.txt"
+    $0.boxes = []
+  }
+  #expect(read.findings.problemCount == 0 && paths(read) == ["a/1.jpg"])
+}
+
+@Test func everyEntryOfCOCOThatSaysNothingCertainIsTold() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "b/2.jpg", "b/3.jpg").text(
+    """
+    {"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 1, "file_name": "2.jpg"}, {"file_name": "3.jpg"},
+      {"id": 4, "file_name": "3.jpg"}, {"id": 5, "file_name": "gone.jpg"}],
+     "annotations": [{"image_id": 1, "bbox": [1, 1, 4, 4]}, {"image_id": 9, "bbox": [1, 1, 4, 4]},
+      {"image_id": 4, "bbox": [1, 1, 5, 5]}, {"image_id": null, "bbox": [1, 1, 4, 4]}]}
+    """, to: "x.json")
+  let read = try catalogue(pictures)
+  #expect(
+    found(read, .badEntry) == ["x.json: image 2", "x.json: image 3", "x.json: annotation 2", "x.json: annotation 4"])
+  #expect(found(read, .pictureWithoutFile) == ["x.json: image 5 gone.jpg"])
+  #expect(read.images.map(\.box) == [nil, nil, box(1, 1, 5, 5)])
+}
+
+/// Faults of every kind in one folder: one run tells all of them, and what may be meant otherwise beside them.
+@Test func allThatIsWrongIsToldAtOnce() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "a/1.png", "b/2.jpg").text("x", to: "b/3.webp")
+  try pictures.text("path,x,y,w,h\nabsent.jpg,1,1,4,4\nb/2.jpg,90,90,4,4\n", to: "boxes.csv").text("[", to: "coco.json")
+  try pictures.text(
+    """
+    {"images": [{"id": 1, "file_name": "b/2.jpg"}, {"id": 1, "file_name": "a/1.jpg"}, {"id": 2, "file_name": "no.jpg"}],
+     "annotations": []}
+    """, to: "annotations/x.json"
+  ).emptyFolder("c").text("<annotation>", to: "d.xml").text("id\n", to: "other.csv")
+  var options = DatasetOptions(root: pictures.path)
+  options.layout = .folders
+  let failure = #expect(throws: Failure.self) { try ImageDataset(options) }
+  let message = failure?.message ?? ""
+  #expect(failure?.code == .badData && message.contains(": 7 problems;"), "\(message)")
+  for words in [
+    "cannot be read: 2 (coco.json (", "d.xml (", "x.json: image 2 (", "neither JPEG nor PNG: 1 (b/3.webp)", "1 (c)",
+    "1 (a/1.png", "1 (boxes.csv:3",
+    "not in the way: boxes of pictures that are not there: 1 (boxes.csv:2 (absent.jpg))",
+    "x.json: image 3 no.jpg", "other.csv (",
+  ] { #expect(message.contains(words), "\(words): \(message)") }
+}
+
+@Test(arguments: ["v_1.JPEG,n1\nv_2.JPEG,\"n0\n", "v_1.JPEG,n1\nv_2.JPEG,n0,2\n"])
+func aBrokenListOfValidationImagesIsAProblem(text: String) throws {
+  let pictures = try PictureFolder().photographs("train/n0/1.JPEG", "train/n1/1.JPEG", "val/v_1.JPEG", "val/v_2.JPEG")
+  for name in ["val.txt", "val.csv"] {
+    try pictures.text(text, to: name)
+    #expect(found(try catalogue(pictures), .badList) == [name])
+    unlink("\(pictures.path)/\(name)")
   }
 }

@@ -118,6 +118,10 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   // A run's folder stands for its best checkpoint, whatever follows it.
   let best = try inspect("\(root)/run")
   #expect((best["file"] as? String)?.hasSuffix("/run/checkpoints/best.h5") == true, "\(best["file"] ?? "")")
+  #expect(try run(bench.program, ["import", "\(root)/data/images", "--out", "\(root)/imported"]).code == 0)
+  let imported = try inspect("\(root)/imported")
+  #expect(imported["kind"] as? String == "import")
+  #expect((imported["attributes"] as? [String: Any])?["images"] as? Int == 72)
   let none = try run(bench.program, ["inspect", "\(root)/data"])
   #expect(none.code == 65 && none.errors.contains("is a folder of no run and no cache"), "\(none.errors)")
   #expect((try inspect("\(root)/run/split.json")["images"] as? [String: Int]) == ["train": 30, "valid": 6, "test": 36])
@@ -126,6 +130,13 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
     bench.program,
     ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--set", "evaluation.steps=0", "--json", "-q"])
   #expect(evaluated.code == 0, "\(evaluated.errors)")
+  let evaluation = try inspect("\(root)/e")
+  #expect(evaluation["kind"] as? String == "evaluation")
+  #expect(
+    (evaluation["attributes"] as? [String: Any])?["accuracy"] as? Double
+      == (try json(evaluated.output)["accuracy"] as? Double))
+  let words = try run(bench.program, ["inspect", "\(root)/e"])
+  #expect(words.output.contains("split: test") && words.output.contains("accuracy"), "\(words.output)")
   #expect(try json(evaluated.output)["accuracy"] as? Double != nil)
   // Who is sent a diagnosis sees which program has made it.
   let doctor = try json(try run(bench.program, ["doctor", "--json", "--dir", root]).output)

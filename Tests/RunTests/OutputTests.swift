@@ -88,6 +88,26 @@ private func shell(_ script: String, in folder: String = repositoryRoot) throws 
   #expect(closed.code == 66 && closed.errors.contains("mpirun hands no pipe on"), "\(closed.errors)")
 }
 
+@Test func aLostSummaryOfAnImportOrAnEvaluationIsCode73AndALostNoteOneWarning() throws {
+  let bench = try TrainingBench()
+  #expect(try bench.ala("train", run: "run", ["--set", "training.epochs=1"]).code == 0)
+  for command in ["import data/images --out imported", "evaluate --checkpoint run --out e --set evaluation.steps=0"] {
+    for streams in [">/dev/full", ">&-"] {
+      let lost = try shell("exec \"$ala\" \(command) --json \(streams)", in: bench.folder.path)
+      #expect(lost.code == 73, "\(command) \(streams): \(lost.code)")
+      #expect(lost.errors.components(separatedBy: "standard output: cannot be written: ").count == 2, "\(lost.errors)")
+      let note = try shell("exec \"$ala\" \(command) \(streams)", in: bench.folder.path)
+      #expect(note.code == 0, "\(command) \(streams): \(note.errors)")
+      #expect(note.errors.components(separatedBy: "standard output: cannot be written: ").count == 2, "\(note.errors)")
+    }
+  }
+  let script =
+    "cd '\(bench.folder.path)' && exec '\(bench.program)' evaluate --checkpoint run --out e --set evaluation.steps=0 "
+    + "--json >/dev/full"
+  let ranks = try mpirun(ranks: 2, "/bin/sh", ["-c", script])
+  #expect(ranks.code == 73, "\(ranks.code) \(ranks.errors)")
+}
+
 @Test func aFileSizeLimitIsAnErrorOfTheWrite() throws {
   let bench = try TrainingBench()
   let result = try shell("ulimit -f 200; exec \"$ala\" train --config c.yaml --set run.dir=r", in: bench.folder.path)

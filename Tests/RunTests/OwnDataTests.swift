@@ -70,3 +70,27 @@ import Testing
   #expect(report.hasPrefix("report "))
   #expect(try follow(report).code == 0)
 }
+
+@Test func foldersThatCannotBeReadAreToldWithAllElse() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  let images = "\(root)/data/images"
+  let classes = try FileManager.default.contentsOfDirectory(atPath: images).sorted()
+  for name in classes.prefix(2) { chmod("\(images)/\(name)", 0) }
+  defer { for name in classes.prefix(2) { chmod("\(images)/\(name)", 0o755) } }
+  chmod(root, 0o755)
+  // Root may read everything.
+  let command = [bench.program, "import", images, "--out", "\(root)/x"]
+  func bring(_ more: [String] = []) throws -> ProcessResult {
+    try getuid() == 0
+      ? run("/usr/bin/setpriv", ["--reuid", "65534", "--clear-groups"] + command + more)
+      : run(command[0], Array(command.dropFirst()) + more)
+  }
+  let folders = try bring()
+  #expect(folders.code == 66 && folders.errors.contains("folders that cannot be read: 2 (\(classes[0]) ("))
+  #expect(!folders.errors.contains("without pictures"), "\(folders.errors)")
+  try FileManager.default.createDirectory(atPath: "\(images)/empty", withIntermediateDirectories: true)
+  let both = try bring()
+  #expect(
+    both.code == 65 && both.errors.contains(": 3 problems") && both.errors.contains("1 (empty)"), "\(both.errors)")
+}

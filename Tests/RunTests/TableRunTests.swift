@@ -79,6 +79,12 @@ private struct TableBench {
     wait(for: "runs/iv/3/metrics.jsonl")
     kill(process, SIGKILL)
   }
+  // Who looks on and the plan count alike, the cache that was made among them.
+  let seen = try run(bench.bench.program, ["watch", "\(bench.root)/parts", "--once"])
+  let told = try bench.table(to: "parts", ["--dry-run"])
+  for (output, words) in [(seen.output, "2 of 12 stages done"), (told.output, "2 of 12 stages are done")] {
+    #expect(output.contains(words), "\(seen.output) \(told.output)")
+  }
   let interrupted = try bench.table(to: "parts", ranks: 2) { process in
     wait(for: "runs/cam/3/test/summary.json")
     kill(process, SIGUSR1)
@@ -122,6 +128,8 @@ private struct TableBench {
   #expect(seen.output.contains("10 of 14 stages done, 4 failed\n"), "\(seen.output)")
   #expect(seen.output.contains(/broken +failed +failed *\n/) && seen.output.contains(/gaussian +done +done *\n/))
   #expect(seen.output.contains("failed: train broken, seed 3: "), "\(seen.output)")
+  let inspected = try run(bench.bench.program, ["inspect", "\(bench.root)/t"])
+  #expect(inspected.code == 0 && inspected.output.contains("stages: 10 of 14 done, 4 failed\n"), "\(inspected.errors)")
   let failure = try #require(try bench.row("broken", of: "t")["failure"] as? [String: Any])
   #expect(failure["code"] as? Int == 70 && (failure["message"] as? String)?.contains("not finite") == true)
   #expect((try bench.row("broken", of: "t")["seeds"] as? [Int])?.isEmpty == true)
@@ -184,7 +192,31 @@ private struct TableBench {
   #expect(
     result.output.contains("network i: lattice") && result.output.contains("reads h0, h2, runs blocks 3 to 4 again"))
   #expect(result.output.contains("0 of 14 stages are done"), "\(result.output)")
-  #expect(!FileManager.default.fileExists(atPath: "\(bench.root)/t/runs"))
+  #expect(!FileManager.default.fileExists(atPath: "\(bench.root)/t"))
+}
+
+@Test func aDryRunBesideARunningTableWaitsForNothingAndLeavesItsFolderAlone() throws {
+  let bench = try TableBench(rows: "[fcam]")
+  func files() -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: "\(bench.root)/t")) ?? []).sorted()
+  }
+  var plans: [ProcessResult?] = []
+  var lists: [[String]] = []
+  let result = try bench.table(to: "t", ["--set", "training.epochs=60", "--set", "training.patience=0"]) { process in
+    for _ in 0..<4000 where !FileManager.default.fileExists(atPath: "\(bench.root)/t/runs/cam/3/metrics.jsonl") {
+      usleep(5_000)
+    }
+    lists.append(files())
+    for ranks in [1, 2] { plans.append(try? bench.table(to: "t", ranks: ranks, ["--dry-run"])) }
+    lists.append(files())
+    kill(process, SIGUSR1)
+  }
+  #expect(result.code == 75, "the table was still at work: \(result.errors)")
+  for plan in plans {
+    #expect(plan?.code == 0 && plan?.output.contains("network fcam: fcam") == true, "\(plan?.errors ?? "")")
+    #expect(plan?.errors.contains("waiting") == false, "\(plan?.errors ?? "")")
+  }
+  #expect(lists.count == 2 && lists[0] == lists[1], "\(lists)")
 }
 
 @Test func rowsOfEqualSettingsShareANetworkAndRowsThatCanAreOfOneCache() throws {
@@ -194,9 +226,9 @@ private struct TableBench {
        {name: same, set: {training.aea: false}}, {name: low, set: {lora.blocks: [1]}},
        {name: more, method: rise, set: {rise.masks: 30}}, {name: dec, method: fcam, set: {fcam.widths: [4]}}]
       """)
-  let result = try bench.table(to: "t", ["--dry-run"])
+  let result = try bench.table(to: "t", ["--dry-run", "--json"])
   #expect(result.code == 0, "\(result.errors)")
-  let plan = try JSONSerialization.jsonObject(with: bench.files("t")["plan.json"] ?? Data()) as? [String: Any]
+  let plan = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
   let rows = plan?["rows"] as? [[String: String]] ?? []
   #expect(rows.map { $0["network"] } == ["abn", "abn", "iv", "iii", "iii", "low", "iv", "dec"])
   let networks = plan?["networks"] as? [[String: Any]] ?? []
@@ -223,6 +255,7 @@ private struct TableBench {
     ("table.rows=[{name: x, set: {lora.blocks: [9]}}]", "row x: "),
     ("table.rows=[{name: x, set: {side.widht: 3}}]", "row x: table.rows: set: there is no setting"),
     ("table.rows=[{name: x, method: ala, set: {model.kind: abn}}]", "row x: method ala explains a network of kind"),
+    ("table.rows=[iv, {name: x, method: 'randomised:ala', set: {model: {kind: cam}}}]", "row x: method ala explains"),
     ("table.rows=[{name: x, method: 'randomised:cam', set: {model.kind: fcam}}]", "row x: method cam explains"),
     ("table.rows=[{name: x, method: gradcam, set: {model.kind: fcam}}]", "row x: method gradcam needs gradients"),
     ("table.rows=[{name: x, set: {run.seed: 3}}]", "run.seed is the same for all rows"),
