@@ -61,7 +61,7 @@ let package = Package(
     module("Files", ["Failures", "Digests"]),
     module("Randomness", []),
     module("Statistics", ["Randomness"]),
-    module("Machine", []),
+    module("Machine", ["CEndingSignals"]),
     module("Lanes", []),
     module("Digests", ["Failures", "CCrypto", "CDeflate"]),
     // One folder, compiled for two kinds of processor: the second is a link to the first.
@@ -176,7 +176,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "COutOfMemory"),
-    .target(name: "CHeldSignals"),
+    .target(name: "CEndingSignals"),
+    .target(name: "CHeldSignals", dependencies: ["CEndingSignals"]),
     .plugin(name: "CommitOfBuild", capability: .buildTool()),
     .executableTarget(
       name: "ala", dependencies: ["Commands", "COutOfMemory", "CHeldSignals"], swiftSettings: processor,
@@ -224,7 +225,7 @@ let package = Package(
     tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
     tests("ImageFoldersTests", ["ImageFolders", "Dataset", "Images", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
-    tests("SettingsTests", ["Settings", "Failures"]),
+    tests("SettingsTests", ["Settings", "Failures", "Files"]),
     tests("TensorBoardTests", ["TensorBoard", "Digests"], hasFixtures: true),
     tests("ReportingTests", ["Reporting", "Metrics", "Images", "Failures"]),
     tests(

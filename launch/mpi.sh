@@ -25,6 +25,34 @@ fail() {
   exit "$1"
 }
 
+# misuse SENTENCE FORM
+misuse() {
+  echo "$0: $1" >&2
+  usage "$2"
+}
+
+# is_count WORD: whether it is a number from 1, of so many ranks as there may be.
+is_count() {
+  case $1 in
+    *[!0-9]* | "" | ??????*) return 1 ;;
+    *) [ "$1" -ge 1 ] ;;
+  esac
+}
+
+# refuse_counts FORM SENTENCE ARGUMENTS...: ends with 64 where mpirun's option for the number of ranks stands among ala's
+# arguments; says how the number is given.
+refuse_counts() {
+  refuse_form=$1
+  refuse_sentence=$2
+  shift 2
+  while [ $# -gt 0 ] && [ "$1" != --mpirun ]; do
+    case $1 in
+      -n | --n | -np | --np | -c | -np=* | --np=* | -n[0-9]* | -np[0-9]*) misuse "$1: $refuse_sentence" "$refuse_form" ;;
+    esac
+    shift
+  done
+}
+
 # Sets ala to the program: in an archive it lies in bin beside the launchers' folder, in a checkout where it was built.
 find_ala() {
   root=$(cd "$launch/.." && pwd)

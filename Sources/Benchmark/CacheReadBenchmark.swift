@@ -1,3 +1,4 @@
+import Cluster
 import Digests
 import Failures
 import Files
@@ -30,13 +31,18 @@ public struct CacheReadResult: Codable, Sendable {
 
 /// Rows of ViT-B/16 with four fused layers in float16, read in the order of a training epoch.
 ///
-/// - Parameter parent: the folder below which the cache is written and removed again.
-public func benchmarkCacheRead(repeats: Int, below parent: String) throws -> CacheReadResult {
+/// - Parameter parent: the folder below which the cache is written and removed again; it is made, and removed, where it is
+///   not there.
+/// - Throws: `Failure` 73; 75 after a signal.
+public func benchmarkCacheRead(repeats: Int, cluster: Cluster, below parent: String) throws -> CacheReadResult {
+  let folder = "\(parent)/ala-bench-\(getpid())-cache"
+  return try withWorkFolder(folder, together: cluster.barrier) { try cacheRead(repeats: repeats, in: folder) }
+}
+
+private func cacheRead(repeats: Int, in folder: String) throws -> CacheReadResult {
+  let signals = SignalWatch()
   // Beyond any processor's cache, so that memory is read.
   let count = 128
-  let folder = "\(parent)/ala-bench-\(getpid())-cache"
-  try makeFolder(folder)
-  defer { try? FileManager.default.removeItem(atPath: folder) }
   let layout = CacheLayout(side: 224, tokens: 196, width: 768, layers: [0, 1, 2, 3], type: .float16)
   let fingerprint = CacheFingerprint(
     encoderSHA256: "", encoderSettings: "{}", viewDefinition: "{}", datasetSHA256: "", firstLoRABlock: 10,
@@ -59,6 +65,7 @@ public func benchmarkCacheRead(repeats: Int, below parent: String) throws -> Cac
   let order = stream.permutation(count)
   var (best, bestPlain, plainBytes) = (Double.infinity, Double.infinity, 0)
   for _ in 0..<repeats {
+    if signals.pending != nil { throw Failure.interrupted("interrupted; nothing is kept") }
     best = min(best, try seconds { for index in order { try cache.read(keys[index], into: payload) } })
     bestPlain = min(
       bestPlain, try seconds { plainBytes = try readPlainly("\(folder)/shard-00000-of-00001.h5", payload) })

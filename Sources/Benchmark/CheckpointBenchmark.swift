@@ -5,6 +5,7 @@ import Encoder
 import Failures
 import Files
 import Foundation
+import Layers
 import Storage
 import Training
 
@@ -30,7 +31,9 @@ public struct CheckpointResult: Codable, Sendable {
   }
 }
 
-/// - Parameter parent: the folder below which the checkpoints are written and removed again.
+/// - Parameter parent: the folder below which the checkpoints are written and removed again; it is made, and removed, where
+///   it is not there.
+/// - Throws: `Failure` 73; 75 after a signal.
 public func benchmarkCheckpoint(repeats: Int, cluster: Cluster, below parent: String) throws -> CheckpointResult {
   let model = try RandomEncoder.with(cluster) { path in
     try LatticeModel(
@@ -42,11 +45,16 @@ public func benchmarkCheckpoint(repeats: Int, cluster: Cluster, below parent: St
     arena.base.update(from: store.values.base, count: arena.count)
   }
   let path = "\(parent)/ala-bench-\(getpid())-checkpoints"
-  defer { try? FileManager.default.removeItem(atPath: path) }
+  return try withWorkFolder(path, together: cluster.barrier) { try write(store, repeats: repeats, to: path) }
+}
+
+private func write(_ store: ParameterStore, repeats: Int, to path: String) throws -> CheckpointResult {
+  let signals = SignalWatch()
   let folder = CheckpointFolder(path: path, keep: 2)
   let writer = CheckpointWriter(folder, of: store)
   var (best, wait, digest) = (Double.infinity, 0.0, Double.infinity)
   for step in 1...(repeats + 1) {
+    if signals.pending != nil { throw Failure.interrupted("interrupted; nothing is kept") }
     let begun = try seconds {
       try writer.begin(step: step, attributes: ["config": .text("")], isBest: true, bestStep: step)
     }

@@ -1,6 +1,5 @@
 import Cluster
 import Failures
-import Files
 import Foundation
 import Machine
 import Tensor
@@ -20,6 +19,9 @@ public struct PeerComparison: Sendable {
   public var repeats: Int
   /// The `ala` program.
   public var program: String
+
+  /// Of a process: a work of many steps may take hours, and libraries have words of their own.
+  private static let (mostSeconds, mostOutput) = (24.0 * 3600, 1 << 20)
 
   /// Those that the peer has, in the order of docs/performance.md.
   public static let peerWorks: [BenchmarkWork] = [
@@ -144,21 +146,24 @@ public struct PeerComparison: Sendable {
 
   /// What a program prints. It finds OpenBLAS as it is: a kernel that the environment names would be measured else.
   private func start(_ command: [String], _ purpose: String) throws -> String {
-    let errorFile = "\(NSTemporaryDirectory())/ala-bench-\(getpid()).txt"
-    let errors = FileHandle(
-      fileDescriptor: try openForWriting(errorFile, O_WRONLY | O_CREAT | O_TRUNC), closeOnDealloc: true)
-    defer { unlink(errorFile) }
     let environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("OPENBLAS_") }
     let signals = SignalWatch()
-    let outcome = ChildProcess.run(
-      "/usr/bin/env", command, environment: environment, seconds: 24 * 3600, errors: errors
-    ) { process in
-      if signals.pending != nil { kill(process, SIGKILL) }
-    }
+    let child = ChildProcess.run(
+      "/usr/bin/env", command, environment: environment, seconds: Self.mostSeconds, mostOutput: Self.mostOutput
+    ) { _ in signals.pending == nil }
     if signals.pending != nil { throw Failure.interrupted("interrupted; nothing is kept") }
-    if case .ended(code: 0, let output) = outcome { return String(decoding: output, as: UTF8.self) }
-    let words = (try? String(contentsOfFile: errorFile, encoding: .utf8)) ?? ""
-    throw Failure.unavailable("\(purpose): \(words.split(separator: "\n").last ?? "ended by a signal")")
+    let words = child.errors.split(separator: "\n").last.map { ": \($0)" } ?? ""
+    switch child.ending {
+    case .exited(0): return String(decoding: child.output, as: UTF8.self)
+    case .exited(let code): throw Failure.unavailable(purpose + (words.isEmpty ? ": ended with code \(code)" : words))
+    case .died(let signal): throw Failure.unavailable("\(purpose): ended by signal \(signal)\(words)")
+    case .wroteTooMuch:
+      throw Failure.unavailable(
+        "\(purpose): was ended, for it wrote more than \(Self.mostOutput >> 20) MiB to standard output; expected a line of "
+          + "JSON at its end")
+    case .ranOutOfTime: throw Failure.unavailable("\(purpose): has not ended in a day, and was ended")
+    case .didNotStart, .stopped: throw Failure.unavailable("\(purpose): cannot be started")
+    }
   }
 }
 

@@ -2,7 +2,7 @@
    are held back before the first library starts, and come through where SignalWatch listens to them, or to whom
    they end. They stay held, and what came stays, where the program starts itself again. */
 #include "HeldSignals.h"
-#include <signal.h>
+#include <EndingSignals.h>
 #include <stddef.h>
 
 static void hold_signals(int count, char **arguments, char **environment) {
@@ -10,12 +10,7 @@ static void hold_signals(int count, char **arguments, char **environment) {
   (void)arguments;
   (void)environment;
   sigset_t asking;
-  sigemptyset(&asking);
-  sigaddset(&asking, SIGUSR1);
-  sigaddset(&asking, SIGTERM);
-  sigaddset(&asking, SIGINT);
-  sigaddset(&asking, SIGHUP);
-  sigaddset(&asking, SIGXCPU);
+  ending_signals(&asking);
   sigprocmask(SIG_BLOCK, &asking, NULL);
 }
 

@@ -17,7 +17,7 @@ public final class SignalWatch: Sendable {
 
   public init() {
     _ = Self.received
-    for number in HeldSignals.numbers where !(number == SIGHUP && Self.isIgnored(number)) {
+    for number in HeldSignals.numbers where !(number == SIGHUP && HeldSignals.isIgnored(number)) {
       var action = sigaction()
       action.__sigaction_handler.sa_handler = { number in SignalWatch.received.pointee = number }
       action.sa_flags = Int32(SA_RESTART)
@@ -35,14 +35,6 @@ public final class SignalWatch: Sendable {
     thread.stackSize = 1 << 17
     thread.start()
   }()
-
-  /// `nohup` starts a program so, for a run that shall outlive its terminal.
-  private static func isIgnored(_ number: Int32) -> Bool {
-    var action = sigaction()
-    guard sigaction(number, nil, &action) == 0 else { return false }
-    // SIG_IGN is the number 1 in the place of a handler; Swift cannot compare functions.
-    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
-  }
 
   /// The last signal that came, or nil.
   public var pending: Int32? {

@@ -98,8 +98,8 @@ struct BenchCommand: ClusterCommand {
 
   var isSharedByRanks: Bool { true }
 
-  /// Else the process that is being timed would be left behind.
-  var endsOnSignals: Bool { against == nil }
+  /// Else the process that is being timed would be left behind, or files.
+  var endsOnSignals: Bool { against == nil && works.allSatisfy { if case .model = $0 { true } else { false } } }
 
   func run(on cluster: Cluster) throws {
     if let against { return try compare(with: against, on: cluster) }
@@ -140,7 +140,7 @@ struct BenchCommand: ClusterCommand {
             result.ceiling)
           + "BLAS \(BLASKernel.choice.description)" + (result.profile.map { "\n\($0.table)" } ?? ""))
     case .cacheRead:
-      let result = try benchmarkCacheRead(repeats: repeats, below: folder)
+      let result = try benchmarkCacheRead(repeats: repeats, cluster: cluster, below: folder)
       try show(
         result, on: cluster,
         String(

@@ -15,7 +15,7 @@ struct ConfigCommand: ClusterCommand {
         ala config --schema > ala.schema.json
       """)
 
-  @Option(help: "The settings, a YAML file.")
+  @Option(help: "The settings, a YAML file; or a pipe, as of a shell's <(…).")
   var config: String?
 
   @Option(

@@ -33,7 +33,7 @@ struct VolumeOptions: ParsableArguments {
 
 /// The flags by which every configured command takes its settings.
 struct SettingsOptions: ParsableArguments {
-  @Option(name: .long, help: "The settings, a YAML file.")
+  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).")
   var config: String?
 
   @Option(
@@ -58,6 +58,11 @@ struct SettingsOptions: ParsableArguments {
   /// - Parameter isTraining: whether the command trains a network of these settings.
   func resolve(on cluster: Cluster, stored: String? = nil, isTraining: Bool = false) throws -> ResolvedSettings {
     let settings = try cluster.agree {
+      if let config, cluster.size > 1, isPipe(config) {
+        throw Failure.badConfiguration(
+          "\(config): is a pipe, which one process reads, and there are \(cluster.size) ranks; write the settings into a file"
+        )
+      }
       var flags: [(path: String, value: String)] = []
       if let threads { flags.append(("run.threads", "\(threads)")) }
       return try Configuration.resolve(

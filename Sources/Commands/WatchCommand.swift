@@ -48,14 +48,14 @@ struct WatchCommand: ClusterCommand {
     var view = WatchView(isRedrawn: !once && Terminal.isThere && isatty(STDOUT_FILENO) == 1)
     try watch(
       WatchRequest(folder: folder, page: page, seconds: every, isOnce: once, isOverwriting: overwrite)
-    ) { lines in
-      try view.show(lines + ["page: \(page)"])
+    ) { lines, isLast in
+      try view.show(lines + ["page: \(page)"], isLast: isLast)
     }
   }
 }
 
-/// Lines that stand in place of those shown before, on a terminal; elsewhere the first time all of them, then the one that
-/// tells how far the run has come, where it has changed.
+/// Lines that stand in place of those shown before, on a terminal; elsewhere all of them the first time and the last, and
+/// between them the one that tells how far the run has come, where it has changed.
 private struct WatchView {
   let isRedrawn: Bool
   private var shownLines = 0
@@ -63,11 +63,11 @@ private struct WatchView {
 
   init(isRedrawn: Bool) { self.isRedrawn = isRedrawn }
 
-  mutating func show(_ lines: [String]) throws {
+  mutating func show(_ lines: [String], isLast: Bool) throws {
     guard isRedrawn else {
       let progress = lines.dropFirst().first
       defer { lastProgress = progress }
-      if lastProgress == nil { return try StandardOutput.print(lines.joined(separator: "\n")) }
+      if lastProgress == nil || isLast { return try StandardOutput.print(lines.joined(separator: "\n")) }
       if let progress, progress != lastProgress { try StandardOutput.print(progress) }
       return
     }

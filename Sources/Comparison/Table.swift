@@ -50,12 +50,12 @@ public func makeTable(
   // What the settings alone tell is told before anything is written.
   _ = try cluster.agree { try RowResolution(base) }
   if request.isDryRun {
-    try cluster.onRoot { try folder.check(outputs, inputs: [base.encoder.weights]) }
+    try cluster.onRoot { try folder.check(outputs, inputs: [base.encoder.weights], isAlone: true) }
     let plan = try TablePlan(base, out: request.out, cluster: cluster)
     return try cluster.onRoot { try tellPlan(plan, request, in: &folder, tell) }
   }
   try cluster.onRoot {
-    try folder.claim(outputs, inputs: [base.encoder.weights])
+    try folder.claim(outputs, inputs: [base.encoder.weights], isAlone: true)
     lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
     folder.sweep()
     try log.openText("\(request.out)/log.txt")

@@ -19,6 +19,7 @@ public struct UnforcedRate: Sendable {
 
   /// In the child: prints kernel and rate, and ends the process.
   public static func answer() -> Never {
+    HeldSignals.release()
     let isHeard =
       (try? secureProducts(threads: 1, limit: nil)) != nil
       && (try? StandardOutput.print("\(blasKernel()) \(productRate())")) != nil
@@ -34,9 +35,9 @@ public struct UnforcedRate: Sendable {
     let free = environment.filter { name, _ in
       ![BLASChoice.coreType, BLASChoice.cacheSize, BLASChoice.ownChoice].contains(name)
     }
-    guard case .ended(code: 0, let output) = ChildProcess.run(probe, [command], environment: free, seconds: seconds)
-    else { return nil }
-    let words = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    let child = ChildProcess.run(probe, [command], environment: free, seconds: seconds)
+    guard child.ending == .exited(0) else { return nil }
+    let words = String(decoding: child.output, as: UTF8.self).split(whereSeparator: \.isWhitespace)
     guard words.count == 2, let rate = Double(words[1]) else { return nil }
     return UnforcedRate(kernel: String(words[0]), rate: rate)
   }

@@ -56,6 +56,42 @@ public func readFile(_ path: String, most: Int) throws -> [UInt8] {
   }
 }
 
+/// Whether a path leads to a pipe: one process reads it, once.
+public func isPipe(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+}
+
+/// All that a pipe, a terminal or another device gives, once; or a whole regular file.
+///
+/// - Parameters:
+///   - most: bytes that there may be.
+///   - seconds: to wait for each part of a pipe.
+/// - Throws: `Failure` 66 where it cannot be opened, 65 where it is a folder, gives more, or nobody writes into it.
+public func readStream(_ path: String, most: Int, seconds: Double = 30) throws -> [UInt8] {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  guard descriptor >= 0 else { throw Failure.missingInput("\(path): cannot be opened: \(systemReason())") }
+  defer { close(descriptor) }
+  var status = stat()
+  guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+    throw Failure.badData("\(path): is a folder")
+  }
+  var bytes: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 1 << 16)
+  while bytes.count <= most {
+    var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&wait, 1, Int32(seconds * 1000)) != 0 else {
+      throw Failure.badData("\(path): gave nothing for \(Int(seconds)) s")
+    }
+    let count = read(descriptor, &buffer, buffer.count)
+    if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
+    guard count >= 0 else { throw Failure.badData("\(path): cannot be read: \(systemReason())") }
+    guard count > 0 else { return bytes }
+    bytes += buffer[..<count]
+  }
+  throw Failure.badData("\(path): has more than \(most) bytes")
+}
+
 /// - Parameter choose: how much of a file of the given size.
 private func read(_ path: String, _ choose: (Int) throws -> Int) throws -> [UInt8] {
   let (descriptor, status) = try openRegularFile(path)

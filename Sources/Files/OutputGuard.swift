@@ -15,23 +15,30 @@ public func refuseInputs(_ inputs: [String], asOutput path: String) throws {
   }
 }
 
-/// Refuses to write one file over what this program hasn't made.
+/// Refuses to write one file over what the same command hasn't made.
 ///
 /// - Parameters:
 ///   - inputs: files that the call reads, which are never replaced.
-///   - isOverwriting: `--overwrite`.
+///   - isOverwriting: `--overwrite`, which replaces a user's files, but no part of what other commands have made.
+///   - command: the command, where it keeps a list of its files.
 ///   - isOwn: whether the file that is there was made by the same command.
 /// - Throws: `Failure` 73 saying what to do.
 public func guardOutput(
-  _ path: String, inputs: [String], isOverwriting: Bool, isOwn: (String) -> Bool
+  _ path: String, inputs: [String], isOverwriting: Bool, of command: String? = nil, isOwn: (String) -> Bool
 ) throws {
   try refuseInputs(inputs, asOutput: path)
   var status = stat()
-  guard lstat(path, &status) == 0, !isOverwriting else { return }
+  guard lstat(path, &status) == 0 else { return }
   guard status.st_mode & S_IFMT != S_IFDIR else {
     throw Failure.cannotWrite("\(path): is a folder; expected the name of a file to write")
   }
-  guard isOwn(path) else {
+  guard !isOwn(path) else { return }
+  if let belonging = Belonging(ofFile: path, besides: command) {
+    throw Failure.cannotWrite(
+      "\(path): is part of \(belonging.kind) (\(belonging.folder)), which no other command replaces, with --overwrite "
+        + "neither; give another --out")
+  }
+  guard isOverwriting else {
     throw Failure.cannotWrite(
       "\(path): is there already and was not made by this command; give another --out, or --overwrite to replace it")
   }
@@ -39,11 +46,11 @@ public func guardOutput(
 
 /// A folder that a command writes several files into, with a list of them, `.ala-made-COMMAND`, by which it knows them
 /// again: a line for each, its SHA-256 and its name, as `sha256sum -c` reads them. What another command has made there is
-/// a stranger's. A file that was being written when a
-/// process died has a row of dots instead, and is the command's own whatever it holds.
+/// a stranger's. A file that was being written when a process died has a row of dots instead, and is the command's own
+/// whatever it holds.
 public struct OutputFolder {
   public let path: String
-  private let listName: String
+  private let command: String
   private let isOverwriting: Bool
   /// By name, relative to the folder.
   private var digests: [String: String]
@@ -56,21 +63,31 @@ public struct OutputFolder {
   ///   - isOverwriting: `--overwrite`.
   public init(_ path: String, of command: String, isOverwriting: Bool) {
     self.path = path
-    listName = ".ala-made-\(command)"
+    self.command = command
     self.isOverwriting = isOverwriting
-    digests = [:]
-    let text = (try? String(contentsOfFile: "\(path)/\(listName)", encoding: .utf8)) ?? ""
+    digests = Self.digests(in: path, of: command)
+  }
+
+  static func listName(of command: String) -> String { ".ala-made-\(command)" }
+
+  private var listName: String { Self.listName(of: command) }
+
+  /// Whether a command has written into a folder, or begun to.
+  public static func isMade(_ path: String, by command: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(path)/\(listName(of: command))")
+  }
+
+  /// What the list of a command says, by name.
+  static func digests(in path: String, of command: String) -> [String: String] {
+    var digests: [String: String] = [:]
+    let text = (try? String(contentsOfFile: "\(path)/\(listName(of: command))", encoding: .utf8)) ?? ""
     for line in text.split(separator: "\n") {
       let entry = line.hasPrefix("\\") ? line.dropFirst() : line
       guard entry.count > 66 else { continue }
       let name = String(entry.dropFirst(66))
-      digests[line.hasPrefix("\\") ? Self.unescaped(name) : name] = String(entry.prefix(64))
+      digests[line.hasPrefix("\\") ? unescaped(name) : name] = String(entry.prefix(64))
     }
-  }
-
-  /// Whether a command has written into a folder, or begun to.
-  public static func isMade(_ path: String, by command: String) -> Bool {
-    FileManager.default.fileExists(atPath: "\(path)/.ala-made-\(command)")
+    return digests
   }
 
   /// Makes the folder, and makes sure that files may be written there, before the first of them is.
@@ -79,9 +96,12 @@ public struct OutputFolder {
   ///   - names: relative to the folder.
   ///   - inputs: files that the call reads, which are never replaced.
   ///   - sharesFolder: whether files of others may lie beside them; else the folder must hold nothing else.
+  ///   - isAlone: whether it is refused as part of what other commands have made, of which a folder is one as a whole.
   /// - Throws: `Failure` 73 naming a file and saying what to do.
-  public mutating func claim(_ names: [String], inputs: [String] = [], sharesFolder: Bool = true) throws {
-    try check(names, inputs: inputs)
+  public mutating func claim(
+    _ names: [String], inputs: [String] = [], sharesFolder: Bool = true, isAlone: Bool = false
+  ) throws {
+    try check(names, inputs: inputs, isAlone: isAlone || !sharesFolder)
     if !sharesFolder, !isOverwriting, let stranger = stranger() {
       throw Failure.cannotWrite(
         "\(path): holds \(stranger), which was not made by this command; give an empty folder or a new one with --out, "
@@ -95,10 +115,18 @@ public struct OutputFolder {
 
   /// Makes sure that nothing but a file of others' that is there keeps files from being written, and writes nothing.
   ///
+  /// - Parameters: as of `claim`.
   /// - Throws: `Failure` 73 naming a file and saying what to do.
-  public func check(_ names: [String], inputs: [String] = []) throws {
+  public func check(_ names: [String], inputs: [String] = [], isAlone: Bool = false) throws {
+    if isAlone, let belonging = Belonging(ofFolder: path, besides: command) {
+      throw Failure.cannotWrite(
+        "\(path): is \(belonging.kind), or part of one (\(belonging.folder)), which no other command writes into, with "
+          + "--overwrite neither; give another folder with --out")
+    }
     for name in names {
-      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting) { isOwn(name, at: $0) }
+      try guardOutput("\(path)/\(name)", inputs: inputs, isOverwriting: isOverwriting, of: command) {
+        isOwn(name, at: $0)
+      }
     }
   }
 

@@ -1,64 +1,72 @@
 import Foundation
-import Synchronization
 
-/// This program, started again for something that may not end, or may take the process with it.
-public enum ChildProcess {
+/// A program that was started for something that may not end, or may take its process with it; and what came of it.
+public struct ChildProcess: Sendable {
   /// This program's own file, for children that do a part of its work.
   public static let ownProgram =
     (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "ala"
 
-  public enum Outcome: Sendable {
-    /// By itself: its exit code and what it wrote to standard output.
-    case ended(code: Int32, output: Data)
+  public enum Ending: Equatable, Sendable {
+    /// By itself, with its code.
+    case exited(Int32)
     /// By a signal.
-    case died
+    case died(Int32)
     case didNotStart
-    /// Killed after its time.
+    /// Ended after its time.
     case ranOutOfTime
+    /// Ended because it wrote more to standard output than it may.
+    case wroteTooMuch
+    /// Ended because it was no longer wanted.
+    case stopped
   }
 
-  /// Runs a program to its end.
+  public let ending: Ending
+  /// What it wrote to standard output.
+  public let output: Data
+  /// The end of what it wrote to standard error: 64 KiB at most.
+  public let errors: String
+
+  /// Runs a program to its end, in a process group of its own, without standard input.
+  ///
+  /// However the call ends, nothing of the group is left: what is there is asked to end (TERM) and ended some seconds
+  /// later (KILL). So it is where a signal comes that ends this process; it does so afterwards.
   ///
   /// - Parameters:
   ///   - environment: of which the child gets all but what would make it a rank of this run.
-  ///   - seconds: after which it is killed.
-  ///   - errors: what takes its standard error.
-  ///   - look: called again and again while it runs, with its process id.
+  ///   - seconds: after which it is ended.
+  ///   - mostOutput: bytes on standard output, beyond which it is ended.
+  ///   - isWanted: asked again and again while it runs, with its process id.
   public static func run(
     _ program: String, _ arguments: [String],
     environment: [String: String] = ProcessInfo.processInfo.environment, seconds: Double,
-    errors: FileHandle = .nullDevice, look: (Int32) -> Void = { _ in }
-  ) -> Outcome {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    process.environment = environment.filter { name, _ in
+    mostOutput: Int = 1 << 20, isWanted: (Int32) -> Bool = { _ in true }
+  ) -> ChildProcess {
+    let environment = environment.filter { name, _ in
       !["OMPI_", "PMIX_", "PMI_", "SLURM_STEP_NUM_TASKS"].contains { name.hasPrefix($0) }
     }
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = errors
-    guard (try? HeldSignals.released(while: process.run)) != nil else { return .didNotStart }
-    // A pipe holds little: it is read while the child writes.
-    let received = Mutex(Data())
-    let isRead = DispatchSemaphore(value: 0)
-    let reader = Thread {
-      let data = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
-      received.withLock { $0 = data ?? Data() }
-      isRead.signal()
-    }
-    reader.start()
-    let limit = Date().addingTimeInterval(seconds)
-    while process.isRunning {
-      if Date() > limit {
-        kill(process.processIdentifier, SIGKILL)
-        return .ranOutOfTime
+    return HeldSignals.held {
+      guard var group = ProcessGroup(program, arguments, environment: environment, mostOutput: mostOutput) else {
+        return ChildProcess(ending: .didNotStart, output: Data(), errors: "")
       }
-      look(process.processIdentifier)
-      usleep(2_000)
+      defer { group.close() }
+      let start = ContinuousClock.now
+      var ending: Ending?
+      while ending == nil {
+        group.read()
+        ending = group.ending
+        if group.wroteTooMuch {
+          ending = .wroteTooMuch
+        } else if ending == nil {
+          if HeldSignals.isWaiting || !isWanted(group.leader) {
+            ending = .stopped
+          } else if ContinuousClock.now - start > .seconds(seconds) {
+            ending = .ranOutOfTime
+          }
+        }
+      }
+      group.end()
+      if group.wroteTooMuch { ending = .wroteTooMuch }
+      return ChildProcess(ending: ending ?? .stopped, output: group.output, errors: group.errors)
     }
-    guard process.terminationReason == .exit else { return .died }
-    isRead.wait()
-    return .ended(code: process.terminationStatus, output: received.withLock { $0 })
   }
 }

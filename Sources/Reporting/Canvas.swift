@@ -69,6 +69,8 @@ public final class Canvas {
 
   deinit {
     cairo_destroy(context)
+    // cairo keeps a reference to a drawing that it has written as SVG: what is finished has given its memory back.
+    cairo_surface_finish(surface)
     cairo_surface_destroy(surface)
     imageMemory.forEach { $0.deallocate() }
   }

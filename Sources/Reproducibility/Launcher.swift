@@ -1,6 +1,5 @@
 import Cluster
 import Failures
-import Files
 import Foundation
 import Machine
 import Settings
@@ -14,15 +13,12 @@ struct Launcher {
   private let environment: [String: String]
   /// What the launcher needs of the environment, of which a child gets no variable that could make it a rank.
   private let launcherSettings: [String]
-  /// For what a call says.
-  private let errorFile: String
 
   /// - Parameters:
   ///   - environment: this process's; its settings are not the calls'.
-  ///   - folder: for files of its own.
+  ///   - folder: for what a job leaves behind.
   init(program: String, environment: [String: String], folder: String) {
     self.program = program
-    errorFile = "\(folder)/errors.txt"
     let given = (environment[EnvironmentSettings.launcher] ?? "").split(separator: " ").map(String.init)
     mpirun = given.isEmpty ? Processes.executable("mpirun", in: environment).map { [$0] } : given
     self.environment = EnvironmentSettings.removed(from: environment)
@@ -61,31 +57,28 @@ struct Launcher {
     _ arguments: [String], ranks: Int, purpose: String, seconds: Double, killing: (() -> Bool)? = nil
   ) throws -> Bool {
     let command = ranks == 1 ? [program] : launcherSettings + (mpirun ?? []) + Self.options(ranks: ranks) + [program]
-    let descriptor = try openForWriting(errorFile, O_WRONLY | O_CREAT | O_TRUNC)
-    let errors = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     let signals = SignalWatch()
-    var (isKilled, isInterrupted) = (false, false)
-    // env finds a launcher as a shell would, and gives it the variables that stand before it.
-    let outcome = ChildProcess.run(
-      "/usr/bin/env", command + arguments, environment: environment, seconds: seconds, errors: errors
+    var isKilled = false
+    // env finds a launcher as a shell would, and gives it the variables that stand before it. mpirun, when it is asked to
+    // end, ends its ranks, which are in groups of their own.
+    let child = ChildProcess.run(
+      "/usr/bin/env", command + arguments, environment: environment, seconds: seconds
     ) { process in
-      if signals.pending != nil, !isInterrupted {
-        isInterrupted = true
-        // mpirun ends its ranks.
-        kill(process, SIGTERM)
+      if !isKilled, killing?() == true {
+        isKilled = true
+        for rank in Self.children(of: process) + [process] { kill(rank, SIGKILL) }
       }
-      guard !isKilled, killing?() == true else { return }
-      isKilled = true
-      for rank in Self.children(of: process) + [process] { kill(rank, SIGKILL) }
+      return signals.pending == nil
     }
-    if isInterrupted { throw Failure.interrupted("interrupted; nothing is kept: run the same command again") }
-    if isKilled, case .died = outcome { return true }
-    switch outcome {
-    case .ended(code: 0, _): return false
-    case .ended(let code, _): throw failure(code: code, purpose)
-    case .died: throw failure(code: ExitCode.internalError.rawValue, purpose)
+    if signals.pending != nil { throw Failure.interrupted("interrupted; nothing is kept: run the same command again") }
+    if isKilled, case .died = child.ending { return true }
+    switch child.ending {
+    case .exited(0): return false
+    case .exited(let code): throw failure(code: code, child.errors, purpose)
+    case .died: throw failure(code: ExitCode.internalError.rawValue, child.errors, purpose)
+    case .wroteTooMuch: throw Failure.unavailable("\(purpose): wrote more than is expected of it, and was ended")
     case .ranOutOfTime: throw Failure.unavailable("\(purpose): has not ended in \(Int(seconds)) s, and was ended")
-    case .didNotStart: throw Failure.unavailable("\(purpose): \(program) cannot be started")
+    case .didNotStart, .stopped: throw Failure.unavailable("\(purpose): \(program) cannot be started")
     }
   }
 
@@ -95,8 +88,7 @@ struct Launcher {
   }
 
   /// What a call that has failed says of it.
-  private func failure(code: Int32, _ purpose: String) -> Failure {
-    let text = (try? String(contentsOfFile: errorFile, encoding: .utf8)) ?? ""
+  private func failure(code: Int32, _ text: String, _ purpose: String) -> Failure {
     let lines = text.split(separator: "\n").map(String.init)
     let own = lines.first { $0.hasPrefix("ala: ") }.map { $0.replacing(/^ala: (error: )?/, with: "") }
     let words = own ?? lines.suffix(3).joined(separator: " ")

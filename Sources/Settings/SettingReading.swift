@@ -27,25 +27,46 @@ struct SettingReader {
     guard !chain.contains(full) else {
       throw Failure.badConfiguration("\(path): extends itself, by way of \((chain + [full]).joined(separator: " -> "))")
     }
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw Failure.missingInput("\(path): there is no such settings file")
-    }
-    guard access(path, R_OK) == 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
-    }
-    guard let bytes = try? readFile(path, most: Self.mostBytes), let text = String(validating: bytes, as: UTF8.self)
-    else { throw Failure.badConfiguration("\(path): is not a readable UTF-8 text of at most 1 MiB") }
-    let mapping = try Self.sections(text, place: path)
+    let isPipe = isPipe(path)
+    let mapping = try Self.sections(try Self.text(of: path, isPipe: isPipe), place: path)
     for (key, value) in mapping where key.string == "extends" {
       guard case .scalar(let scalar) = value else {
         throw Failure.badConfiguration("\(path): extends: expected the name of one file")
       }
+      // A pipe lies nowhere.
       let base = URL(
         fileURLWithPath: expandingHome(scalar.string),
-        relativeTo: URL(fileURLWithPath: full).deletingLastPathComponent())
+        relativeTo: isPipe ? nil : URL(fileURLWithPath: full).deletingLastPathComponent())
       try add(file: base.path, chain: chain + [full])
     }
     try add(mapping, place: path) { chain.isEmpty ? .file($0) : .extended($0) }
+  }
+
+  /// What a file holds, or a pipe gives, as that of a shell's `<(…)`.
+  private static func text(of path: String, isPipe: Bool) throws -> String {
+    guard FileManager.default.fileExists(atPath: path) else {
+      let isOfShell = ["/dev/fd/", "/proc/self/fd/"].contains { path.hasPrefix($0) }
+      throw Failure.missingInput(
+        "\(path): there is no such settings file"
+          + (isOfShell ? " here: mpirun hands no pipe on to its ranks; write the settings into a file" : ""))
+    }
+    guard access(path, R_OK) == 0 else {
+      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
+    }
+    let bytes: [UInt8]
+    do {
+      bytes = try readStream(path, most: mostBytes)
+    } catch let failure as Failure where failure.code == .badData {
+      throw Failure.badConfiguration("\(failure.message); expected settings, a UTF-8 text of at most 1 MiB")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure.badConfiguration("\(path): is not UTF-8; expected settings, a text of at most 1 MiB")
+    }
+    guard !isPipe || !text.allSatisfy(\.isWhitespace) else {
+      throw Failure.badConfiguration(
+        "\(path): is a pipe that gave nothing; has the command that writes into it failed?")
+    }
+    return text
   }
 
   /// Adds a text that extends nothing, such as a checkpoint's.

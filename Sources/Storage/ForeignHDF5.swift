@@ -70,7 +70,11 @@ final class ForeignHDF5: HDF5Reading {
     guard try OpenFile(file.path).sight.identity == file.sight.identity else {
       throw Failure.badData("\(file.path): is another file than a moment ago; run the command again")
     }
-    known.withLock { $0[file.sight] = listing }
+    known.withLock {
+      // A process that looks into file after file forgets those of before.
+      if $0.count >= mostKnown { $0 = [:] }
+      $0[file.sight] = listing
+    }
     return listing
   }
 
@@ -82,6 +86,8 @@ final class ForeignHDF5: HDF5Reading {
 
   /// What has been learnt of files as they were.
   private static let known = Mutex<[FileSight: HDF5Listing]>([:])
+  /// More than a cache has shards.
+  private static let mostKnown = 4096
 
   private static func list(_ path: String, probe: String) throws -> HDF5Listing {
     guard let listing = try listings([path], probe: probe).first else {
@@ -100,14 +106,18 @@ final class ForeignHDF5: HDF5Reading {
   }
 
   private static func ask(_ request: HDF5Probe.Request, of path: String, probe: String) throws -> Data {
-    switch ChildProcess.run(probe, request.arguments, seconds: Double(HDF5Probe.seconds) * 1.5) {
-    case .ended(code: 0, let answer): return answer
-    case .ended(code: 1, let answer):
-      let reason = String(decoding: answer, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    let child = ChildProcess.run(
+      probe, request.arguments, seconds: Double(HDF5Probe.seconds) * 1.5, mostOutput: request.mostAnswer)
+    switch child.ending {
+    case .exited(0): return child.output
+    case .exited(1):
+      let reason = String(decoding: child.output, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
       throw Failure.badData(
         reason.hasPrefix(path) ? reason : "\(path): is no sound HDF5 file: what reads it gives no answer")
-    case .ended, .died: throw Failure.badData("\(path): is no sound HDF5 file: what reads it dies of it")
+    case .exited, .died: throw Failure.badData("\(path): is no sound HDF5 file: what reads it dies of it")
     case .ranOutOfTime: throw Failure.badData("\(path): is no sound HDF5 file: reading it does not end")
+    case .wroteTooMuch: throw Failure.badData("\(path): is no sound HDF5 file: it tells more than any of ours")
+    case .stopped: throw Failure.interrupted("\(path): is no longer examined, after a signal")
     case .didNotStart: throw Failure.unavailable("\(path): cannot be examined: \(probe) does not start")
     }
   }

@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Foundation
+import Machine
 
 /// The part of `ForeignHDF5` that happens in the child: damaged or hostile metadata can make the library loop or crash,
 /// and then takes nothing but this process with it.
@@ -13,6 +14,8 @@ public enum HDF5Probe {
   private static let mostMemory = 5 << 30
   /// Of data sets that are read at a time.
   static let mostBytes = 1 << 32
+  /// Of what is in files.
+  private static let mostListing = 1 << 28
 
   /// What the child is asked.
   enum Request {
@@ -25,6 +28,14 @@ public enum HDF5Probe {
       switch self {
       case .list(let paths): [command, "list"] + paths
       case .read(let path, let datasets, let type): [command, "read", path, type.rawValue] + datasets
+      }
+    }
+
+    /// Bytes that an answer may have.
+    var mostAnswer: Int {
+      switch self {
+      case .list: HDF5Probe.mostListing
+      case .read: HDF5Probe.mostBytes
       }
     }
 
@@ -51,6 +62,7 @@ public enum HDF5Probe {
   /// sentence.
   public static func answer(_ arguments: [String]) {
     guard let request = Request(arguments) else { return }
+    HeldSignals.release()
     limit(RLIMIT_CPU.rawValue, seconds)
     limit(RLIMIT_CORE.rawValue, 0)
     limit(RLIMIT_AS.rawValue, addressSpace() + mostMemory)

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Machine
 
@@ -16,7 +17,8 @@ package struct RunOwner: Codable, Equatable {
   package static func current() -> RunOwner {
     RunOwner(
       host: ownHost(), boot: ownBoot(), pid: getpid(), processStart: start(of: getpid()) ?? "",
-      since: Date().timeIntervalSince1970.rounded(), command: CommandLine.arguments.joined(separator: " "))
+      since: Date().timeIntervalSince1970.rounded(),
+      command: CommandLine.arguments.map(shellWord).joined(separator: " "))
   }
 
   /// Whether its process is known to have ended. Of another host nothing is known.

@@ -6,31 +6,20 @@ import Synchronization
 public final class ThreadTeam: @unchecked Sendable {
   public let threadCount: Int
 
-  private let next = Atomic<Int>(0)
-  private let running = Atomic<Int>(0)
-  private let generation = Atomic<Int>(0)
-  private let stopping = Atomic<Bool>(false)
-  private var taskCount = 0
-  private var body: ((Int, Int) -> Void)?
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let work = Work()
   private var threads: [pthread_t] = []
-
-  /// Polls of a worker before it sleeps: a few microseconds, about the gap between two kernels of a step.
-  private static let spins = 4_000
 
   public init(threads count: Int) {
     threadCount = max(1, count)
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(wake, nil)
     for index in stride(from: 1, to: threadCount, by: 1) {
       var thread = pthread_t()
-      let worker = Unmanaged.passRetained(Worker(team: self, index: index))
+      let worker = Unmanaged.passRetained(Worker(work: work, index: index))
       let status = pthread_create(
         &thread, nil,
         { argument in
           guard let argument else { return nil }
-          Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue().loop()
+          let worker = Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue()
+          worker.work.loop(thread: worker.index)
           return nil
         }, worker.toOpaque())
       if status == 0 { threads.append(thread) } else { worker.release() }
@@ -38,16 +27,8 @@ public final class ThreadTeam: @unchecked Sendable {
   }
 
   deinit {
-    stopping.store(true, ordering: .sequentiallyConsistent)
-    pthread_mutex_lock(mutex)
-    generation.add(1, ordering: .sequentiallyConsistent)
-    pthread_cond_broadcast(wake)
-    pthread_mutex_unlock(mutex)
+    work.stop()
     for thread in threads { pthread_join(thread, nil) }
-    pthread_cond_destroy(wake)
-    pthread_mutex_destroy(mutex)
-    wake.deallocate()
-    mutex.deallocate()
   }
 
   /// Runs `body(0, thread)` … `body(tasks - 1, thread)`, each once, on the team's threads and the caller's; returns
@@ -57,15 +38,65 @@ public final class ThreadTeam: @unchecked Sendable {
       for task in 0..<tasks { body(task, 0) }
       return
     }
-    withoutActuallyEscaping(body) { body in
-      self.body = body
-      taskCount = tasks
-      next.store(0, ordering: .relaxed)
-      running.store(threads.count, ordering: .sequentiallyConsistent)
+    withoutActuallyEscaping(body) { work.run(tasks, $0, workers: threads.count) }
+  }
+
+  private final class Worker {
+    let work: Work
+    let index: Int
+
+    init(work: Work, index: Int) {
+      self.work = work
+      self.index = index
+    }
+  }
+
+  /// What the threads share. Workers hold this and not their team: one that took a reference to the team for a moment could
+  /// be the last to have one, and would have to wait for its own end.
+  private final class Work: @unchecked Sendable {
+    private let next = Atomic<Int>(0)
+    private let running = Atomic<Int>(0)
+    private let generation = Atomic<Int>(0)
+    private let stopping = Atomic<Bool>(false)
+    private var taskCount = 0
+    private var body: ((Int, Int) -> Void)?
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    /// Polls of a worker before it sleeps: a few microseconds, about the gap between two kernels of a step.
+    private static let spins = 4_000
+
+    init() {
+      pthread_mutex_init(mutex, nil)
+      pthread_cond_init(wake, nil)
+    }
+
+    deinit {
+      pthread_cond_destroy(wake)
+      pthread_mutex_destroy(mutex)
+      wake.deallocate()
+      mutex.deallocate()
+    }
+
+    private func wakeAll() {
       pthread_mutex_lock(mutex)
       generation.add(1, ordering: .sequentiallyConsistent)
       pthread_cond_broadcast(wake)
       pthread_mutex_unlock(mutex)
+    }
+
+    func stop() {
+      stopping.store(true, ordering: .sequentiallyConsistent)
+      wakeAll()
+    }
+
+    /// On the caller's thread.
+    func run(_ tasks: Int, _ body: @escaping (Int, Int) -> Void, workers: Int) {
+      self.body = body
+      taskCount = tasks
+      next.store(0, ordering: .relaxed)
+      running.store(workers, ordering: .sequentiallyConsistent)
+      wakeAll()
       drain(body, thread: 0)
       var polls = 0
       while running.load(ordering: .acquiring) > 0 {
@@ -74,41 +105,31 @@ public final class ThreadTeam: @unchecked Sendable {
       }
       self.body = nil
     }
-  }
 
-  private func drain(_ body: (Int, Int) -> Void, thread: Int) {
-    while true {
-      let task = next.add(1, ordering: .relaxed).oldValue
-      if task >= taskCount { return }
-      body(task, thread)
-    }
-  }
-
-  /// A worker holds its team unowned, so that the team can end.
-  private final class Worker {
-    unowned(unsafe) let team: ThreadTeam
-    let index: Int
-
-    init(team: ThreadTeam, index: Int) {
-      self.team = team
-      self.index = index
+    private func drain(_ body: (Int, Int) -> Void, thread: Int) {
+      while true {
+        let task = next.add(1, ordering: .relaxed).oldValue
+        if task >= taskCount { return }
+        body(task, thread)
+      }
     }
 
-    func loop() {
+    /// On a worker's thread, until the team ends.
+    func loop(thread index: Int) {
       var seen = 0
       while true {
         var polls = 0
-        while team.generation.load(ordering: .acquiring) == seen {
+        while generation.load(ordering: .acquiring) == seen {
           polls += 1
-          if polls < ThreadTeam.spins { continue }
-          pthread_mutex_lock(team.mutex)
-          while team.generation.load(ordering: .acquiring) == seen { pthread_cond_wait(team.wake, team.mutex) }
-          pthread_mutex_unlock(team.mutex)
+          if polls < Self.spins { continue }
+          pthread_mutex_lock(mutex)
+          while generation.load(ordering: .acquiring) == seen { pthread_cond_wait(wake, mutex) }
+          pthread_mutex_unlock(mutex)
         }
         seen += 1
-        if team.stopping.load(ordering: .sequentiallyConsistent) { return }
-        if let body = team.body { team.drain(body, thread: index) }
-        team.running.subtract(1, ordering: .acquiringAndReleasing)
+        if stopping.load(ordering: .sequentiallyConsistent) { return }
+        if let body { drain(body, thread: index) }
+        running.subtract(1, ordering: .acquiringAndReleasing)
       }
     }
   }

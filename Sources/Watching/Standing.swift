@@ -37,7 +37,9 @@ struct Standing: Progress {
   init(_ run: WatchedRun) {
     let pace = Pace(run)
     let last = run.metrics.steps.last
-    state = run.holder.map { "running: \($0)" } ?? "not running"
+    state =
+      run.isFinished && run.holder == nil
+      ? "finished" : stateWords(run.holder, run.killed, goingOn: run.goingOn)
     lastWords = run.lastWords
     let total = run.epochs * run.stepsPerEpoch
     let step = last?.step ?? 0

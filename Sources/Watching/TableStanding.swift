@@ -22,7 +22,8 @@ struct TableStanding: Progress {
 
   /// - Parameter date: now.
   init(_ table: WatchedTable, at date: Date = Date()) {
-    state = table.holder.map { "running: \($0)" } ?? "not running"
+    state =
+      table.isFinished ? "finished" : stateWords(table.holder, table.killed, goingOn: table.goingOn)
     lastWords = table.lastWords
     guard let told = table.stages else {
       progress = table.holder == nil ? "no stage was begun" : "measures, and makes its plan"

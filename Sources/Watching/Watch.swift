@@ -39,9 +39,9 @@ protocol Watched {
 
 /// Writes the page and shows the same in lines, again and again until the run has ended.
 ///
-/// - Parameter show: takes the lines of each look.
+/// - Parameter show: takes the lines of each look, and whether it is the last one.
 /// - Throws: `Failure` 66 for what is no folder of a run or a table, 73 where the page cannot be written or is no page of this command.
-public func watch(_ request: WatchRequest, show: ([String]) throws -> Void) throws {
+public func watch(_ request: WatchRequest, show: (_ lines: [String], _ isLast: Bool) throws -> Void) throws {
   var watched: any Watched =
     WatchedTable.isThere(request.folder) ? WatchedTable(request.folder) : try WatchedRun(request.folder)
   // A page in the folder is replaced; whatever else lies there is what the run has written.
@@ -53,8 +53,9 @@ public func watch(_ request: WatchRequest, show: ([String]) throws -> Void) thro
   while true {
     watched.look()
     try writeAtomically(try watched.page(seconds: request.seconds), to: request.page)
-    try show(watched.lines)
-    if request.isOnce || watched.holder == nil { return }
+    let isLast = request.isOnce || watched.holder == nil
+    try show(watched.lines, isLast)
+    if isLast { return }
     sleep(UInt32(request.seconds))
   }
 }

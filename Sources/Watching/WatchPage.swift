@@ -1,6 +1,7 @@
 import Foundation
 import Mustache
 import Reporting
+import Storage
 
 /// The name by which a page is known to be the command's own.
 let watchGenerator = "ala watch"
@@ -11,6 +12,16 @@ extension WatchedRun {
     let standing = Standing(self)
     return try page(template, seconds: seconds, standing, ["run": try pageContext(self, standing)])
   }
+}
+
+/// Who has a folder, or how the last one left it that has not come to its end, and what goes on there.
+///
+/// - Parameter goingOn: the command, where it is known.
+func stateWords(_ holder: String?, _ killed: RunHolder.Killed?, goingOn: String?) -> String {
+  if let holder { return "running: \(holder)" }
+  let command = "the same command goes on" + (goingOn.map { ": \($0)" } ?? "")
+  return killed.map { "killed: \($0.process) has ended without a word; \(command)" }
+    ?? "not running, and not at its end; \(command)"
 }
 
 /// What every page tells of how far it has come.

@@ -1,5 +1,6 @@
 import Dataset
 import Failures
+import Files
 import Foundation
 import Reporting
 import Storage
@@ -11,6 +12,7 @@ struct WatchedRun: Watched {
   private(set) var events: RunEvents
   /// The process that has the folder; nil where none has.
   private(set) var holder: String?
+  private(set) var killed: RunHolder.Killed?
   /// 0 before the run has said so.
   private(set) var epochs = 0
   private(set) var stepsPerEpoch = 0
@@ -18,10 +20,12 @@ struct WatchedRun: Watched {
   private(set) var trainCount = 0
   /// The log's last lines.
   private(set) var lastWords: [String] = []
+  /// Whether the log says that the run has come to its end.
+  private(set) var isFinished = false
 
   private static let shownWords = 3
   /// From the log's end.
-  private static let wordsBytes: UInt64 = 4096
+  private static let wordsBytes: UInt64 = 64 << 10
 
   /// - Throws: `Failure` 66 for what is no run's folder.
   init(_ path: String) throws {
@@ -40,6 +44,7 @@ struct WatchedRun: Watched {
   mutating func look() {
     // Before the files: what a run has written before it ended is there when it is known to have ended.
     holder = RunHolder.description(of: path)
+    killed = RunHolder.killed(in: path)
     let settings = Dictionary(
       RunFolder.settings((try? RunFolder.text("\(path)/config.yaml")) ?? "").map { ($0.key, $0.value) }
     ) { $1 }
@@ -49,11 +54,26 @@ struct WatchedRun: Watched {
     stepsPerEpoch = batch > 0 ? (trainCount + batch - 1) / batch : 0
     metrics.look()
     events.look()
-    lastWords = Self.lastWords(of: path)
+    let log = Self.logEnd(of: path)
+    lastWords = log.suffix(Self.shownWords)
+    isFinished = log.last { line in Self.turns.contains { line.hasPrefix($0) } }?.contains("finished") == true
+  }
+
+  /// How lines of the log begin that tell of a run's beginning, its epochs and its end.
+  private static let turns = ["writes to ", "resuming ", "epoch ", "stopped: ", "finished: ", "the run is finished: "]
+
+  /// What a run's command goes on with, where none has the folder now: that of the process that was killed, or the run's
+  /// own settings. As many ranks as the run had.
+  var goingOn: String {
+    let ranks = metrics.ranks?.waits_for_ranks_ms?.count ?? 1
+    let command = killed?.command ?? "ala train --config \(shellWord("\(path)/config.yaml"))"
+    return ranks > 1 ? "mpirun -np \(ranks) \(command)" : command
   }
 
   /// The last lines of a folder's log.
-  static func lastWords(of folder: String) -> [String] {
+  static func lastWords(of folder: String) -> [String] { logEnd(of: folder).suffix(shownWords) }
+
+  private static func logEnd(of folder: String) -> [String] {
     guard let handle = FileHandle(forReadingAtPath: "\(folder)/log.txt"), let size = try? handle.seekToEnd() else {
       return []
     }
@@ -61,7 +81,6 @@ struct WatchedRun: Watched {
     try? handle.seek(toOffset: size - min(size, wordsBytes))
     let text = String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)
     // The first line may be the end of one.
-    return text.split(whereSeparator: \.isNewline).dropFirst(size > wordsBytes ? 1 : 0).suffix(shownWords)
-      .map(String.init)
+    return text.split(whereSeparator: \.isNewline).dropFirst(size > wordsBytes ? 1 : 0).map(String.init)
   }
 }

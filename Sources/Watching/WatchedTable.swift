@@ -7,6 +7,7 @@ import Storage
 struct WatchedTable: Watched {
   let path: String
   private(set) var holder: String?
+  private(set) var killed: RunHolder.Killed?
   /// nil before the plan is made.
   private(set) var stages: TableStages?
   /// Of the network that is being trained, or was when the table ended.
@@ -19,6 +20,7 @@ struct WatchedTable: Watched {
 
   mutating func look() {
     holder = RunHolder.description(of: path)
+    killed = RunHolder.killed(in: path)
     // A table that was interrupted and goes on first measures; what stands there is of the call before until then.
     stages = TableStages.read(from: path)
     lastWords = WatchedRun.lastWords(of: path)
@@ -29,6 +31,18 @@ struct WatchedTable: Watched {
     let folder = "\(path)/\(TableStages.runFolder(stage.subject, seed: stage.seed))"
     if run?.path != folder { run = try? WatchedRun(folder) }
     run?.look()
+  }
+
+  /// Whether no stage is left that the same command would make.
+  var isFinished: Bool {
+    holder == nil && killed == nil && stages.map { $0.stages.allSatisfy { $0.state == .done } } ?? false
+  }
+
+  /// By how many ranks a killed call was made; the command of one that has stopped by itself is not known.
+  var goingOn: String? {
+    guard let command = killed?.command else { return nil }
+    let ranks = (stages?.workers.prefix { $0.isNumber }).flatMap { Int($0) } ?? 1
+    return ranks > 1 ? "mpirun -np \(ranks) \(command)" : command
   }
 
   /// The stage that goes on, or that the table was interrupted in.

@@ -115,6 +115,20 @@ private func problem(parsing arguments: [String]) -> String? {
   for name in commandNames { #expect(quoted.contains(name), "README.md does not name ala \(name)") }
 }
 
+@Test func everyCommandThatOverwritesIsToldOf() throws {
+  let overwriting = Set(
+    Ala.configuration.subcommands.filter { Ala.helpMessage(for: $0).contains("--overwrite") }
+      .compactMap { $0.configuration.commandName })
+  let running = Document(path: "docs/running.md").prose.joined(separator: " ")
+  let sentence = try #require(running.firstMatch(of: /`--overwrite` of (.+?) replaces the/)?.1)
+  #expect(Set(sentence.matches(of: /`([a-z]+)`/).map { String($0.1) }) == overwriting)
+  for arguments in Document(path: "README.md").codeSpans.flatMap(commands(in:)) {
+    guard arguments.count > 1, let name = arguments.first, commandNames.contains(name) else { continue }
+    guard overwriting.contains(name) || arguments.contains("--overwrite") else { continue }
+    #expect(arguments.contains("--overwrite") == overwriting.contains(name), "README.md: ala \(name)")
+  }
+}
+
 /// The examples of `--help`, which the manual pages show, too.
 @Test(arguments: Ala.configuration.subcommands.map { $0.configuration.commandName ?? "" })
 func everyCommandsHelpHasAnExampleOfItThatParses(name: String) throws {

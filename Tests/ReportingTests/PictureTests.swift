@@ -105,3 +105,21 @@ private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
     #expect(Set(stride(from: row.startIndex, to: row.endIndex, by: 3).map { row[$0] }).count == 1, "row \(y)")
   }
 }
+
+@Test func aDrawingThatIsGoneHasLeftNothingBehind() throws {
+  func draw() throws {
+    let canvas = try Canvas(width: 100, height: 100)
+    for step in 0..<2000 { canvas.dot(Point(Double(step % 100), 50), radius: 1, fill: .black) }
+    #expect(try !canvas.svg().isEmpty && !canvas.pixels().pixels.isEmpty)
+  }
+  // In MiB.
+  func memory() throws -> Int {
+    let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
+    return (line.split(separator: " ").compactMap { Int($0) }.first ?? 0) / 1024
+  }
+  for _ in 0..<5 { try draw() }
+  let before = try memory()
+  for _ in 0..<60 { try draw() }
+  #expect(try memory() < before + 16)
+}

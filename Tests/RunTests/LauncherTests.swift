@@ -139,6 +139,25 @@ func aHostFileThatIsWrongIsToldByItsLine(text: String, expected: String) throws 
   #expect(result.code == 65 && result.words.isEmpty && result.errors.contains(expected), "\(result)")
 }
 
+@Test func numbersOfRanksThatAreNoneOrStandWhereNoneIsReadAreTold() throws {
+  let launch = try Launch(hosts: "node1 slots=2\n")
+  func refused(_ launcher: String, _ arguments: [String], _ words: String) throws {
+    let (code, output, errors) = try launch(launcher, ["train", "c.yaml"] + arguments)
+    #expect(code == 64 && output.isEmpty && errors.contains(words), "\(launcher) \(arguments): \(errors)")
+    #expect(errors.contains("usage: launch/\(launcher) "), "\(errors)")
+  }
+  for word in ["0", "000", "2x", "-1", "1.5", "99999999999999999999"] {
+    try refused("local", [word], "\(word) is no number of ranks")
+  }
+  for words in [["-np", "2"], ["-n", "2"], ["--np", "2"], ["-np=2"], ["--quiet", "-np", "2"], ["3", "-n", "2"]] {
+    try refused("local", words, "such as: launch/local train c.yaml 2")
+    try refused("hosts", words, "the slots of HOSTFILE say how many")
+  }
+  try refused("hosts", ["4"], "4: the slots of HOSTFILE say how many")
+  let sound = try launch("local", ["train", "c.yaml", "03", "--mpirun", "-np", "2"])
+  #expect(sound.code == 0 && values(of: "-np", in: sound.words).contains("03"), "\(sound)")
+}
+
 @Test func anAbsentHostFileOrMpirunIsTold() throws {
   let launch = try Launch(hosts: "node1\n")
   unlink("\(launch.folder.path)/hosts")

@@ -56,6 +56,38 @@ private func shell(_ script: String, in folder: String = repositoryRoot) throws 
   #expect(result.code == 0 && result.errors.contains("warning: standard output: cannot be written"), "\(result.errors)")
 }
 
+@Test func settingsComeFromAPipeAsFromAFile() throws {
+  let bench = try TrainingBench()
+  let folder = bench.folder.path
+  func told(_ script: String) throws -> ProcessResult { try shell("exec \"$ala\" \(script)", in: folder) }
+  let piped = try told("config --config <(sed s/1.0e-3/2.0e-3/ c.yaml)")
+  #expect(piped.code == 0 && piped.output.contains("  lr: 0.002  # /dev/fd/"), "\(piped.errors)")
+  #expect(try told("config --config /dev/stdin <c.yaml").output.contains("  lr: 0.001  # /dev/stdin:"))
+  // A pipe lies nowhere: what it extends is found from here.
+  let extending = try told("config --config <(echo 'extends: c.yaml'; echo 'run: {seed: 7}')")
+  #expect(extending.output.contains("  lr: 0.001  # c.yaml:") || extending.output.contains("c.yaml:9, by extends"))
+  #expect(extending.output.contains("  seed: 7  # /dev/fd/"), "\(extending.output)\(extending.errors)")
+  // The program starts itself again before it reads them, where nobody has chosen a kernel.
+  let trained = try told(
+    "train --config <(env -u OPENBLAS_CORETYPE cat c.yaml) --threads 1 --stop-after-steps 1 --set run.dir=piped")
+  #expect(trained.code == 0, "\(trained.errors)")
+  #expect(try told("config --config /dev/null").code == 0)
+  for (file, words) in [
+    ("<(true)", "is a pipe that gave nothing"), (".", "is a folder; expected settings"),
+    ("/dev/zero", "has more than 1048576 bytes"), ("<(printf '\\377')", "is not UTF-8"),
+    ("data/encoder.safetensors", "is not UTF-8"),
+  ] {
+    let result = try told("config --config \(file)")
+    #expect(result.code == 78 && result.errors.contains(words), "\(file): \(result.errors)")
+  }
+  // Ranks have one pipe between them, or none.
+  try #require(mkfifo("\(folder)/pipe", 0o644) == 0)
+  let shared = try mpirun(ranks: 2, bench.program, ["train", "--config", "\(folder)/pipe"], seconds: 60)
+  #expect(shared.code == 78 && shared.errors.contains("and there are 2 ranks"), "\(shared.errors)")
+  let closed = try mpirun(ranks: 2, bench.program, ["train", "--config", "/dev/fd/63"], seconds: 60)
+  #expect(closed.code == 66 && closed.errors.contains("mpirun hands no pipe on"), "\(closed.errors)")
+}
+
 @Test func aLostSummaryOfAnImportOrAnEvaluationIsCode73AndALostNoteOneWarning() throws {
   let bench = try TrainingBench()
   #expect(try bench.ala("train", run: "run", ["--set", "training.epochs=1"]).code == 0)

@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import TestSupport
 import Testing
@@ -131,6 +132,91 @@ import Testing
   for _ in 0..<2 {
     #expect(try run(bench.program, ["report", "\(root)/run", "--out", "\(root)/run/report.html"]).code == 0)
   }
+}
+
+/// By their names, files' SHA-256.
+private func sums(of folder: String) throws -> [String: String] {
+  let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+  return Dictionary(uniqueKeysWithValues: names.map { ($0, (try? SHA256.ofFile("\(folder)/\($0)")) ?? "folder") })
+}
+
+@Test func overwritingReplacesNoPartOfWhatAnotherCommandHasMade() throws {
+  let bench = try TrainingBench(lanes: 4, cache: "yes")
+  let root = bench.folder.path
+  try FileManager.default.createDirectory(atPath: "\(root)/pictures", withIntermediateDirectories: true)
+  for name in ["a", "b"] {
+    try FileManager.default.copyItem(
+      atPath: "\(root)/data/images/001.Synthetic_001", toPath: "\(root)/pictures/\(name)")
+  }
+  let picture = "\(root)/pictures/a/Synthetic_001_0001.png"
+  #expect(try bench.ala("cache", run: "run").code == 0)
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  #expect(try run(bench.program, ["import", "\(root)/pictures", "--out", "\(root)/imported"]).code == 0)
+  let last = ["--checkpoint", "\(root)/run/checkpoints/last.h5"]
+  #expect(try run(bench.program, ["explain", picture, "--out", "\(root)/explained"] + last).code == 0)
+  let table = bench.folder.path + "/table"
+  try FileManager.default.createDirectory(atPath: "\(table)/runs/iv/0", withIntermediateDirectories: true)
+  for (name, text) in [
+    (".ala-made-table", String(repeating: "0", count: 64) + "  table.md\n"), ("table.md", "x"), ("log.txt", "x"),
+    ("runs/iv/0/.train.json", "x"),
+  ] {
+    try text.write(toFile: "\(table)/\(name)", atomically: true, encoding: .utf8)
+  }
+  let shard = try #require(sums(of: "\(root)/cache").keys.first { $0.hasPrefix("shard-") })
+  let event = try #require(sums(of: "\(root)/run/tensorboard").keys.first)
+  let before = try sums(of: root)
+
+  let parts = [
+    ("run", "split.json", "a run"), ("run", "config.yaml", "a run"), ("run", "checkpoints/last.h5", "a run"),
+    ("run", "tensorboard/\(event)", "a run"), ("run", ".lock", "a run"), ("run/checkpoints", "../log.txt", "a run"),
+    ("cache", "index.h5", "a feature cache"), ("cache", shard, "a feature cache"),
+    ("table", "table.md", "a table"), ("table", "log.txt", "a table"), ("table", "runs/iv/0/.train.json", "a table"),
+    ("imported", "images.txt", "an imported data set"), ("imported", ".ala-made-import", "an imported data set"),
+    ("imported", "images/a/Synthetic_001_0001.png", "an imported data set"),
+    ("data", "classes.txt", "a synthetic data set"), ("data", "encoder.safetensors", "a synthetic data set"),
+    ("explained", "explanations.h5", "explanations"),
+  ]
+  for (folder, name, kind) in parts {
+    for command in [["export"] + last, ["report", "\(root)/explained"], ["watch", "\(root)/run", "--once"]] {
+      let path = "\(root)/\(folder)/\(name)"
+      let result = try run(bench.program, command + ["--out", path, "--overwrite"])
+      #expect(result.code == 73 && result.errors.contains(path), "\(command[0]) \(path): \(result.errors)")
+      // Some are what the command reads, of which it is said first.
+      #expect(
+        result.errors.contains("is part of \(kind) (") || result.errors.contains("this command reads"),
+        "\(command[0]) \(path): \(result.errors)")
+    }
+  }
+  // Whole folders: by their names alone nothing would be replaced.
+  for (folder, kind) in [
+    ("run", "a run"), ("run/checkpoints", "a run"), ("cache", "a feature cache"), ("table", "a table"),
+    ("imported", "an imported data set"), ("imported/images/c", "an imported data set"),
+  ] {
+    let made = try run(
+      bench.program,
+      ["synth", "--out", "\(root)/\(folder)", "--classes", "1", "--images-per-class", "2", "--overwrite"])
+    #expect(made.code == 73 && made.errors.contains("is \(kind), or part of one"), "\(folder): \(made.errors)")
+    guard folder != "table" else { continue }
+    let compared = try bench.ala("table", run: "run", ["--out", "\(root)/\(folder)", "--overwrite", "--dry-run"])
+    #expect(compared.code == 73 && compared.errors.contains(kind), "\(folder): \(compared.errors)")
+  }
+  let imported = try run(
+    bench.program, ["import", "\(root)/pictures", "--out", "\(root)/run", "--overwrite"])
+  #expect(imported.code == 73, "\(imported.errors)")
+  let explained = try run(
+    bench.program, ["explain", picture, "--out", "\(root)/run", "--overwrite", "--top", "1"] + last)
+  #expect(explained.code == 0, "\(explained.errors)")
+  let after = try sums(of: root)
+  for (name, sum) in before { #expect(after[name] == sum, "\(name) is another") }
+
+  // A user's own file is replaced, wherever it lies; so is what the same command has made.
+  try "mine".write(toFile: "\(root)/run/adapter.safetensors", atomically: true, encoding: .utf8)
+  let mine = ["export", "--out", "\(root)/run/adapter.safetensors"] + last
+  #expect(try run(bench.program, mine).code == 73)
+  #expect(try run(bench.program, mine + ["--overwrite"]).code == 0)
+  #expect(try run(bench.program, mine).code == 0)
+  #expect(
+    try run(bench.program, ["explain", picture, "--out", "\(root)/explained", "--overwrite"] + last).code == 0)
 }
 
 @Test func namesWithOddCharactersAreKnownAgain() throws {

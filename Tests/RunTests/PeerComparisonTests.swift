@@ -42,6 +42,53 @@ private let answer =
   #expect(result.errors.contains("encode, round 2 of 2: ala"))
 }
 
+@Test(arguments: [SIGTERM, SIGINT]) func aSignalEndsWhatAWrapperOfPythonHasStarted(number: Int32) throws {
+  let folder = try TemporaryFolder()
+  let nap = "sleep \(UInt32.random(in: 100_000 ... .max))"
+  // It starts its Python as a shell does, and doesn't become it.
+  let peer = try python(folder, has: "torch", "\(nap); echo")
+  let result = try run(
+    builtProgram("ala"), ["bench", "encode", "--against", peer, "--rounds", "1"] + quick, seconds: 60
+  ) {
+    process in
+    for _ in 0..<200 {
+      if (try? run("/usr/bin/pgrep", ["-f", "^\(nap)$"]))?.code == 0 { break }
+      usleep(100_000)
+    }
+    kill(process, number)
+  }
+  #expect(result.code == 75, "\(result.errors)")
+  #expect(try run("/usr/bin/pgrep", ["-f", "^\(nap)$"]).code == 1)
+}
+
+@Test func aPeerThatWritesWithoutEndIsEndedAndNamed() throws {
+  let folder = try TemporaryFolder()
+  let peer = try python(folder, has: "torch", "yes | cat")
+  let result = try run(
+    builtProgram("ala"), ["bench", "encode", "--against", peer, "--rounds", "1"] + quick, seconds: 60)
+  #expect(
+    result.code == 69 && result.errors.contains("\(peer): the peer's encode by torch: was ended"), "\(result.errors)")
+}
+
+@Test func whatABenchmarkOfFilesHasMadeIsGoneWithItsFolders() throws {
+  let folder = try TemporaryFolder()
+  for (work, ranks) in [("cache-read", 1), ("cache-read", 2), ("checkpoint", 1)] {
+    let result = try mpirun(
+      ranks: ranks, builtProgram("ala"),
+      ["bench", work, "--repeats", "1", "--threads", "1", "--folder", "\(folder.path)/new/deeper"])
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [], "\(work)")
+  }
+  let result = try run(
+    builtProgram("ala"), ["bench", "cache-read", "--repeats", "100000", "--folder", "\(folder.path)/new"], seconds: 60
+  ) { process in
+    for _ in 0..<600 where !FileManager.default.fileExists(atPath: "\(folder.path)/new") { usleep(20_000) }
+    kill(process, SIGTERM)
+  }
+  #expect(result.code == 75, "\(result.code) \(result.errors)")
+  #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+}
+
 @Test func aPeerThatIsMissingOrFailsIsToldInItsWords() throws {
   let folder = try TemporaryFolder()
   func compare(_ peer: String, _ works: [String] = ["encode"]) throws -> ProcessResult {

@@ -66,3 +66,25 @@ private let hasPython =
   #expect(result.code == 1 && result.output.contains("BROKEN: mutation "), "\(result.output) \(result.errors)")
   #expect(result.output.contains("ended with -11"), "\(result.output)")
 }
+
+@Test(.enabled(if: hasPython, "python3 3.9 or later is not there")) func tortureNoticesWhatASanitizerHasLeftInAFile()
+  throws
+{
+  let folder = try TemporaryFolder()
+  let server = "\(folder.path)/server"
+  // All that a file does to it is a sentence.
+  try """
+  #!/bin/sh
+  while read -r line; do
+    echo '==1==ERROR: AddressSanitizer: heap-buffer-overflow' >"${ASAN_OPTIONS##*log_path=}.$$"
+    echo 'ala: error: x' >&2
+    echo 65
+  done
+  """.write(toFile: server, atomically: true, encoding: .utf8)
+  chmod(server, 0o755)
+  let fuzz = ["--seed", "4", "--mutations", "4", "--reader", "yaml", "fuzz", "--server", server]
+  let environment = ["ALA": builtProgram("ala"), "TMPDIR": folder.path]
+  let result = try run("\(repositoryRoot)/scripts/torture", fuzz + ["--sanitized"], environment: environment)
+  #expect(result.code == 1 && result.output.contains("BROKEN: the sanitizer's words"), "\(result.output)")
+  #expect(result.output.contains("ERROR: AddressSanitizer: heap-buffer-overflow"), "\(result.output)")
+}

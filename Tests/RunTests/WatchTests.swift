@@ -1,11 +1,34 @@
 import Foundation
 import Storage
+import Synchronization
 import TestSupport
 import Testing
 
 /// `ala watch` sees a run by its files, while it goes on and after.
 
 private let ala = builtProgram("ala")
+
+/// What a thread of its own comes to.
+private final class LaterResult<Value: Sendable>: Sendable {
+  private let result = Mutex<Result<Value, Error>?>(nil)
+  private let isThere = DispatchSemaphore(value: 0)
+  private let body: @Sendable () throws -> Value
+
+  init(_ body: @escaping @Sendable () throws -> Value) { self.body = body }
+
+  func start() {
+    Thread {
+      let own = Result { try self.body() }
+      self.result.withLock { $0 = own }
+      self.isThere.signal()
+    }.start()
+  }
+
+  func value() throws -> Value {
+    isThere.wait()
+    return try #require(result.withLock { $0 }).get()
+  }
+}
 
 private func page(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
@@ -56,8 +79,45 @@ private func handMadeRun() throws -> TemporaryFolder {
   // Once it has ended, the page is written a last time and no longer looks again.
   lock = nil
   let ended = try run(ala, ["watch", folder.path], seconds: 30)
-  #expect(ended.code == 0 && ended.output.contains(": not running\n"), "\(ended.errors)")
+  #expect(ended.code == 0 && ended.output.contains(": not running, and not at its end; "), "\(ended.errors)")
+  #expect(
+    ended.output.contains("goes on: mpirun -np 3 ala train --config \(folder.path)/config.yaml\n"), "\(ended.output)")
   #expect(try !page("\(folder.path)/watch.html").contains("http-equiv"))
+  let log = try #require(FileHandle(forWritingAtPath: "\(folder.path)/log.txt"))
+  try log.seekToEnd()
+  try log.write(contentsOf: Data("finished: 8 steps, 4 epochs\nnext: ala evaluate\n".utf8))
+  try log.close()
+  #expect(try run(ala, ["watch", folder.path]).output.contains(": finished\n"))
+}
+
+@Test(arguments: [1, 2]) func aRunThatWasKilledIsToldOfWithTheCommandThatGoesOn(ranks: Int) throws {
+  let bench = try TrainingBench(extra: "checkpoint: {every_minutes: 0.002}")
+  let folder = "\(bench.folder.path)/a run"
+  let watched = LaterResult { try run(ala, ["watch", folder, "--every", "1"], seconds: 60) }
+  let long = ["--set", "training.epochs=100000", "--set", "training.patience=0"]
+  let trained = try bench.ala("train", ranks: ranks, run: "a run", long) { process in
+    waitForFirstStep(of: folder)
+    watched.start()
+    for _ in 0..<600 where !FileManager.default.fileExists(atPath: "\(folder)/watch.html") { usleep(20_000) }
+    kill(process, SIGKILL)
+  }
+  #expect(trained.code == SIGKILL)
+  // Who looks on sees it end.
+  let live = try watched.value()
+  let last = live.output.components(separatedBy: ": killed: pid ")
+  #expect(live.code == 0 && live.output.contains(": running: pid ") && last.count == 2, "\(live)")
+  let state = try #require(try page("\(folder)/watch.html").firstMatch(of: /<p class="state">(.*)<\/p>/)?.1)
+  #expect(state.hasPrefix("killed: pid ") && state.contains("has ended without a word"), "\(state)")
+  // The command is meant to be typed again.
+  let words = "the same command goes on: "
+  let line = try #require(live.output.split(separator: "\n").last { $0.contains(words) })
+  let command = line.components(separatedBy: words).last ?? ""
+  #expect(command.hasPrefix("mpirun -np \(ranks) ") == (ranks > 1), "\(command)")
+  let again = try run(
+    "/bin/sh", ["-c", "\(command) --stop-after-steps 1"],
+    environment: ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"])
+  #expect(again.code == 0 && again.errors.contains("resuming from "), "\(command): \(again.errors)")
+  #expect(try run(ala, ["watch", folder]).output.contains(": not running, and not at its end; "))
 }
 
 @Test func aRunIsWatchedWhileItGoesOnAndItsRanksSayWhatTheyWaitFor() throws {
@@ -153,6 +213,7 @@ private func handMadeRun() throws -> TemporaryFolder {
   lock = nil
   let ended = try run(ala, ["watch", folder.path])
   #expect(ended.output.contains("now: train iv, seed 7: interrupted; the same command goes on"), "\(ended.output)")
+  #expect(ended.output.contains(": not running, and not at its end; the same command goes on\n"), "\(ended.output)")
   #expect(ended.output.contains(/rise +interrupted +waiting/) && !ended.output.contains(" left"), "\(ended.output)")
 }
 

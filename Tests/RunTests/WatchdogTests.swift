@@ -52,7 +52,8 @@ private let endless = [
   let long = ["--set", "training.epochs=100000", "--set", "training.patience=0", "--set", "run.dir=\(folder)/deaf"]
   var since = Date()
   let result = try run(
-    "\(repositoryRoot)/launch/local", ["train", "\(folder)/c.yaml", "2"] + long, environment: ["ALA": bench.program]
+    "\(repositoryRoot)/launch/local", ["train", "\(folder)/c.yaml", "2"] + long, environment: ["ALA": bench.program],
+    seconds: 60
   ) { script in
     var mpirun: Int32?
     for _ in 0..<600 where mpirun == nil {

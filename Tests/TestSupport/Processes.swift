@@ -44,7 +44,7 @@ public func isFree(_ obstacle: String?) -> Bool {
 /// Runs a program to its end.
 ///
 /// - Parameters:
-///   - seconds: after which it is killed; its code is then 137.
+///   - seconds: after which it is killed with everything that it has started, wherever that has gone; its code is then 9.
 ///   - whileRunning: called once it has started, with its process id.
 public func run(
   _ program: String, _ arguments: [String], in folder: String = repositoryRoot, environment: [String: String] = [:],
@@ -54,12 +54,16 @@ public func run(
   process.executableURL = URL(fileURLWithPath: program)
   process.arguments = arguments
   process.currentDirectoryURL = URL(fileURLWithPath: folder)
+  let mark = (name: "TEST_RUN", value: "\(getpid())-\(UInt32.random(in: 0 ... .max))")
   process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    .merging([mark.name: mark.value]) { $1 }
   let name = NSTemporaryDirectory() + "ala-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
   for suffix in ["out", "err"] { _ = FileManager.default.createFile(atPath: "\(name).\(suffix)", contents: nil) }
   defer { for suffix in ["out", "err"] { unlink("\(name).\(suffix)") } }
-  process.standardOutput = FileHandle(forWritingAtPath: "\(name).out")
-  process.standardError = FileHandle(forWritingAtPath: "\(name).err")
+  // A `Process` keeps them open when it has long ended.
+  let streams = ["out", "err"].map { FileHandle(forWritingAtPath: "\(name).\($0)") }
+  defer { for stream in streams { try? stream?.close() } }
+  (process.standardOutput, process.standardError) = (streams[0], streams[1])
   // A child inherits its thread's blocked signals, and the threads that run tests block all of them.
   var everything = sigset_t()
   sigfillset(&everything)
@@ -67,14 +71,30 @@ public func run(
   pthread_sigmask(SIG_UNBLOCK, &everything, &before)
   try process.run()
   pthread_sigmask(SIG_SETMASK, &before, nil)
+  // Beside what the test does meanwhile, which may wait for the program in vain.
+  let limit = DispatchWorkItem { killAll(with: "\(mark.name)=\(mark.value)") }
+  DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: limit)
   whileRunning?(process.processIdentifier)
-  let limit = Date().addingTimeInterval(seconds)
+  // A process that the program has left behind keeps it from being known to have ended.
+  let begin = Date()
   while process.isRunning {
-    if Date() > limit { kill(process.processIdentifier, SIGKILL) }
+    if Date().timeIntervalSince(begin) > seconds + 10 { killAll(with: "\(mark.name)=\(mark.value)") }
     usleep(5_000)
   }
+  limit.cancel()
   func text(_ suffix: String) -> String { (try? String(contentsOfFile: "\(name).\(suffix)", encoding: .utf8)) ?? "" }
   return ProcessResult(code: process.terminationStatus, output: text("out"), errors: text("err"))
+}
+
+/// Kills every process that has been started with a variable in its environment.
+private func killAll(with variable: String) {
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+    guard let process = Int32(name), process != getpid(),
+      let text = FileManager.default.contents(atPath: "/proc/\(process)/environ"),
+      text.split(separator: 0).contains(where: { $0.elementsEqual(variable.utf8) })
+    else { continue }
+    kill(process, SIGKILL)
+  }
 }
 
 /// Runs a program under `mpirun`; one rank runs it alone.
