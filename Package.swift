@@ -87,8 +87,8 @@ let package = Package(
     module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
     module("Cluster", ["Failures", "Files", "Lanes", "Machine", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
-    module("Images", ["Failures", "Digests", "Randomness", "CJPEG", "CPNG"]),
-    module("ImageFolders", ["Failures", "Randomness", "Images"]),
+    module("Images", ["Failures", "Files", "Digests", "Randomness", "CJPEG", "CPNG"]),
+    module("ImageFolders", ["Failures", "Files", "Randomness", "Images"]),
     module("Dataset", ["Failures", "Files", "Digests", "Randomness", "Images", "ImageFolders", "Safetensors"]),
     module("Settings", ["Failures", "Files", "Machine", "Yams"]),
     .target(
@@ -193,7 +193,8 @@ let package = Package(
         "Lanes", "Machine", "Tensor", "Layers", "Randomness", "Failures", "Safetensors", "VectorKernels",
         "WideVectorKernels",
       ], hasFixtures: true),
-    tests("SafetensorsTests", ["Safetensors", "Digests", "Failures"]),
+    tests("FilesTests", ["Files", "Digests", "Failures"]),
+    tests("SafetensorsTests", ["Safetensors", "Files", "Digests", "Failures"]),
     tests(
       "EncoderTests", ["Encoder", "Files", "Safetensors", "Layers", "Tensor", "Randomness", "Failures"],
       hasFixtures: true),
@@ -222,7 +223,7 @@ let package = Package(
       ],
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),
-    tests("DatasetTests", ["Dataset", "Images", "Digests", "Failures"]),
+    tests("DatasetTests", ["Dataset", "Files", "Images", "Digests", "Failures"]),
     tests("ImageFoldersTests", ["ImageFolders", "Dataset", "Images", "Failures"]),
     tests("StorageTests", ["Storage", "Failures"], hasFixtures: true),
     tests("SettingsTests", ["Settings", "Failures", "Files"]),
@@ -248,7 +249,8 @@ let package = Package(
     tests("ReproducibilityTests", ["Reproducibility"]),
     tests("ComparisonTests", ["Comparison", "Settings"]),
     tests(
-      "RunTests", ["CommandServer", "Digests", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
+      "RunTests",
+      ["CommandServer", "Digests", "Files", "Safetensors", "Storage", "Dataset", "Images", "Benchmark", "Tensor"]),
     tests(
       "DocumentationTests",
       [

@@ -85,8 +85,7 @@ func seconds(_ body: () throws -> Void) rethrows -> Double {
 
 /// - Returns: how many bytes there were.
 private func readPlainly(_ path: String, _ buffer: UnsafeMutableRawBufferPointer) throws -> Int {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw Failure.missingInput("\(path): cannot be opened") }
+  let (descriptor, _) = try openRegularFile(path)
   defer { close(descriptor) }
   var crc = CRC32()
   var total = 0

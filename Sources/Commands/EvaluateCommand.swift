@@ -97,7 +97,7 @@ struct EvaluateCommand: ClusterCommand {
       isOverwriting: overwrite, inputs: [checkpointPath(checkpoint), configuration.encoder.weights])
     let summary = try evaluate(experiment, request, log: log)
     try cluster.onRoot {
-      if json { return try StandardOutput.print(String(contentsOfFile: "\(out)/summary.json", encoding: .utf8)) }
+      if json { return try StandardOutput.print(readText("\(out)/summary.json", most: .max)) }
       let next = "written to \(out); next: ala report \(shellWord(out)) --out \(shellWord("\(out).html"))"
       volume.note((summary.terminalLines + [next]).joined(separator: "\n"))
     }

@@ -47,16 +47,11 @@ struct InspectCommand: ClusterCommand {
   private func look(at file: String) throws -> InspectedFile {
     var status = stat()
     guard stat(file, &status) == 0 else { throw Failure.missingInput("\(file): cannot be opened: \(systemReason())") }
-    guard status.st_mode & S_IFMT == S_IFREG else {
+    guard status.st_mode & S_IFMT != S_IFDIR else {
       throw Failure.badData(
-        "\(file): is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder of no run and no cache" : "no regular file"); expected "
-          + "a checkpoint, a cache, a safetensors or a split file")
+        "\(file): is a folder of no run and no cache; expected a checkpoint, a cache, a safetensors or a split file")
     }
-    guard let handle = FileHandle(forReadingAtPath: file) else {
-      throw Failure.missingInput("\(file): cannot be opened: \(systemReason())")
-    }
-    let head = [UInt8]((try? handle.read(upToCount: 16)) ?? Data())
-    try? handle.close()
+    let head = try readBeginning(of: file, count: 16)
     guard !head.isEmpty else { throw Failure.badData("\(file): is empty") }
     if head.starts(with: [0x89, 0x48, 0x44, 0x46]) || head.starts(with: Array("ala-checkpoint".utf8)) {
       return InspectedFile(file, sha256: try SHA256.ofFile(file), .hdf5(try HDF5Contents(file)))

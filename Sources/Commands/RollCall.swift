@@ -1,6 +1,7 @@
 import Cluster
 import Diagnosis
 import Digests
+import Files
 import Tensor
 
 /// The first thing that ranks do: see that all of them run the same program in the same way.

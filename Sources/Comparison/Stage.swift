@@ -2,6 +2,7 @@ import Digests
 import Experiments
 import Explaining
 import Failures
+import Files
 import Foundation
 import Settings
 import Storage
@@ -164,10 +165,12 @@ extension TablePlan {
     return FileManager.default.fileExists(atPath: "\(folder)/\(best)") ? best : "checkpoints/last.h5"
   }
 
+  private static let mostSettingsBytes = 1 << 20
+
   /// What an unfinished run was begun with that the settings say otherwise now.
   func differences(fromRunOf network: Int, seed: UInt64) throws -> [(key: String, own: String, other: String)] {
     let path = "\(runFolder(network, seed: seed))/config.yaml"
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+    guard let text = try? readText(path, most: Self.mostSettingsBytes),
       let stored = try? Configuration(resolvedYAML: text, place: path)
     else { return [] }
     return try configuration(network, seed: seed).differences(from: stored)

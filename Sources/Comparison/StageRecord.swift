@@ -10,8 +10,10 @@ struct StageRecord: Codable, Equatable {
   /// SHA-256 of what it has made, by name; nil while it is under way.
   var outputs: [String: String]?
 
+  private static let mostBytes = 1 << 20
+
   static func read(_ path: String) -> StageRecord? {
-    FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(StageRecord.self, from: $0) }
+    (try? readFile(path, most: mostBytes)).flatMap { try? JSONDecoder().decode(StageRecord.self, from: Data($0)) }
   }
 
   func write(to path: String) throws {

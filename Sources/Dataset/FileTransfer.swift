@@ -57,8 +57,7 @@ public struct FileTransfer: Sendable {
   }
 
   private static func copy(_ source: String, to place: String) throws {
-    let input = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard input >= 0 else { throw Failure.missingInput("\(source): cannot be opened: \(systemReason())") }
+    let (input, _) = try openRegularFile(source)
     defer { close(input) }
     let output = try openForWriting(place, O_WRONLY | O_CREAT | O_EXCL)
     defer { close(output) }

@@ -86,9 +86,12 @@ struct ImportedFolder {
     }
   }
 
+  /// Of a line for each of the few text files.
+  private static let mostListBytes = 1 << 20
+
   /// Text files of an earlier import with their digests.
   private static func list(in folder: String) -> [String: String] {
-    let text = (try? String(contentsOfFile: "\(folder)/\(listName)", encoding: .utf8)) ?? ""
+    let text = (try? readText("\(folder)/\(listName)", most: mostListBytes)) ?? ""
     let lines = text.split(separator: "\n").filter { $0.count > 66 }
     return Dictionary(lines.map { (String($0.dropFirst(66)), String($0.prefix(64))) }, uniquingKeysWith: { $1 })
   }

@@ -1,6 +1,7 @@
 import Cluster
 import Digests
 import Failures
+import Files
 import Foundation
 import Machine
 import Storage

@@ -1,5 +1,4 @@
 import CCrypto
-import Failures
 import Foundation
 
 /// An incremental SHA-256 (libcrypto's, which uses the processor's SHA instructions).
@@ -41,35 +40,5 @@ public final class SHA256 {
     let hash = SHA256()
     hash.update(text)
     return hash.finish()
-  }
-
-  /// The digest of a file's bytes.
-  ///
-  /// - Throws: `Failure` 66 where the file cannot be opened, 65 where reading it fails.
-  public static func ofFile(_ path: String) throws -> String {
-    let hash = SHA256()
-    try hash.update(file: path)
-    return hash.finish()
-  }
-
-  /// Adds a file's bytes, read in pieces of 4 MiB.
-  ///
-  /// - Throws: `Failure` 66 where the file cannot be opened, 65 where reading it fails.
-  public func update(file path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
-    }
-    defer { close(descriptor) }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 << 20, alignment: 64)
-    defer { buffer.deallocate() }
-    while true {
-      let count = read(descriptor, buffer.baseAddress, buffer.count)
-      guard count >= 0 else {
-        throw Failure.badData("\(path): cannot be read: \(systemReason())")
-      }
-      if count == 0 { return }
-      update(UnsafeRawBufferPointer(start: buffer.baseAddress, count: count))
-    }
   }
 }

@@ -79,16 +79,15 @@ public final class EvaluationJournal {
   }
 
   private static func isOf(_ digest: String, _ path: String) -> Bool {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-    defer { try? handle.close() }
-    return (try? handle.read(upToCount: digest.utf8.count + 1)) == Data("\(digest)\n".utf8)
+    let mark = Array("\(digest)\n".utf8)
+    return (try? readBeginning(of: path, count: mark.count)) == mark
   }
 
   /// All whole lines of all files, as one JSON array.
   private static func read(_ folder: String) throws -> [UInt8] {
     var lines: [Data] = []
     for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() {
-      let data = FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data()
+      let data = Data((try? readFile("\(folder)/\(name)", most: .max)) ?? [])
       for line in data.split(separator: UInt8(ascii: "\n")).dropFirst()
       where (try? decoder.decode(ImageOutcome.self, from: line)) != nil {
         lines.append(line)

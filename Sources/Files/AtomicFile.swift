@@ -22,8 +22,9 @@ public func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) t
 /// The same for a file that a library writes by itself: `build` makes it under the name that it is given, beside
 /// `path`, where it is removed if `build` throws.
 ///
-/// - Throws: what `build` throws; `Failure` 73 naming the path.
+/// - Throws: what `build` throws; `Failure` 73 naming the path, also where something else than a file has it.
 public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws -> Void) throws {
+  if let fault = irregularity(of: path) { throw Failure.cannotWrite("\(path): \(fault)") }
   let temporary = "\(path)\(temporaryMark)\(getpid())"
   do {
     try build(temporary)
@@ -62,8 +63,7 @@ public func writeAtomically(_ bytes: [UInt8], to path: String) throws {
 }
 
 private func syncFile(_ path: String) -> Bool {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { return false }
+  guard let (descriptor, _) = try? openRegularFile(path) else { return false }
   defer { close(descriptor) }
   return fsync(descriptor) == 0
 }
@@ -114,16 +114,6 @@ public func writeFully(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, pa
 private func isWritable(_ descriptor: Int32) -> Bool {
   var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
   return poll(&wait, 1, -1) >= 0 || errno == EINTR
-}
-
-/// Opens a file that is written, for messages under the name of what it is to become.
-///
-/// - Returns: a descriptor that children do not inherit; the caller closes it.
-/// - Throws: `Failure` 73.
-public func openForWriting(_ path: String, _ flags: Int32, for name: String? = nil) throws -> Int32 {
-  let descriptor = open(path, flags | O_CLOEXEC, 0o644)
-  guard descriptor >= 0 else { throw cannotWrite(name ?? path) }
-  return descriptor
 }
 
 /// The last failed call's reason (`errno`) why a file is not written.

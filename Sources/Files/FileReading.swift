@@ -21,28 +21,18 @@ public func readFully(
   }
 }
 
-/// Opens a regular file, never waiting as for a pipe that nobody writes to.
-///
-/// - Returns: a descriptor that children do not inherit, which the caller closes, and what the file is.
-/// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file.
-public func openRegularFile(_ path: String) throws -> (descriptor: Int32, status: stat) {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-  guard descriptor >= 0 else {
-    throw Failure.missingInput("\(path): \(errno == ENOENT ? "is missing" : "cannot be opened: \(systemReason())")")
-  }
-  var status = stat()
-  guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-    close(descriptor)
-    throw Failure.badData("\(path): is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file")")
-  }
-  return (descriptor, status)
-}
-
 /// The first bytes of a regular file, `count` at most.
 ///
 /// - Throws: as `openRegularFile`.
 public func readBeginning(of path: String, count: Int) throws -> [UInt8] {
-  try read(path) { min(count, $0) }
+  try read(path) { 0..<min(count, $0) }
+}
+
+/// The last bytes of a regular file, `count` at most.
+///
+/// - Throws: as `openRegularFile`.
+public func readEnd(of path: String, count: Int) throws -> [UInt8] {
+  try read(path) { max($0 - count, 0)..<$0 }
 }
 
 /// A whole regular file.
@@ -52,7 +42,36 @@ public func readBeginning(of path: String, count: Int) throws -> [UInt8] {
 public func readFile(_ path: String, most: Int) throws -> [UInt8] {
   try read(path) { size in
     guard size <= most else { throw Failure.badData("\(path): has \(size) bytes; expected at most \(most)") }
-    return size
+    return 0..<size
+  }
+}
+
+/// A whole regular file of UTF-8.
+///
+/// - Throws: as `readFile`, and `Failure` 65 where it is no such text.
+public func readText(_ path: String, most: Int) throws -> String {
+  guard let text = String(validating: try readFile(path, most: most), as: UTF8.self) else {
+    throw Failure.badData("\(path): is not UTF-8 text")
+  }
+  return text
+}
+
+/// The bytes of a regular file from an offset on, in pieces of some MiB.
+///
+/// - Throws: as `openRegularFile`; `Failure` 65 where it cannot be read; what `take` throws.
+public func readPieces(of path: String, from start: Int = 0, _ take: (UnsafeRawBufferPointer) throws -> Void) throws {
+  let (descriptor, _) = try openRegularFile(path)
+  defer { close(descriptor) }
+  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 << 20, alignment: 64)
+  defer { buffer.deallocate() }
+  var position = start
+  while true {
+    let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(position))
+    if count < 0 && errno == EINTR { continue }
+    guard count >= 0 else { throw Failure.badData("\(path): cannot be read: \(systemReason())") }
+    guard count > 0 else { return }
+    try take(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    position += count
   }
 }
 
@@ -92,14 +111,14 @@ public func readStream(_ path: String, most: Int, seconds: Double = 30) throws -
   throw Failure.badData("\(path): has more than \(most) bytes")
 }
 
-/// - Parameter choose: how much of a file of the given size.
-private func read(_ path: String, _ choose: (Int) throws -> Int) throws -> [UInt8] {
+/// - Parameter choose: which bytes of a file of the given size.
+private func read(_ path: String, _ choose: (Int) throws -> Range<Int>) throws -> [UInt8] {
   let (descriptor, status) = try openRegularFile(path)
   defer { close(descriptor) }
-  let count = try choose(Int(status.st_size))
-  return try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-    let room = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
-    try readFully(room, from: descriptor, at: 0, path: path)
-    initialized = count
+  let range = try choose(Int(status.st_size))
+  return try [UInt8](unsafeUninitializedCapacity: range.count) { buffer, initialized in
+    let room = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<range.count])
+    try readFully(room, from: descriptor, at: range.lowerBound, path: path)
+    initialized = range.count
   }
 }

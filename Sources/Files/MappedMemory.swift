@@ -12,17 +12,8 @@ public final class MappedMemory: @unchecked Sendable {
   ///
   /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file, 69 where it cannot be mapped.
   public convenience init(file path: String) throws {
-    // A pipe without a writer would be waited for.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
-    }
+    let (descriptor, status) = try openRegularFile(path)
     defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder: name a file in it" : "not a regular file"
-      throw Failure.badData("\(path): is \(kind)")
-    }
     let size = Int(status.st_size)
     guard size > 0 else {
       self.init(UnsafeRawBufferPointer(start: nil, count: 0))

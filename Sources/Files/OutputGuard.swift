@@ -19,7 +19,8 @@ public func refuseInputs(_ inputs: [String], asOutput path: String) throws {
 ///
 /// - Parameters:
 ///   - inputs: files that the call reads, which are never replaced.
-///   - isOverwriting: `--overwrite`, which replaces a user's files, but no part of what other commands have made.
+///   - isOverwriting: `--overwrite`, which replaces a user's files, but no part of what other commands have made, and
+///     nothing that is no regular file.
 ///   - command: the command, where it keeps a list of its files.
 ///   - isOwn: whether the file that is there was made by the same command.
 /// - Throws: `Failure` 73 saying what to do.
@@ -29,9 +30,7 @@ public func guardOutput(
   try refuseInputs(inputs, asOutput: path)
   var status = stat()
   guard lstat(path, &status) == 0 else { return }
-  guard status.st_mode & S_IFMT != S_IFDIR else {
-    throw Failure.cannotWrite("\(path): is a folder; expected the name of a file to write")
-  }
+  if let fault = irregularity(of: path) { throw Failure.cannotWrite("\(path): \(fault); give another --out") }
   guard !isOwn(path) else { return }
   if let belonging = Belonging(ofFile: path, besides: command) {
     throw Failure.cannotWrite(
@@ -57,6 +56,7 @@ public struct OutputFolder {
   private var claimed: Set<String> = []
 
   private static let unfinished = String(repeating: ".", count: 64)
+  private static let mostListBytes = 1 << 30
 
   /// - Parameters:
   ///   - command: the command's name.
@@ -80,7 +80,7 @@ public struct OutputFolder {
   /// What the list of a command says, by name.
   static func digests(in path: String, of command: String) -> [String: String] {
     var digests: [String: String] = [:]
-    let text = (try? String(contentsOfFile: "\(path)/\(listName(of: command))", encoding: .utf8)) ?? ""
+    let text = (try? readText("\(path)/\(listName(of: command))", most: mostListBytes)) ?? ""
     for line in text.split(separator: "\n") {
       let entry = line.hasPrefix("\\") ? line.dropFirst() : line
       guard entry.count > 66 else { continue }

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 
 /// The boxes of PASCAL VOC's and ImageNet's XML, a file a picture.
@@ -17,12 +18,9 @@ struct AnnotationXML {
 
   /// - Throws: `Failure` 66 where there is no file; 65 where it is no such annotation.
   init(path: String) throws {
-    guard access(path, F_OK) == 0 else { throw Failure.missingInput("\(path): is missing") }
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.mostBytes,
-      let data = FileManager.default.contents(atPath: path), let root = MarkupElement(Array(data)),
-      root.name == "annotation"
-    else { throw Failure.badData("\(path): is no XML of boxes; expected PASCAL VOC's <annotation>") }
+    guard let root = MarkupElement(try readFile(path, most: Self.mostBytes)), root.name == "annotation" else {
+      throw Failure.badData("\(path): is no XML of boxes; expected PASCAL VOC's <annotation>")
+    }
     let numbers = ["width", "height"].map { root["size"]?.number($0) ?? 0 }
     // Programs that do not know it write 0.
     size = numbers[0] > 0 && numbers[1] > 0 ? (numbers[0], numbers[1]) : nil
@@ -35,9 +33,7 @@ struct AnnotationXML {
 
   /// Whether a file looks like one, as far as its beginning tells.
   static func isThere(_ path: String) -> Bool {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-    defer { try? handle.close() }
-    return String(decoding: (try? handle.read(upToCount: 1024)) ?? Data(), as: UTF8.self).contains("<annotation")
+    String(decoding: (try? readBeginning(of: path, count: 1024)) ?? [], as: UTF8.self).contains("<annotation")
   }
 }
 

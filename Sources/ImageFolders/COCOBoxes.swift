@@ -1,15 +1,13 @@
 import Failures
+import Files
 import Foundation
 
 /// The boxes of COCO's JSON.
 extension BoxFile {
-  private static let mostJSONBytes = 1 << 30
+  static let mostJSONBytes = 1 << 30
 
   private static func json(_ path: String) throws -> Any {
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= mostJSONBytes,
-      let data = FileManager.default.contents(atPath: path)
-    else { throw Failure.badData("\(path): is not a readable file of a sane size") }
+    let data = Data(try readFile(path, most: mostJSONBytes))
     do {
       return try JSONSerialization.jsonObject(with: data)
     } catch {

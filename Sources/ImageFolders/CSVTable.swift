@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 
 /// A table of texts, as spreadsheets and scripts write them (RFC 4180): fields between commas, semicolons or tabs, in
@@ -20,11 +21,7 @@ struct CSVTable {
   ///   number of fields than the first.
   init(path: String) throws {
     self.path = path
-    var status = stat()
-    guard stat(path, &status) == 0 else { throw Failure.missingInput("\(path): is missing") }
-    guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= Self.mostBytes,
-      let data = FileManager.default.contents(atPath: path)
-    else { throw Failure.badData("\(path): is not a readable text file of a sane size") }
+    let data = try readFile(path, most: Self.mostBytes)
     guard let text = String(validating: data, as: UTF8.self) else {
       let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
       let line = (lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0) + 1
@@ -44,9 +41,7 @@ struct CSVTable {
 
   /// The fields of the first two lines that are not empty, of a file that may be broken; quotes are left out.
   static func opening(of path: String) -> [[String]] {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return [] }
-    defer { try? handle.close() }
-    let bytes = [UInt8]((try? handle.read(upToCount: openingBytes)) ?? Data())
+    let bytes = (try? readBeginning(of: path, count: openingBytes)) ?? []
     let separator = separator(bytes, mayBeBlank: false)
     // Of UTF-16, which some spreadsheets write, every other byte is 0.
     return bytes.filter { $0 != 0 }.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }.prefix(2).map {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// What a list tells of pictures.
@@ -46,7 +47,8 @@ struct ListOpening {
   /// Whether a JSON that cannot be read seems to be COCO's, by its name or the names of its members.
   static func isOfBoxes(json path: String, in root: String) -> Bool {
     guard words(path).isDisjoint(with: boxWordsOfJSON) else { return true }
-    guard let data = FileManager.default.contents(atPath: "\(root)/\(path)") else { return false }
+    guard let bytes = try? readFile("\(root)/\(path)", most: BoxFile.mostJSONBytes) else { return false }
+    let data = Data(bytes)
     func has(_ name: String) -> Bool { data.range(of: Data("\"\(name)\"".utf8)) != nil }
     return has("images") && (has("annotations") || has("file_name")) || has("annotations") && has("bbox")
   }

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 
 /// An image file opened to be read. Files are untrusted input.
@@ -18,18 +19,9 @@ final class ImageFile {
   /// - Throws: `Failure` 66 where there is no such file, 65 where it is no JPEG or PNG file.
   init(path: String) throws {
     self.path = path
-    // A pipe without a writer would be waited for.
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw Failure.missingInput("\(path): cannot be opened: \(systemReason())") }
+    let status: stat
+    (descriptor, status) = try openRegularFile(path)
     do {
-      var status = stat()
-      guard fstat(descriptor, &status) == 0 else {
-        throw Failure.badData("\(path): cannot be read: \(systemReason())")
-      }
-      guard status.st_mode & S_IFMT == S_IFREG else {
-        throw Failure.badData(
-          "\(path): is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file"); expected an image file")
-      }
       size = Int(status.st_size)
       guard size <= Self.mostBytes else {
         throw Failure.badData("\(path): has \(size) bytes; expected an image file of at most \(Self.mostBytes)")

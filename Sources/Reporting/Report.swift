@@ -1,5 +1,6 @@
 import Metrics
 import Failures
+import Files
 import Foundation
 import Images
 import Mustache
@@ -64,9 +65,7 @@ public func isReport(_ path: String) -> Bool { isPage(path, of: "ala report") }
 
 /// Whether a file is a page of `pageTemplate` with that generator.
 public func isPage(_ path: String, of generator: String) -> Bool {
-  guard let handle = FileHandle(forReadingAtPath: path) else { return false }
-  defer { try? handle.close() }
-  let head = (try? handle.read(upToCount: 4096)) ?? Data()
+  let head = (try? readBeginning(of: path, count: 4096)) ?? []
   return String(decoding: head, as: UTF8.self).contains("<meta name=\"generator\" content=\"\(generator)\">")
 }
 

@@ -62,8 +62,8 @@ public struct TableStages: Codable, Equatable, Sendable {
 
   /// What a table's folder tells; nil before the first stage.
   public static func read(from folder: String) -> TableStages? {
-    FileManager.default.contents(atPath: "\(folder)/\(fileName)")
-      .flatMap { try? JSONDecoder().decode(TableStages.self, from: $0) }
+    (try? readFile("\(folder)/\(fileName)", most: RunFolder.mostBytes))
+      .flatMap { try? JSONDecoder().decode(TableStages.self, from: Data($0)) }
   }
 
   /// - Throws: `Failure` 73.

@@ -184,6 +184,9 @@ private final class ProofRun {
       lossDifference: difference, holds: holds, seconds: seconds)
   }
 
+  /// Of a run's text files.
+  private static let mostBytes = 1 << 30
+
   /// The loss of every step that a run's `metrics.jsonl` tells of, in their order; of one that was made twice, the last.
   private static func steps(of run: String) -> [Double] {
     struct Line: Decodable {
@@ -191,7 +194,7 @@ private final class ProofRun {
       let step: Int?
       let loss: Double?
     }
-    let text = (try? String(contentsOfFile: "\(run)/metrics.jsonl", encoding: .utf8)) ?? ""
+    let text = (try? readText("\(run)/metrics.jsonl", most: mostBytes)) ?? ""
     var losses: [Int: Double] = [:]
     for line in text.split(separator: "\n") {
       guard let line = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)), line.event == "step",
@@ -203,7 +206,7 @@ private final class ProofRun {
   }
 
   private static func wentLive(_ run: String) -> Bool {
-    let text = (try? String(contentsOfFile: "\(run)/log.txt", encoding: .utf8)) ?? ""
+    let text = (try? readText("\(run)/log.txt", most: mostBytes)) ?? ""
     return text.contains("training live, the cache is not used")
   }
 }

@@ -61,8 +61,9 @@ public final class SafetensorsFile: Sendable {
   /// Identifies weights: the SHA-256 of a file's bytes; of sharded ones that of the index's bytes, then the shards'
   /// in the byte order of their names.
   ///
-  /// - Throws: `Failure` 66 where a file is missing, 65 where reading one fails or an index is wrong.
+  /// - Throws: `Failure` as `init`, before what may be large is read, and 65 where reading fails.
   public static func sha256(path: String) throws -> String {
+    _ = try SafetensorsFile(path: path)
     let memory = try MappedMemory(file: path)
     guard let index = try ShardIndex(memory.bytes, path: path) else { return try SHA256.ofFile(path) }
     let hash = SHA256()

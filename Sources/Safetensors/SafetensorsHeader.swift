@@ -7,6 +7,8 @@ struct SafetensorsHeader {
   let metadata: [String: String]
 
   private static let largest = 100_000_000
+  /// More than any model has; reading one takes kilobytes.
+  private static let mostTensors = 100_000
   /// Bytes of an element, by the format's type names.
   private static let elementBytes = [
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
@@ -27,6 +29,10 @@ struct SafetensorsHeader {
     guard header.first == UInt8(ascii: "{"), String(data: header, encoding: .utf8) != nil else {
       throw bad("its header is not UTF-8 JSON that starts with {")
     }
+    // Beside those of the tensors, the root and the metadata.
+    guard Self.objectCount(bytes[8..<end]) <= Self.mostTensors + 2 else {
+      throw bad("its header names more than \(Self.mostTensors) tensors")
+    }
     guard let object = try? JSONSerialization.jsonObject(with: header), let entries = object as? [String: Any]
     else { throw bad("its header is not a JSON object") }
 
@@ -42,6 +48,23 @@ struct SafetensorsHeader {
     }
     try Self.checkPlaces(tensors.values, from: end, to: bytes.count, bad)
     (self.tensors, self.metadata) = (tensors, metadata)
+  }
+
+  /// How many objects a JSON text begins: its opening braces outside of strings.
+  private static func objectCount(_ json: Slice<UnsafeRawBufferPointer>) -> Int {
+    var (count, isString, isEscaped) = (0, false, false)
+    for byte in json {
+      if isEscaped {
+        isEscaped = false
+      } else if byte == UInt8(ascii: "\"") {
+        isString.toggle()
+      } else if isString {
+        isEscaped = byte == UInt8(ascii: "\\")
+      } else if byte == UInt8(ascii: "{") {
+        count += 1
+      }
+    }
+    return count
   }
 
   /// Whether bytes begin as a header's length and the JSON after it do, wholly there or not.

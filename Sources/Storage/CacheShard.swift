@@ -74,10 +74,7 @@ final class CacheShard: @unchecked Sendable {
     let views = try file.readArray("view", .int32, of: Int32.self)
     rows = zip(ids, views).map { CacheRow(imageID: $0, view: $1) }
     written = try file.readArray("written", .uint8, of: UInt8.self)
-    descriptor = Foundation.open(path, (isWritable ? O_RDWR : O_RDONLY) | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw isWritable ? cannotWrite(path) : Failure.missingInput("\(path): cannot be opened: \(systemReason())")
-    }
+    descriptor = try isWritable ? openForWriting(path, O_RDWR) : openRegularFile(path).descriptor
   }
 
   deinit { close(descriptor) }

@@ -48,14 +48,9 @@ public struct CheckpointFolder: Sendable {
   }
 
   private func copy(_ file: String, to temporary: String, for name: String) throws {
-    guard let source = FileHandle(forReadingAtPath: file) else {
-      throw Failure.missingInput("\(file): cannot be opened for reading")
-    }
     let descriptor = try openForWriting(temporary, O_WRONLY | O_CREAT | O_TRUNC, for: name)
     defer { close(descriptor) }
-    while let part = try source.read(upToCount: 4 << 20), !part.isEmpty {
-      try part.withUnsafeBytes { try writeFully($0, to: descriptor, path: name) }
-    }
+    try readPieces(of: file) { try writeFully($0, to: descriptor, path: name) }
   }
 
   /// Removes what a killed process has left half-written.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The system's lock on an open file (`flock`), which goes with its holder however that ends.
@@ -28,10 +29,9 @@ public enum FileLock {
     return .held
   }
 
-  /// What a reader of the file would meet.
-  static func outcomeForReader(of path: String) -> Outcome {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return .failed(errno) }
+  /// What a reader of the file would meet; nil where there is none that can be opened.
+  static func outcomeForReader(of path: String) -> Outcome? {
+    guard let (descriptor, _) = try? openRegularFile(path) else { return nil }
     defer { close(descriptor) }
     return attempt(descriptor, isShared: true)
   }

@@ -1,5 +1,6 @@
 import CHDF5
 import Failures
+import Files
 import Foundation
 
 /// HDF5 files through the C library; every failed call becomes a `Failure` that names the file. Files may be used from any
@@ -57,7 +58,8 @@ public final class HDF5File: HDF5Reading {
     HDF5Library.enter()
     defer { HDF5Library.leave() }
     ala_h5_be_quiet()
-    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
+    // The library would wait for a FIFO.
+    Foundation.close(try openRegularFile(path).descriptor)
     let access = H5Pcreate(ala_h5p_file_access())
     defer { H5Pclose(access) }
     var file = H5Fopen(path, ala_h5_read_only(), access)
@@ -75,7 +77,7 @@ public final class HDF5File: HDF5Reading {
 
   /// Whether the library must do without its lock, for the file system has none.
   private static func isWithoutLocks(_ path: String) -> Bool {
-    if case .unsupported = FileLock.outcomeForReader(of: path) { true } else { false }
+    if case .unsupported? = FileLock.outcomeForReader(of: path) { true } else { false }
   }
 
   /// - Throws: `Failure` 69 where another program has the file open for writing.

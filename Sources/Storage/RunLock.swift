@@ -23,10 +23,7 @@ public final class RunLock {
     path: String, patience: Double = RunLock.patience, attempt: (Int32) -> FileLock.Outcome = { FileLock.attempt($0) },
     warn: (String) -> Void
   ) throws {
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw Failure.cannotWrite("\(path): cannot be made: \(systemReason())")
-    }
+    let descriptor = try openForWriting(path, O_RDWR | O_CREAT)
     do {
       owned = try Self.take(path, descriptor, patience, attempt, warn)
     } catch {

@@ -14,6 +14,9 @@ package struct RunOwner: Codable, Equatable {
   package let since: Double
   package let command: String
 
+  /// Its command is as long as the system lets one be.
+  private static let mostBytes = 1 << 24
+
   package static func current() -> RunOwner {
     RunOwner(
       host: ownHost(), boot: ownBoot(), pid: getpid(), processStart: start(of: getpid()) ?? "",
@@ -37,8 +40,8 @@ package struct RunOwner: Codable, Equatable {
 
   /// Reads what stands in a file; nil where it names no owner.
   package init?(path: String) {
-    guard let data = FileManager.default.contents(atPath: path),
-      let owner = try? JSONDecoder().decode(RunOwner.self, from: data)
+    guard let bytes = try? readFile(path, most: Self.mostBytes),
+      let owner = try? JSONDecoder().decode(RunOwner.self, from: Data(bytes))
     else { return nil }
     self = owner
   }

@@ -39,19 +39,8 @@ enum UserBlock {
   }
 
   private static func digestOfRest(_ path: String) throws -> String {
-    guard let handle = FileHandle(forReadingAtPath: path) else {
-      throw Failure.badData("\(path): cannot be opened for reading")
-    }
-    defer { try? handle.close() }
     let hash = SHA256()
-    do {
-      try handle.seek(toOffset: UInt64(size))
-      while let part = try handle.read(upToCount: 4 << 20), !part.isEmpty {
-        part.withUnsafeBytes { hash.update($0) }
-      }
-    } catch {
-      throw Failure.badData("\(path): cannot be read to its end")
-    }
+    try hash.update(file: path, from: size)
     return hash.finish()
   }
 }

@@ -37,13 +37,23 @@ protocol Watched {
   func page(seconds: Int) throws -> String
 }
 
+/// A look passes over what it cannot read; what will never be readable is told of before the first.
+///
+/// - Throws: `Failure` 65 for the first of some names that something else than a regular file has.
+func requireRegularFiles(_ names: [String], in folder: String) throws {
+  for path in names.map({ "\(folder)/\($0)" }) {
+    if let fault = irregularity(of: path) { throw Failure.badData("\(path): \(fault)") }
+  }
+}
+
 /// Writes the page and shows the same in lines, again and again until the run has ended.
 ///
 /// - Parameter show: takes the lines of each look, and whether it is the last one.
-/// - Throws: `Failure` 66 for what is no folder of a run or a table, 73 where the page cannot be written or is no page of this command.
+/// - Throws: `Failure` 66 for what is no folder of a run or a table, 65 where something else has the place of a file of it,
+///   73 where the page cannot be written or is no page of this command.
 public func watch(_ request: WatchRequest, show: (_ lines: [String], _ isLast: Bool) throws -> Void) throws {
   var watched: any Watched =
-    WatchedTable.isThere(request.folder) ? WatchedTable(request.folder) : try WatchedRun(request.folder)
+    try WatchedTable.isThere(request.folder) ? WatchedTable(request.folder) : WatchedRun(request.folder)
   // A page in the folder is replaced; whatever else lies there is what the run has written.
   let files = FileManager.default.enumerator(atPath: request.folder)?.compactMap { $0 as? String } ?? []
   let inputs = files.map { "\(request.folder)/\($0)" }.filter { !isPage($0, of: watchGenerator) }

@@ -25,9 +25,9 @@ struct WatchedRun: Watched {
 
   private static let shownWords = 3
   /// From the log's end.
-  private static let wordsBytes: UInt64 = 64 << 10
+  private static let wordsBytes = 64 << 10
 
-  /// - Throws: `Failure` 66 for what is no run's folder.
+  /// - Throws: `Failure` 66 for what is no run's folder, 65 where one of its files is no regular file.
   init(_ path: String) throws {
     self.path = path
     let marks = ["metrics.jsonl", "log.txt", "config.yaml", ".lock"]
@@ -36,6 +36,7 @@ struct WatchedRun: Watched {
         "\(path): is no folder of a run (run.dir) or of a table (--out): it has no \(marks[0]) and no \(marks[1]), or the run has not begun yet"
       )
     }
+    try requireRegularFiles(marks + ["split.json"], in: path)
     metrics = RunMetrics("\(path)/metrics.jsonl")
     events = RunEvents("\(path)/tensorboard")
   }
@@ -74,13 +75,9 @@ struct WatchedRun: Watched {
   static func lastWords(of folder: String) -> [String] { logEnd(of: folder).suffix(shownWords) }
 
   private static func logEnd(of folder: String) -> [String] {
-    guard let handle = FileHandle(forReadingAtPath: "\(folder)/log.txt"), let size = try? handle.seekToEnd() else {
-      return []
-    }
-    defer { try? handle.close() }
-    try? handle.seek(toOffset: size - min(size, wordsBytes))
-    let text = String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self)
+    let bytes = (try? readEnd(of: "\(folder)/log.txt", count: wordsBytes)) ?? []
     // The first line may be the end of one.
-    return text.split(whereSeparator: \.isNewline).dropFirst(size > wordsBytes ? 1 : 0).map(String.init)
+    return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+      .dropFirst(bytes.count < wordsBytes ? 0 : 1).map(String.init)
   }
 }

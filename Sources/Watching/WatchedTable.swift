@@ -16,7 +16,11 @@ struct WatchedTable: Watched {
 
   static func isThere(_ path: String) -> Bool { OutputFolder.isMade(path, by: "table") }
 
-  init(_ path: String) { self.path = path }
+  /// - Throws: `Failure` 65 where one of its files is no regular file.
+  init(_ path: String) throws {
+    self.path = path
+    try requireRegularFiles([TableStages.fileName, "log.txt", ".lock"], in: path)
+  }
 
   mutating func look() {
     holder = RunHolder.description(of: path)

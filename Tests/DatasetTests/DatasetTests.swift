@@ -1,6 +1,7 @@
 import Dataset
 import Digests
 import Failures
+import Files
 import Foundation
 import Images
 import TestSupport

@@ -40,3 +40,28 @@ private func write(_ header: String, data: Int, to path: String, length: UInt64?
   try write("{}", data: 0, to: path, length: .max)
   #expect(throws: Failure.self) { try SafetensorsFile(path: path) }
 }
+
+@Test func aHeaderThatBreaksTheFormatIsRefusedBeforeTheFileIsHashed() throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/w.safetensors"
+  try write("", data: 0, to: path, length: 1 << 37)
+  try #require(truncate(path, 1 << 24) == 0)
+  let failure = #expect(throws: Failure.self) { try SafetensorsFile.sha256(path: path) }
+  #expect(failure?.code == .badData && failure?.message.contains("claims 137438953472 bytes") == true)
+}
+
+@Test func aHeaderNamesSoManyTensorsAndNoMore() throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/w.safetensors"
+  func header(_ count: Int) -> String {
+    let tensors = (0..<count).map { "\"{\\\"{\($0)\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}" }
+    return "{\"__metadata__\":{\"a\":\"{{{{\"},\(tensors.joined(separator: ","))}"
+  }
+  // Braces in names are none of tensors.
+  try write(header(20_000), data: 0, to: path)
+  #expect(try SafetensorsFile(path: path).tensors.count == 20_000)
+  try write(header(100_001), data: 0, to: path)
+  let failure = #expect(throws: Failure.self) { try SafetensorsFile(path: path) }
+  #expect(
+    failure?.message == "\(path): not a sound safetensors file: its header names more than 100000 tensors")
+}

@@ -1,5 +1,6 @@
 import Digests
 import Failures
+import Files
 import Foundation
 import Safetensors
 import TestSupport
@@ -102,4 +103,14 @@ private struct Shards {
   let named = "/nowhere/model-00002-of-00003.safetensors"
   #expect(ShardIndex.whatToGiveInstead(ofShard: named)?.contains("index.json") == true)
   #expect(ShardIndex.whatToGiveInstead(ofShard: "/nowhere/model-00001-of-00001.safetensors") == nil)
+}
+
+@Test func aFIFOInPlaceOfAShardIsNamedAndNotWaitedFor() throws {
+  let shards = try Shards()
+  let one = shards.path("b.safetensors")
+  unlink(one)
+  try #require(mkfifo(one, 0o644) == 0)
+  let words = "\(one): is a FIFO; expected a regular file (a shard of \(shards.index))"
+  #expect(throws: Failure.badData(words)) { try SafetensorsFile.sha256(path: shards.index) }
+  #expect(throws: Failure.badData(words)) { try SafetensorsFile(path: shards.index) }
 }
