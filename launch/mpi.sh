@@ -147,7 +147,8 @@ run_ala() {
   count=20
   while [ "$count" -gt 0 ] && kill -0 "$reader" 2>/dev/null; do sleep 0.1; count=$((count - 1)); done
   if [ -n "$asked" ] && [ "$code" -eq 138 ]; then
-    echo "$0: the job was asked to end before its ranks could hear it: nothing had begun" >&2
+    # A rank that does not listen yet, or has nothing to listen for.
+    echo "$0: the job has ended at once: there was nothing to keep" >&2
     code=75
   fi
   [ -z "$judged" ] || code=69
