@@ -4,12 +4,34 @@ import Synchronization
 
 /// What the program says, without the traps of Foundation's and the buffers of C's streams.
 
+/// A text without what a terminal would obey: of control characters line feeds and tabs alone stay, others stand as in
+/// JSON (`\u001b`). Names, attributes and lines of files are anybody's words.
+public func printable(_ text: String) -> String {
+  guard text.unicodeScalars.contains(where: isObeyed) else { return text }
+  var shown = ""
+  for scalar in text.unicodeScalars {
+    if isObeyed(scalar) {
+      shown += String(format: "\\u%04x", scalar.value)
+    } else {
+      shown.unicodeScalars.append(scalar)
+    }
+  }
+  return shown
+}
+
+private func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar {
+  case "\n", "\t": false
+  default: scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value)
+  }
+}
+
 /// Standard error takes notes. One that cannot be written (a full disk, a closed terminal) is lost, never the work.
 public enum StandardError {
-  /// A line.
-  public static func note(_ text: String) { write("\(text)\n") }
+  /// A line, made printable.
+  public static func note(_ text: String) { write("\(printable(text))\n") }
 
-  /// A text as it stands.
+  /// A text as it stands, with what a terminal shall obey.
   public static func write(_ text: String) {
     Array(text.utf8).withUnsafeBytes { try? writeFully($0, to: STDERR_FILENO, path: "standard error") }
   }
@@ -17,9 +39,11 @@ public enum StandardError {
 
 /// Standard output takes what a command has been asked for.
 public enum StandardOutput {
+  /// A text, made printable; JSON stays the same JSON.
+  ///
   /// - Throws: `Failure` 73 where it cannot be written whole.
   public static func print(_ text: String, terminator: String = "\n") throws {
-    try Array((text + terminator).utf8).withUnsafeBytes {
+    try Array((printable(text) + terminator).utf8).withUnsafeBytes {
       try writeFully($0, to: STDOUT_FILENO, path: "standard output")
     }
   }
