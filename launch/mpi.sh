@@ -1,7 +1,8 @@
 # What the launchers share: starting ala under mpirun so that a signal ends in a checkpoint, and so that a job that has
 # ended ends mpirun, too.
 # mpirun kills its ranks within a second of TERM or INT. It passes USR1 on to them, which asks for a checkpoint; so
-# mpirun gets a session of its own, away from the terminal's signals, and only ever sees USR1.
+# mpirun gets a session of its own, away from the terminal's signals, and only ever sees USR1. One that comes before mpirun
+# listens, or before there are ranks to pass it on to, is lost: so it is sent again until mpirun has ended.
 # Whoever reads this file has set launch, the folder that it lies in.
 
 # What starts the ranks.
@@ -120,28 +121,36 @@ run_ala() {
   ended=
   judged=
   ending=
+  asking=
   child=
+  early=
   trap judge USR2
-  # It ends when mpirun does; what ends this script or mpirun must not end it before.
-  (trap '' TERM INT HUP QUIT PIPE USR1 USR2; pass_errors "$pipe" "$$") &
-  reader=$!
-  setsid "$launcher" "$@" 2>"$pipe/errors" &
-  child=$!
   for signal in TERM INT HUP USR1; do
     # A signal that was ignored when this began (nohup) stays so.
     # shellcheck disable=SC2064
     trap "stop $signal" "$signal"
   done
+  # It ends when mpirun does; what ends this script or mpirun must not end it before.
+  (trap '' TERM INT HUP QUIT PIPE USR1 USR2; pass_errors "$pipe" "$$") &
+  reader=$!
+  setsid "$launcher" "$@" 2>"$pipe/errors" &
+  child=$!
+  [ -z "$early" ] || stop "$early"
   # wait returns early when a trap runs; go on until mpirun has ended.
   code=0
   while :; do
     wait "$child" && code=0 || code=$?
     kill -0 "$child" 2>/dev/null || break
   done
-  [ -z "$ending" ] || kill "$ending" 2>/dev/null || true
+  for helper in $ending $asking; do kill "$helper" 2>/dev/null || true; done
   # What mpirun has left behind may hold its errors open.
   count=20
   while [ "$count" -gt 0 ] && kill -0 "$reader" 2>/dev/null; do sleep 0.1; count=$((count - 1)); done
+  if [ -n "$asked" ] && [ "$code" -eq 138 ]; then
+    # A rank that does not listen yet, or has nothing to listen for.
+    echo "$0: the job has ended at once: there was nothing to keep" >&2
+    code=75
+  fi
   [ -z "$judged" ] || code=69
   [ -z "$ended" ] || code=$((128 + ended))
   exit "$code"
@@ -177,14 +186,24 @@ end_after() {
   ending=$!
 }
 
+# ask: asks for a checkpoint until mpirun has ended.
+ask() {
+  (while kill -USR1 "$child" 2>/dev/null; do sleep 1; done) >/dev/null 2>&1 &
+  asking=$!
+}
+
 # stop SIGNAL: the first one asks for a checkpoint; one that comes two seconds later or more ends the job, which then
 # has not heard it.
 stop() {
+  if [ -z "$child" ]; then
+    early=$1
+    return 0
+  fi
   now=$(date +%s)
   if [ -z "$asked" ]; then
     asked=$now
     asked_by=$1
-    kill -USR1 "$child" 2>/dev/null || true
+    ask
   elif [ "$1" != USR1 ] && [ $((now - asked)) -ge 2 ] && [ -z "$ended" ]; then
     case $1 in HUP) ended=1 ;; INT) ended=2 ;; *) ended=15 ;; esac
     echo "$0: a second signal: the job is ended; its files are as the last checkpoint left them" >&2

@@ -4,36 +4,30 @@ import Synchronization
 
 /// What the program says, without the traps of Foundation's and the buffers of C's streams.
 
-/// A text without what a terminal would obey: of control characters line feeds and tabs alone stay, others stand as in
-/// JSON (`\u001b`). Names, attributes and lines of files are anybody's words.
-public func printable(_ text: String) -> String {
-  guard text.unicodeScalars.contains(where: isObeyed) else { return text }
-  var shown = ""
-  for scalar in text.unicodeScalars {
-    if isObeyed(scalar) {
-      shown += String(format: "\\u%04x", scalar.value)
-    } else {
-      shown.unicodeScalars.append(scalar)
-    }
-  }
-  return shown
-}
-
-private func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
-  switch scalar {
-  case "\n", "\t": false
-  default: scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value)
-  }
-}
-
-/// Standard error takes notes. One that cannot be written (a full disk, a closed terminal) is lost, never the work.
+/// Standard error takes notes. One that cannot be written (a full disk, a closed terminal, a pipe that nobody empties) is
+/// lost, never the work.
 public enum StandardError {
+  /// That whoever reads has for the next note; none once a note was lost, until one is taken again.
+  private static let patienceMilliseconds: Int32 = 2_000
+  private static let isRead = Atomic(true)
+  /// What a pipe that can be written to takes without waiting.
+  private static let piece = Int(PIPE_BUF)
+
   /// A line, made printable.
   public static func note(_ text: String) { write("\(printable(text))\n") }
 
   /// A text as it stands, with what a terminal shall obey.
   public static func write(_ text: String) {
-    Array(text.utf8).withUnsafeBytes { try? writeFully($0, to: STDERR_FILENO, path: "standard error") }
+    Array(text.utf8).withUnsafeBytes { bytes in
+      for start in stride(from: 0, to: bytes.count, by: piece) {
+        var stream = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        let isTaken = poll(&stream, 1, isRead.load(ordering: .relaxed) ? patienceMilliseconds : 0) == 1
+        isRead.store(isTaken, ordering: .relaxed)
+        guard isTaken else { return }
+        let part = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + piece, bytes.count)])
+        guard (try? writeFully(part, to: STDERR_FILENO, path: "standard error")) != nil else { return }
+      }
+    }
   }
 }
 

@@ -373,6 +373,43 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
   #expect(try bench.checkpoint("launched").integer("step") ?? 0 > 0)
 }
 
+/// Before mpirun listens, and before there are ranks; 143 where the script itself has hardly begun.
+@Test(arguments: [50, 100, 150, 250]) func aSignalThatComesBeforeTheRanksIsHeard(milliseconds: UInt32) throws {
+  let bench = try TrainingBench()
+  let root = bench.folder.path
+  let result = try run(
+    "\(repositoryRoot)/launch/local",
+    [
+      "train", "\(root)/c.yaml", "2", "--set", "run.dir=\(root)/launched", "--set", "training.epochs=100000",
+      "--set", "training.patience=100000", "--threads", "1",
+    ], environment: ["ALA": bench.program], seconds: 60
+  ) { process in
+    usleep(1_000 * milliseconds)
+    kill(process, SIGTERM)
+  }
+  #expect([75, 143].contains(result.code), "\(result.code) \(result.errors)")
+}
+
+@Test func aRunGoesOnWhereNobodyReadsWhatItSays() throws {
+  let bench = try TrainingBench()
+  let root = bench.folder.path
+  // A pipe that is full from the start, and is held open by one who never reads.
+  let result = try run(
+    "/bin/sh",
+    [
+      "-c",
+      """
+      cd "$1" && mkfifo full && { sleep 60 <full & } && reader=$! && exec 9>full && head -c 65536 /dev/zero >&9
+      "$2" train --config c.yaml --set run.dir=unheard 2>&9
+      code=$?
+      kill "$reader"
+      exit "$code"
+      """, "sh", root, bench.program,
+    ], seconds: 50)
+  #expect(result.code == 0, "\(result.errors)")
+  #expect(try bench.checkpoint("unheard").integer("step") ?? 0 > 0)
+}
+
 @Test(arguments: [1, 2, 3]) func badInputGivesOneMessageAndItsCodeFromEveryRankCount(ranks: Int) throws {
   let bench = try TrainingBench()
   let root = bench.folder.path
