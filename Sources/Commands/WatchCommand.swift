@@ -75,7 +75,7 @@ private struct WatchView {
     // What has left the screen above cannot be gone back over: of many lines the first are shown, and where the page is.
     let room = max((Terminal.height ?? .max) - 1, 1)
     let shown = lines.count > room ? Array(lines.prefix(room - 1) + lines.suffix(1)) : lines
-    StandardError.write(back + shown.map { Terminal.fitted($0) + "\n" }.joined())
+    StandardError.write(back + shown.map { Terminal.fitted(printable($0)) + "\n" }.joined())
     shownLines = shown.count
   }
 }

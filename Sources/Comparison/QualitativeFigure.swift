@@ -45,7 +45,7 @@ struct QualitativeFigure {
     let shown = (0..<count).map { classes[$0 * classes.count / count] }
     images = shown.compactMap { one in
       guard let own = ids["\(one.id)"] else { return nil }
-      var stream = RandomStream(seed: seed, name: Self.stream, index: UInt64(one.id))
+      var stream = RandomStream(seed: seed, name: Self.stream, index: UInt64(bitPattern: Int64(one.id)))
       let id = own[stream.permutation(own.count)[0]]
       return source.view(id).map { Shown(id: id, className: one.name, view: $0.image, mask: $0.mask) }
     }
@@ -92,6 +92,7 @@ struct QualitativeFigure {
   }
 
   private static func share(_ value: Double) -> String {
+    guard (0...1).contains(value) else { return "\(value)" }
     let hundredths = Int((value * 100).rounded())
     return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
   }

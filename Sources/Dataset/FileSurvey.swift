@@ -61,7 +61,8 @@ struct FileSurvey {
     let mask = masks.look(image, size: size, decodes: options.skipsUnreadable)
     if let problem = mask.problem {
       guard options.skipsUnreadable else {
-        throw Failure.badData(
+        throw Failure(
+          mask.code,
           "\(problem); mend the mask, or leave it out of what masks measure with data.skip_unreadable: true")
       }
       leftOutMasks[image.id] = mask

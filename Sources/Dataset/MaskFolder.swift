@@ -8,7 +8,7 @@ public enum MaskFile: Equatable, Sendable {
   case absent
   case file(String)
   /// Left out because it cannot be read (`data.skip_unreadable`), with the reason.
-  case unreadable(String)
+  case unreadable(Failure)
   /// Left out because it has another size than its image (`data.skip_unreadable`), with both.
   case wrongSize(String)
 
@@ -16,9 +16,13 @@ public enum MaskFile: Equatable, Sendable {
   var problem: String? {
     switch self {
     case .absent, .file: nil
-    case .unreadable(let reason), .wrongSize(let reason): reason
+    case .unreadable(let failure): failure.message
+    case .wrongSize(let reason): reason
     }
   }
+
+  /// Of the failure that its problem is.
+  var code: ExitCode { if case .unreadable(let failure) = self { failure.code } else { .badData } }
 }
 
 /// The folder of masks: for `images/a/b.jpg` the file `a/b.png`. Or masks that were found, wherever they lie.
@@ -31,18 +35,29 @@ struct MaskFolder {
   /// nil where masks are left out altogether.
   ///
   /// - Parameter root: the data set's folder.
-  /// - Throws: `Failure` 66 where the named folder is not there.
+  /// - Throws: `Failure` 66 where the named folder is not there, or one that is there cannot be looked into.
   init?(_ masks: Masks, root: String) throws {
     switch masks {
     case .none: return nil
     case .beside: path = "\(root)/\(Self.name)"
     case .folder(let folder):
-      guard FileManager.default.fileExists(atPath: folder) else {
+      guard FileManager.default.fileExists(atPath: folder) || Self.obstacle(folder) != nil else {
         throw Failure.missingInput("\(folder): there is no such folder (data.segmentations)")
       }
       path = folder
     }
     found = nil
+    if let reason = Self.obstacle("\(path)/.") {
+      throw Failure.missingInput("\(path): cannot be opened: \(reason) (data.segmentations)")
+    }
+  }
+
+  /// Why it is not known what lies at a path, such as a folder that may not be entered; nil where it is, and where nothing
+  /// lies there.
+  private static func obstacle(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) != 0, errno != ENOENT, errno != ENOTDIR else { return nil }
+    return systemReason()
   }
 
   /// - Parameters:
@@ -67,10 +82,11 @@ struct MaskFolder {
     return "in \(path) for files such as \(path)/\(Self.relativePath(ofMaskOf: example.path))"
   }
 
+  /// A mask's file, also where it is not known whether there is one: whoever opens it is told why.
   func file(of image: ImageEntry) -> String? {
     if let found { return found[image.id] }
     let path = "\(path)/\(Self.relativePath(ofMaskOf: image.path))"
-    return FileManager.default.fileExists(atPath: path) ? path : nil
+    return FileManager.default.fileExists(atPath: path) || Self.obstacle(path) != nil ? path : nil
   }
 
   /// Takes a cheap look at an image's mask.
@@ -94,7 +110,7 @@ struct MaskFolder {
       if decodes { _ = try decodeMask(path: file, threshold: 0) }
       return .file(file)
     } catch {
-      return .unreadable("\(error)")
+      return .unreadable(error as? Failure ?? .badData("\(file): \(error)"))
     }
   }
 }

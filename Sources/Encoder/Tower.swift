@@ -75,19 +75,20 @@ struct Tower {
   /// - Throws: `Failure` 65 where blocks are not 0, 1, 2, …
   private static func countBlocks(_ file: SafetensorsFile, _ spelling: Spelling, prefix: String) throws -> Int {
     let stem = prefix + spelling.blocks
+    // Other spellings of a number are no block's, and are refused as strangers.
     let indices = Set(
       file.tensors.keys.lazy.filter { $0.hasPrefix(stem) }.compactMap { name in
         name.dropFirst(stem.count).prefix { $0 != "." }
-      }.compactMap { Int($0) })
+      }.compactMap { number in Int(number).flatMap { $0 >= 0 && number == String($0) ? $0 : nil } })
     guard let last = indices.max() else {
       throw Failure.badData("\(file.path): the encoder has no blocks (\(stem)0.…): a part of a model's weights?")
     }
     if let missing = (0...last).first(where: { !indices.contains($0) }) {
       throw Failure.badData(
         "\(file.path): block \(missing + 1) of the encoder (\(stem)\(missing).…) is missing, though there is a block "
-          + "\(last + 1): a part of a model's weights?")
+          + "\(UInt(last) + 1): a part of a model's weights?")
     }
-    return last + 1
+    return indices.count
   }
 
   /// Parts outside the blocks that change what they are given or compute, or show that blocks compute something else:

@@ -95,11 +95,12 @@ public final class RunLog: @unchecked Sendable {
   ///   - isHeard: false keeps the line for the file alone.
   ///   - isWarning: whether a terminal shows it in a colour.
   func write(_ line: String, isHeard: Bool = true, isWarning: Bool = false) {
+    let line = printable(line)
     lock.lock()
     defer { lock.unlock() }
     if isHeard {
       let shown = isWarning && Terminal.hasColours ? "\(Self.yellow)\(line)\(Self.plain)" : line
-      StandardError.note(hasProgressLine ? "\(Self.lineStart)\(shown)" : shown)
+      StandardError.write((hasProgressLine ? Self.lineStart : "") + shown + "\n")
       hasProgressLine = false
     }
     try? file?.append("\(line)\n")
@@ -108,7 +109,7 @@ public final class RunLog: @unchecked Sendable {
   /// Puts into `log.txt` what the program will say at its end of the error that ends it.
   public func keepLastWords(of error: Error, _ cluster: Cluster) {
     guard let words = cluster.lastWords(of: error) else { return }
-    lock.withLock { try? file?.append("\(words)\n") }
+    lock.withLock { try? file?.append("\(printable(words))\n") }
   }
 
   public func info(_ line: String) { logger.info("\(line)") }
@@ -142,7 +143,7 @@ public final class RunLog: @unchecked Sendable {
     if isTerminal {
       lock.lock()
       defer { lock.unlock() }
-      StandardError.write("\(Self.lineStart)\(Terminal.fitted(line))")
+      StandardError.write("\(Self.lineStart)\(Terminal.fitted(printable(line)))")
       hasProgressLine = true
     } else {
       write(line)

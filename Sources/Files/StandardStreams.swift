@@ -13,10 +13,10 @@ public enum StandardError {
   /// What a pipe that can be written to takes without waiting.
   private static let piece = Int(PIPE_BUF)
 
-  /// A line.
-  public static func note(_ text: String) { write("\(text)\n") }
+  /// A line, made printable.
+  public static func note(_ text: String) { write("\(printable(text))\n") }
 
-  /// A text as it stands.
+  /// A text as it stands, with what a terminal shall obey.
   public static func write(_ text: String) {
     Array(text.utf8).withUnsafeBytes { bytes in
       for start in stride(from: 0, to: bytes.count, by: piece) {
@@ -33,9 +33,11 @@ public enum StandardError {
 
 /// Standard output takes what a command has been asked for.
 public enum StandardOutput {
+  /// A text, made printable; JSON stays the same JSON.
+  ///
   /// - Throws: `Failure` 73 where it cannot be written whole.
   public static func print(_ text: String, terminator: String = "\n") throws {
-    try Array((text + terminator).utf8).withUnsafeBytes {
+    try Array((printable(text) + terminator).utf8).withUnsafeBytes {
       try writeFully($0, to: STDOUT_FILENO, path: "standard output")
     }
   }

@@ -3,7 +3,7 @@ import Images
 
 /// Line charts: losses, IoU over thresholds, insertion and deletion.
 public struct Chart: Sendable {
-  /// One line, or the points alone where they are single; values that are not finite break it.
+  /// One line, or the points alone where they are single; values that cannot be drawn break it.
   public struct Series: Sendable {
     public var name: String
     public var x: [Double]
@@ -114,11 +114,14 @@ public struct Chart: Sendable {
     }
   }
 
-  /// Ranges of indices whose values are finite.
+  /// Whether a value is finite, and differences of such are.
+  private static func isDrawn(_ value: Double) -> Bool { value.magnitude < 1e100 }
+
+  /// Ranges of indices whose values can be drawn.
   private static func finiteRuns(_ series: Series) -> [[Int]] {
     var runs: [[Int]] = [[]]
     for index in 0..<min(series.x.count, series.y.count) {
-      if series.x[index].isFinite && series.y[index].isFinite {
+      if isDrawn(series.x[index]) && isDrawn(series.y[index]) {
         runs[runs.count - 1].append(index)
       } else if runs.last?.isEmpty == false {
         runs.append([])
@@ -128,15 +131,17 @@ public struct Chart: Sendable {
   }
 
   private func range(_ values: KeyPath<Series, [Double]>, padded: Bool = false) -> ClosedRange<Double> {
-    var all = series.flatMap { $0[keyPath: values] }.filter(\.isFinite)
+    var all = series.flatMap { $0[keyPath: values] }.filter(Self.isDrawn)
     if padded {
       for one in series {
         guard let spread = one.spread else { continue }
-        all += zip(one.y, spread).flatMap { [$0 - $1, $0 + $1] }.filter(\.isFinite)
+        all += zip(one.y, spread).flatMap { [$0 - $1, $0 + $1] }.filter(Self.isDrawn)
       }
     }
     guard let low = all.min(), let high = all.max() else { return 0...1 }
-    guard high > low else { return (low - 0.5)...(high + 0.5) }
+    // Beside a very large number a half is nothing.
+    let half = max(0.5, low.magnitude * 1e-12)
+    guard high > low else { return (low - half)...(high + half) }
     let room = padded ? (high - low) * 0.04 : 0
     return (low - room)...(high + room)
   }
@@ -148,6 +153,7 @@ public struct Chart: Sendable {
     let step = [1.0, 2, 5, 10].map { $0 * magnitude }.first { span / $0 <= 6 } ?? magnitude * 10
     let first = (range.lowerBound / step - 1e-9).rounded(.up)
     let last = (range.upperBound / step + 1e-9).rounded(.down)
+    guard first.isFinite, last.isFinite else { return [] }
     return stride(from: first, through: last, by: 1).map { $0 * step }
   }
 

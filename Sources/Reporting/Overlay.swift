@@ -4,7 +4,7 @@ import Metrics
 /// Pictures of explanation maps over images.
 
 /// An image with a map laid over it: the more a pixel matters, the more its colour is the map's. Where the map is
-/// missing, the image is grey.
+/// missing or not finite, the image is grey.
 ///
 /// - Parameter map: [height, width] in [0, 1].
 public func overlay(_ image: RGBImage, map: [Float?]) -> RGBImage {
@@ -13,7 +13,7 @@ public func overlay(_ image: RGBImage, map: [Float?]) -> RGBImage {
     let pixel = SIMD3<Float>(
       Float(image.pixels[3 * index]), Float(image.pixels[3 * index + 1]), Float(image.pixels[3 * index + 2]))
     let mixed: SIMD3<Float>
-    if let value = map[index] {
+    if let value = map[index], value.isFinite {
       let share = 0.25 + 0.45 * min(max(value, 0), 1)
       mixed = pixel * (1 - share) + heatColour(value) * share
     } else {

@@ -23,7 +23,20 @@ public struct RunFolder {
     /// By rank, of a `ranks` line.
     public let waits_for_data_ms: [Double]?
     public let waits_for_ranks_ms: [Double]?
+
+    /// - Returns: nil for what is no object of a run, or of an epoch or a step that no run has.
+    public init?(json: Data) {
+      guard let line = try? JSONDecoder().decode(Line.self, from: json), RunFolder.counts.contains(line.epoch),
+        RunFolder.stepNumbers.contains(line.step ?? 0)
+      else { return nil }
+      self = line
+    }
   }
+
+  /// What epochs, which are counted from 1, and a batch's images may be, by the settings.
+  public static let counts = 1..<(1 << 31)
+  /// What steps may be, as many as there can be batches in all epochs; their numbers leave room to count with.
+  public static let stepNumbers = 0..<(1 << 62)
 
   public let path: String
   public let steps: [Line]
@@ -48,10 +61,11 @@ public struct RunFolder {
     let data = try Self.read("\(path)/metrics.jsonl") ?? []
     let lines = data.split(separator: UInt8(ascii: "\n"))
     for (number, text) in lines.enumerated() {
-      guard let line = try? JSONDecoder().decode(Line.self, from: Data(text)) else {
+      guard let line = Line(json: Data(text)) else {
         // A kill may have torn the last line.
         if number == lines.count - 1 { continue }
-        throw Failure.badData("\(path)/metrics.jsonl: line \(number + 1) is no object of a run")
+        throw Failure.badData(
+          "\(path)/metrics.jsonl: line \(number + 1) is no object of a run, or has an impossible epoch or step")
       }
       if line.event == "step", let step = line.step { steps[step] = line }
       if line.event == "epoch" { epochs["\(line.epoch) \(line.split ?? "")"] = line }

@@ -82,8 +82,10 @@ public struct Checkpoint: Sendable {
   }
 
   /// The attributes of a checkpoint that we have written, verified; nil for a file of another tool.
+  ///
+  /// - Throws: `Failure` 66 or 65.
   public static func attributesIfOurs(_ path: String) throws -> [String: HDF5Attribute]? {
-    guard FileManager.default.fileExists(atPath: path) else { throw Failure.missingInput("\(path): is missing") }
+    close(try openRegularFile(path).descriptor)
     guard UserBlock.isPresent(path) else { return nil }
     try UserBlock.verify(path)
     return try ForeignHDF5(path, probe: ChildProcess.ownProgram).attributes()

@@ -17,12 +17,14 @@ public struct CheckpointFolder: Sendable {
   public var last: String { "\(path)/last.h5" }
   public var best: String { "\(path)/best.h5" }
 
-  /// The steps of which there are files, newest first.
+  /// The steps of which there are files, newest first; a file of any other name is not the run's.
   public func steps() -> [Int] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     return names.compactMap { name in
-      guard name.hasPrefix("step-"), name.hasSuffix(".h5") else { return nil }
-      return Int(name.dropFirst(5).dropLast(3))
+      guard name.hasPrefix("step-"), name.hasSuffix(".h5"), let step = Int(name.dropFirst(5).dropLast(3)), step >= 0,
+        file(step: step) == "\(path)/\(name)"
+      else { return nil }
+      return step
     }.sorted(by: >)
   }
 

@@ -42,6 +42,9 @@ public struct ExplanationsFile {
     }
   }
 
+  /// Of a map, as `image.size` may set it.
+  private static let sides = 1...4096
+
   /// The maps by image id.
   ///
   /// - Throws: `Failure` 66 or 65.
@@ -52,8 +55,10 @@ public struct ExplanationsFile {
       throw Failure.badData("\(path): data set image_id has shape \(listed); expected [images]")
     }
     let shape = try file.dataset("map").shape
-    guard shape.count == 3, shape[0] == listed[0], shape[1] == shape[2] else {
-      throw Failure.badData("\(path): data set map has shape \(shape); expected [\(listed[0]), side, side]")
+    guard shape.count == 3, shape[0] == listed[0], shape[1] == shape[2], Self.sides.contains(shape[1]) else {
+      throw Failure.badData(
+        "\(path): data set map has shape \(shape); expected [\(listed[0]), side, side], side from "
+          + "\(Self.sides.lowerBound) to \(Self.sides.upperBound)")
     }
     let ids = try file.readArray("image_id", .int32, of: Int32.self)
     let values = try file.readArray("map", .float32, of: Float.self)

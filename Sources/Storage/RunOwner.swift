@@ -32,7 +32,7 @@ package struct RunOwner: Codable, Equatable {
 
   /// "pid 71 on node1 for 3 min (ala train --config c.yaml)".
   var description: String {
-    let seconds = max(0, Int(Date().timeIntervalSince1970 - since))
+    let seconds = Int(min(max(0, Date().timeIntervalSince1970 - since), 1e12))
     let age =
       seconds < 120 ? "\(seconds) s" : seconds < 7200 ? "\(seconds / 60) min" : "\(seconds / 3600) h"
     return "pid \(pid) on \(host) for \(age) (\(command.prefix(200)))"

@@ -68,7 +68,10 @@ public func resumedProducts(
 }
 
 /// Puts a whole checkpoint into the model and its moments.
-func restore(_ store: ParameterStore, _ checkpoint: Checkpoint, path: String) throws {
+///
+/// - Parameter mostSteps: the run's updates, of which a tensor has had all or fewer.
+/// - Throws: `Failure` 65 naming the tensor.
+func restore(_ store: ParameterStore, _ checkpoint: Checkpoint, mostSteps: Int, path: String) throws {
   try setModel(store, checkpoint.model, path: path)
   for (tensors, arena, group) in [
     (checkpoint.firstMoments, store.firstMoments, "m"), (checkpoint.secondMoments, store.secondMoments, "v"),
@@ -84,6 +87,10 @@ func restore(_ store: ParameterStore, _ checkpoint: Checkpoint, path: String) th
   for (index, parameter) in store.parameters.enumerated() {
     guard let count = checkpoint.steps[parameter.name] else {
       throw Failure.badData("\(path): tensor /optimizer/steps/\(parameter.name) is missing")
+    }
+    guard (0...Int64(mostSteps)).contains(count) else {
+      throw Failure.badData(
+        "\(path): tensor /optimizer/steps/\(parameter.name) is \(count); expected 0 to \(mostSteps), the run's steps")
     }
     store.steps[index] = Int(count)
   }

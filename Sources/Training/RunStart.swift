@@ -113,8 +113,11 @@ func begin(
     }
     if let (path, checkpoint) = found {
       try checkFits(experiment, checkpoint, path: path, mode: mode, log: log)
-      try restore(store, checkpoint, path: path)
       state = try TrainingState(json: checkpoint.text("progress") ?? "", path: path)
+      let training = experiment.configuration.training
+      try state.check(
+        epochs: training.epochs, batch: training.batch, images: experiment.split.train.count, path: path)
+      try restore(store, checkpoint, mostSteps: state.step, path: path)
       log.info("resuming from \(path): epoch \(state.epoch), step \(state.step)")
       if let file = options.initialWeights {
         log.warning(

@@ -58,6 +58,36 @@ public struct TrainingState: Codable, Equatable, Sendable {
     return new > old || (new == old && candidate.loss < best.loss)
   }
 
+  /// Makes sure that a run can stand here. The digest of a file tells nothing of who has made it.
+  ///
+  /// - Parameters:
+  ///   - epochs, batch: the run's settings; at least 1.
+  ///   - images: to train on; at least 1.
+  ///   - path: the checkpoint's.
+  /// - Throws: `Failure` 65 naming the field, what was found and what was expected.
+  func check(epochs: Int, batch: Int, images: Int, path: String) throws {
+    func require(_ field: String, _ found: Int, in expected: ClosedRange<Int>) throws {
+      guard !expected.contains(found) else { return }
+      let (low, high) = (expected.lowerBound, expected.upperBound)
+      throw Failure.badData(
+        "\(path): its attribute progress has \(field) \(found); expected \(low == high ? "\(low)" : "\(low) to \(high)")"
+          + " (of \(epochs) epochs, \(images) training images, batches of \(batch)): it was changed, or is of other images"
+      )
+    }
+    let batches = (images + batch - 1) / batch
+    try require("epoch", epoch, in: 1...epochs)
+    try require("batchInEpoch", batchInEpoch, in: 0...batches)
+    let made = (epoch - 1) * batches + batchInEpoch
+    try require("step", step, in: made...made)
+    try require("samples", samples, in: 0...min(batchInEpoch * batch, images))
+    try require("correct", correct, in: 0...samples)
+    try require("skipped", skipped, in: 0...step)
+    try require("validationsWithoutBetter", validationsWithoutBetter, in: 0...epoch)
+    guard let best else { return }
+    try require("best.epoch", best.epoch, in: 1...epoch)
+    try require("best.step", best.step, in: 0...step)
+  }
+
   /// JSON has no word for them, and a validation loss may be one.
   private static let notFinite = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(
     positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")

@@ -16,22 +16,26 @@ struct Pace {
     for line in steps.reversed() where durations[line.phase, default: []].count < Self.lastSteps {
       if let seconds = Self.seconds(line, run) { durations[line.phase, default: []].append(seconds) }
     }
-    secondsPerStep = durations.compactMapValues(median)
-    guard let last = steps.last, run.stepsPerEpoch > 0, run.epochs > 0, !secondsPerStep.isEmpty else {
+    let medians = durations.compactMapValues(median)
+    secondsPerStep = medians
+    guard let last = steps.last, run.stepsPerEpoch > 0, run.epochs > 0, !medians.isEmpty else {
       secondsLeft = nil
       return
     }
     let pauses = Self.pauses(run)
     // Phases come again in the same order: an epoch is like the one two before it.
-    var phases = Dictionary(steps.map { ($0.epoch, $0.phase) }) { $1 }
-    var seconds = 0.0
-    for epoch in last.epoch...max(last.epoch, run.epochs) {
-      let phase = phases[epoch] ?? phases[epoch - 2] ?? last.phase
-      phases[epoch] = phase
-      let own = secondsPerStep[phase] ?? secondsPerStep[last.phase] ?? 0
-      let done = epoch == last.epoch ? (last.step ?? 0) - (epoch - 1) * run.stepsPerEpoch : 0
-      seconds += own * Double(max(0, run.stepsPerEpoch - done)) + (pauses[phase] ?? 0)
+    let known = Dictionary(steps.map { ($0.epoch, $0.phase) }) { $1 }
+    func phase(_ epoch: Int) -> String { known[epoch] ?? known[epoch - 2] ?? last.phase }
+    func duration(_ epoch: Int, done: Int = 0) -> Double {
+      let own = medians[phase(epoch)] ?? medians[last.phase] ?? 0
+      return own * Double(max(0, run.stepsPerEpoch - done)) + (pauses[phase(epoch)] ?? 0)
     }
+    // Of the epochs to come every other one takes as long.
+    let left = max(0, run.epochs - last.epoch)
+    let done = (last.step ?? 0) - (last.epoch - 1) * run.stepsPerEpoch
+    let seconds =
+      duration(last.epoch, done: done) + duration(last.epoch + 1) * Double((left + 1) / 2)
+      + duration(last.epoch + 2) * Double(left / 2)
     let isAtEnd = (last.step ?? 0) >= run.epochs * run.stepsPerEpoch
     secondsLeft = isAtEnd ? 0 : seconds
   }
@@ -61,7 +65,7 @@ private func median(_ values: [Double]) -> Double? { values.isEmpty ? nil : valu
 
 /// "4:05", "2:04:05".
 func clock(_ seconds: Double) -> String {
-  guard seconds.isFinite, seconds < 1e9 else { return "?" }
+  guard (0..<1e9).contains(seconds) else { return "?" }
   let whole = Int(seconds.rounded())
   let (hours, minutes) = (whole / 3600, whole / 60 % 60)
   return hours > 0

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Reporting
 import TensorBoard
 
 /// What a run's TensorBoard files tell beside its metrics: when each step was made, and the newest maps of the validation
@@ -56,6 +57,7 @@ struct RunEvents {
   }
 
   private mutating func add(_ event: EventReader.Event) {
+    guard RunFolder.stepNumbers.contains(event.step) else { return }
     if event.step > 0, event.pictures.isEmpty { times[event.step] = event.time }
     for (tag, png) in event.pictures where tag.hasPrefix(Self.tag) {
       let id = String(tag.dropFirst(Self.tag.count))

@@ -10,6 +10,8 @@ struct RunMetrics {
   private(set) var epochs: [RunFolder.Line] = []
   /// The newest tally of what ranks have waited for.
   private(set) var ranks: RunFolder.Line?
+  /// Lines that are no object of a run.
+  private(set) var leftOut = 0
 
   init(_ path: String) { file = TailedFile(path) }
 
@@ -17,11 +19,11 @@ struct RunMetrics {
   mutating func look() {
     var file = file
     file.read(
-      begin: { (steps, epochs, ranks) = ([], [], nil) },
+      begin: { (steps, epochs, ranks, leftOut) = ([], [], nil, 0) },
       take: { bytes in
         guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return 0 }
         for text in bytes[...end].split(separator: UInt8(ascii: "\n")) {
-          if let line = try? JSONDecoder().decode(RunFolder.Line.self, from: text) { add(line) }
+          if let line = RunFolder.Line(json: text) { add(line) } else { leftOut += 1 }
         }
         return bytes.distance(from: bytes.startIndex, to: end) + 1
       })

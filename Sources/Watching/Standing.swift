@@ -24,6 +24,8 @@ struct Standing: Progress {
   let share: Double?
   let phases: [PhaseRow]
   let validation: String?
+  /// What is not shown of the metrics.
+  let remark: String?
   /// The ranks, those first that the others wait for.
   let ranks: [RankRow]
   let rankNote: String?
@@ -52,6 +54,8 @@ struct Standing: Progress {
       } ?? "no step yet"
     phases = Self.phases(run, pace)
     validation = Self.validation(run.metrics.epochs)
+    let leftOut = run.metrics.leftOut
+    remark = leftOut > 0 ? "\(leftOut) line\(leftOut == 1 ? "" : "s") of metrics.jsonl left out: of no run" : nil
     let all = zip(run.metrics.ranks?.waits_for_data_ms ?? [], run.metrics.ranks?.waits_for_ranks_ms ?? [])
       .enumerated().map { RankRow(rank: $0, dataMilliseconds: $1.0, ranksMilliseconds: $1.1) }
     ranks = Array(all.sorted { $0.ranksMilliseconds < $1.ranksMilliseconds }.prefix(Self.mostRanks))

@@ -61,6 +61,7 @@ func pageContext(_ run: WatchedRun, _ standing: Standing) throws -> [String: Any
         as [String: Any],
     "charts": try chartSources([lossChart(run), accuracyChart("validation", run.metrics.epochs)].compactMap { $0 }),
     "validation": standing.validation,
+    "remark": standing.remark,
     "pictures": run.events.pictures.isEmpty ? nil : ["all": run.events.pictures.map { picture($0, run) }],
     "ranks": standing.ranks.isEmpty ? nil : ranks(standing),
   ]
@@ -153,6 +154,7 @@ let runTemplate = """
   \(numberTable())
   {{/phases}}
   {{^phases}}<p class="soft">No step yet.</p>{{/phases}}
+  {{#remark}}<p class="note">{{.}}</p>{{/remark}}
   {{#validation}}<p>Validation, {{.}}.</p>{{/validation}}
 
   <h2>Newest maps of validation images</h2>

@@ -28,6 +28,7 @@ extension Standing {
       let name = row.phase + String(repeating: " ", count: width - row.phase.count)
       lines.append("\(name)  \(cells)  \(Self.sparks(row.epochLosses))")
     }
+    if let remark { lines.append(remark) }
     if let validation { lines.append("validation, \(validation)") }
     if let first = ranks.first, let last = ranks.last, ranks.count > 1 {
       lines.append(
@@ -47,7 +48,8 @@ extension Standing {
   private static func sparks(_ values: [Double]) -> String {
     let shown = values.filter(\.isFinite).suffix(sparkLimit)
     guard shown.count > 1, let low = shown.min(), let high = shown.max() else { return "" }
-    let bars = Array("▁▂▃▄▅▆▇█")
-    return String(shown.map { bars[high > low ? Int(($0 - low) / (high - low) * Double(bars.count - 1)) : 0] })
+    let (bars, span) = (Array("▁▂▃▄▅▆▇█"), high - low)
+    let isDrawn = span > 0 && span.isFinite
+    return String(shown.map { bars[isDrawn ? Int(($0 - low) / span * Double(bars.count - 1)) : 0] })
   }
 }

@@ -49,8 +49,10 @@ struct WatchedRun: Watched {
     let settings = Dictionary(
       RunFolder.settings((try? RunFolder.text("\(path)/config.yaml")) ?? "").map { ($0.key, $0.value) }
     ) { $1 }
-    epochs = settings["training.epochs"].flatMap { Int($0) } ?? 0
-    batch = settings["training.batch"].flatMap { Int($0) } ?? 0
+    func count(_ key: String) -> Int {
+      settings[key].flatMap { Int($0) }.flatMap { RunFolder.counts.contains($0) ? $0 : nil } ?? 0
+    }
+    (epochs, batch) = (count("training.epochs"), count("training.batch"))
     trainCount = (try? Split.read(path: "\(path)/split.json"))?.train.count ?? 0
     stepsPerEpoch = batch > 0 ? (trainCount + batch - 1) / batch : 0
     metrics.look()

@@ -110,11 +110,11 @@ private func withLinks(_ root: String, to elsewhere: TemporaryFolder) throws -> 
   bytes[bytes.count - 20] ^= 0x55
   try bytes.write(to: URL(fileURLWithPath: mask))
   let rest = try ImageDataset(options(root) { $0.skipsUnreadable = true })
-  guard case .unreadable(let reason)? = rest.image(1).map({ rest.mask(of: $0) }) else {
+  guard case .unreadable(let failure)? = rest.image(1).map({ rest.mask(of: $0) }) else {
     Issue.record("the mask is used")
     return
   }
-  #expect(reason.contains(mask))
+  #expect(failure.message.contains(mask))
 }
 
 @Test func aFolderInNoLayoutSaysHowOthersAreReadAndSettingsOfAnotherLayoutAreTold() throws {
@@ -140,6 +140,24 @@ private func withLinks(_ root: String, to elsewhere: TemporaryFolder) throws -> 
   #expect(remark?.contains("\(root)/segmentations/\(first)") == true && remark?.contains("data.segmentations") == true)
   #expect(try ImageDataset(options(root) { $0.masks = .none }).remarks.isEmpty)
   #expect(try ImageDataset(options(root) { $0.masks = .folder("\(root)/masks") }).remarks.isEmpty)
+}
+
+@Test func masksThatCannotBeLookedForAreMissingInputAndNotAbsent() throws {
+  let folder = try TemporaryFolder()
+  let root = try synthetic(folder)
+  let (masks, loop) = ("\(root)/segmentations", "\(root)/loop")
+  let ofClass = "\(masks)/002.Synthetic_002"
+  try FileManager.default.moveItem(atPath: ofClass, toPath: "\(root)/aside")
+  symlink(ofClass, ofClass)
+  symlink(loop, loop)
+  for (place, kind) in [(ofClass, Masks.beside), (loop, .folder(loop))] {
+    let failure = #expect(throws: Failure.self) { try ImageDataset(options(root) { $0.masks = kind }) }
+    #expect(failure?.code == .missingInput && failure?.message.hasPrefix(place) == true, "\(failure?.message ?? "")")
+    #expect(failure?.message.contains("Too many levels of symbolic links") == true)
+  }
+  // A class without masks is none's fault.
+  unlink(ofClass)
+  #expect(try ImageDataset(options(root)).remarks.isEmpty)
 }
 
 @Test func turnedPhotographsAreToldOfOnce() throws {

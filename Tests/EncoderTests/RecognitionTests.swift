@@ -52,6 +52,24 @@ private func refusal(_ options: EncoderOptions) -> Failure? {
   #expect(failure?.code == .badData && failure?.message.contains(name) == true)
 }
 
+@Test(
+  arguments: spellings,
+  ["9223372036854775807", "9223372036854775806", "9223372036854775808", "-9223372036854775808", "+2", "02"])
+func aBlockOfANumberThatFollowsNoOtherIsRefused(spelling: Spelling, number: String) throws {
+  let folder = try TemporaryFolder()
+  var tiny = TinyEncoder(spelling)
+  let stem = tiny.stem(2)
+  let renamed = String(stem.dropLast()) + number
+  tiny.tensors = Dictionary(
+    uniqueKeysWithValues: tiny.tensors.map { name, tensor in
+      (name.hasPrefix("\(stem).") ? renamed + String(name.dropFirst(stem.count)) : name, tensor)
+    })
+  let path = try tiny.write("\(folder.path)/w.safetensors")
+  let failure = refusal(tinyOptions(path))
+  #expect(failure?.code == .badData && failure?.message.hasPrefix(path) == true, "\(failure?.message ?? "")")
+  #expect(failure?.message.contains("block 3 ") == true || failure?.message.contains(renamed) == true)
+}
+
 @Test(arguments: spellings)
 func tensorsOutsideTheBlocksMayBeThereOrNotAndOfAnyType(spelling: Spelling) throws {
   let folder = try TemporaryFolder()

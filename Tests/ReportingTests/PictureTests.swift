@@ -17,6 +17,12 @@ private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
     0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s)
 }
 
+@Test func aMapWhoseRangeIsBeyondANumberIsGreyWhereNothingCanBeSaid() {
+  let image = RGBImage(width: 2, height: 2, pixels: [UInt8](repeating: 100, count: 12))
+  let picture = overlay(image, map: [-3e38, 3e38, 3e38, -3e38], side: 2, mask: nil)
+  #expect(picture.pixels[3..<9].allSatisfy { (59...60).contains($0) })
+}
+
 @Test func equalStepsOfAMapAreEqualStepsToTheEyeAndEverBrighter() {
   let colours = (0...51).map { okLab(heatColour(Float($0) / 51)) }
   let steps = zip(colours, colours.dropFirst()).map { one, next in

@@ -77,7 +77,7 @@ private func changeImages(_ root: String) {
   #expect(!left.contains { FileManager.default.fileExists(atPath: "\(out)/\($0)") })
 }
 
-@Test func aTextThatMayNotBeReadIsMissingInput() throws {
+@Test func aTextOrAFolderOfMasksThatMayNotBeReadIsMissingInput() throws {
   guard getuid() == 0 else {
     print("skipped: only root can become a user who may not read a file")
     return
@@ -85,7 +85,10 @@ private func changeImages(_ root: String) {
   let bench = try TrainingBench(lanes: 4)
   let root = bench.folder.path
   chmod(root, 0o755)
-  for name in ["data/classes.txt", "c.yaml"] {
+  let masks = "data/segmentations"
+  for (name, mode) in [
+    ("data/classes.txt", 0o644), ("c.yaml", 0o644), (masks, 0o755), ("\(masks)/001.Synthetic_001", 0o755),
+  ] as [(String, mode_t)] {
     chmod("\(root)/\(name)", 0)
     let result = try run(
       "/usr/bin/setpriv",
@@ -96,6 +99,6 @@ private func changeImages(_ root: String) {
     #expect(
       result.code == 66 && result.errors.contains("\(root)/\(name)") && result.errors.contains("Permission denied"),
       "\(result.code) \(result.errors)")
-    chmod("\(root)/\(name)", 0o644)
+    chmod("\(root)/\(name)", mode)
   }
 }

@@ -1,5 +1,7 @@
 import Digests
 import Foundation
+import Safetensors
+import Storage
 import TestSupport
 import Testing
 
@@ -80,4 +82,64 @@ func metadataThatIsChangedEndsInAnAnswerOrASentenceAndNeverByASignal(kind: Strin
   try JSONSerialization.data(withJSONObject: summary).write(to: URL(fileURLWithPath: path))
   let report = try run(bench.program, ["report", "\(root)/run/test", "--out", "\(root)/r.html"])
   #expect(report.code == 65 && report.errors.contains("deletion_curve.sd"), "\(report.errors)")
+}
+
+@Test func whatATerminalWouldObeyIsShownAndNeverSent() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  let (word, shown) = ("x\u{1B}[2Jy\u{9B}31mz\u{7}\u{7F}", "x\\u001b[2Jy\\u009b31mz\\u0007\\u007f")
+  func isHarmless(_ text: String) -> Bool {
+    text.unicodeScalars.allSatisfy { $0 == "\n" || $0 == "\t" || $0.properties.generalCategory != .control }
+  }
+
+  // Names and attributes of files.
+  try writeSafetensors([(name: word, shape: [1], values: [0])], metadata: [word: word], to: "\(root)/w.safetensors")
+  let one = TensorTable([NamedTensor(name: word, shape: [1], values: [0])])
+  try CheckpointContents(
+    model: one, firstMoments: one, secondMoments: one, steps: [:], attributes: [word: .text("\(word)\n\tb")]
+  ).write(to: "\(root)/c.h5")
+  for (name, lines) in [("w.safetensors", ["metadata \(shown): \(shown)"]), ("c.h5", ["\(shown):", shown, "\tb"])] {
+    let seen = try run(bench.program, ["inspect", "\(root)/\(name)"])
+    #expect(seen.code == 0 && isHarmless(seen.output), "\(seen.errors)")
+    let found = seen.output.split(separator: "\n").map(String.init)
+    #expect(lines.allSatisfy { found.contains($0) } && found.contains { $0.contains("\(shown)  ") }, "\(found)")
+    // JSON is the same JSON.
+    let json = try run(bench.program, ["inspect", "\(root)/\(name)", "--json"]).output
+    let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+    #expect(isHarmless(json) && (object?["attributes"] as? [String: Any])?[word] != nil, "\(json)")
+  }
+
+  // What an error quotes, on the terminal and in the log.
+  #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "1"]).code == 0)
+  let sound = try bench.checkpoint("run")
+  try CheckpointContents(
+    model: TensorTable(sound.model), firstMoments: TensorTable(sound.firstMoments),
+    secondMoments: TensorTable(sound.secondMoments), steps: sound.steps,
+    attributes: sound.attributes.merging(["network": .text(word)]) { $1 }
+  ).write(to: "\(root)/n.h5")
+  let image = "\(root)/data/images/001.Synthetic_001/Synthetic_001_0001.png"
+  let refused = try run(bench.program, ["explain", image, "--checkpoint", "\(root)/n.h5", "--out", "\(root)/x"])
+  #expect(refused.code == 78 && refused.errors.contains("a network of kind \(shown),"), "\(refused.errors)")
+  #expect(isHarmless(refused.errors))
+
+  // Lines of a log.
+  let log = try #require(FileHandle(forWritingAtPath: "\(root)/run/log.txt"))
+  try log.seekToEnd()
+  try log.write(contentsOf: Data("\(word)\n".utf8))
+  try log.close()
+  let watched = try run(bench.program, ["watch", "\(root)/run", "--once"])
+  #expect(watched.code == 0 && watched.output.contains("log: \(shown)\n") && isHarmless(watched.output))
+}
+
+@Test func aPipeInPlaceOfACheckpointIsToldAsOne() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  let pipe = "\(root)/p.h5"
+  #expect(mkfifo(pipe, 0o600) == 0)
+  let image = "\(root)/data/images/001.Synthetic_001/Synthetic_001_0001.png"
+  for arguments in [["explain", image], ["evaluate"], ["export"]] {
+    let result = try run(
+      bench.program, arguments + ["--checkpoint", pipe, "--out", "\(root)/x"], seconds: 30)
+    #expect(result.code == 65 && result.errors.contains("\(pipe): is no regular file"), "\(result.errors)")
+  }
 }

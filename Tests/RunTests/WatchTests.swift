@@ -33,7 +33,7 @@ private final class LaterResult<Value: Sendable>: Sendable {
 private func page(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
 /// A run's folder as if two epochs of four were done: two steps each, one of them made twice.
-private func handMadeRun() throws -> TemporaryFolder {
+func handMadeRun() throws -> TemporaryFolder {
   let folder = try TemporaryFolder()
   func write(_ name: String, _ text: String) throws {
     try text.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)

@@ -125,6 +125,20 @@ private func makeCheckpoint(_ value: Float = 1) -> CheckpointContents {
   #expect(damaged.count == 1 && damaged.first?.contains("step-000000009.h5") == true)
 }
 
+@Test func filesOfOtherNamesThanItsOwnAreNoneOfAFoldersCheckpoints() throws {
+  let folder = try TemporaryFolder()
+  let checkpoints = CheckpointFolder(path: folder.path, keep: 1)
+  let foreign = [
+    "step--00000001.h5", "step-+00000001.h5", "step-1.h5", "step-0000000001.h5", "step-99999999999.h5", "step-.h5",
+  ]
+  for name in foreign { try Data("mine".utf8).write(to: URL(fileURLWithPath: "\(folder.path)/\(name)")) }
+  #expect(checkpoints.steps().isEmpty)
+  for step in [3, 7] { try checkpoints.write(makeCheckpoint(1), step: step, isBest: false, bestStep: nil) }
+  #expect(checkpoints.steps() == [7])
+  let names = Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
+  #expect(names == Set(foreign + ["step-000000007.h5", "last.h5"]))
+}
+
 @Test func aKilledWriterLeavesTheOldCheckpointAndItsTemporaryIsSwept() throws {
   let folder = try TemporaryFolder()
   let checkpoints = CheckpointFolder(path: folder.path, keep: 2)
