@@ -356,17 +356,23 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
   #expect(try bench.ala("cache", run: "damaged", dtype + ["--verify"]).code == 0)
 }
 
-@Test(arguments: [SIGTERM, SIGINT]) func theLaunchScriptTurnsASignalIntoACheckpointAndCode75(signal: Int32) throws {
-  let bench = try TrainingBench()
+/// Trains by the launch script, at 2 ranks, what would go on for long.
+private func launched(
+  _ bench: TrainingBench, epochs: Int, _ meanwhile: @escaping (Int32) -> Void
+) throws -> ProcessResult {
   let root = bench.folder.path
-  let result = try run(
+  return try run(
     "\(repositoryRoot)/launch/local",
     [
-      "train", "\(root)/c.yaml", "2", "--set", "run.dir=\(root)/launched", "--set", "training.epochs=400",
-      "--set", "training.patience=1000", "--threads", "1",
-    ], environment: ["ALA": bench.program]
-  ) { process in
-    waitForFirstStep(of: "\(root)/launched")
+      "train", "\(root)/c.yaml", "2", "--set", "run.dir=\(root)/launched", "--set", "training.epochs=\(epochs)",
+      "--set", "training.patience=\(epochs)", "--threads", "1",
+    ], environment: ["ALA": bench.program], whileRunning: meanwhile)
+}
+
+@Test(arguments: [SIGTERM, SIGINT]) func theLaunchScriptTurnsASignalIntoACheckpointAndCode75(signal: Int32) throws {
+  let bench = try TrainingBench()
+  let result = try launched(bench, epochs: 400) { process in
+    waitForFirstStep(of: "\(bench.folder.path)/launched")
     kill(process, signal)
   }
   #expect(result.code == 75, "\(result.errors)")
@@ -375,15 +381,7 @@ func aDamagedRowIsNamedOnceAndMadeAnewWithTheBitsOfTheIntactRun(ranks: Int, type
 
 /// Before mpirun listens, and before there are ranks; 143 where the script itself has hardly begun.
 @Test(arguments: [50, 100, 150, 250]) func aSignalThatComesBeforeTheRanksIsHeard(milliseconds: UInt32) throws {
-  let bench = try TrainingBench()
-  let root = bench.folder.path
-  let result = try run(
-    "\(repositoryRoot)/launch/local",
-    [
-      "train", "\(root)/c.yaml", "2", "--set", "run.dir=\(root)/launched", "--set", "training.epochs=100000",
-      "--set", "training.patience=100000", "--threads", "1",
-    ], environment: ["ALA": bench.program], seconds: 60
-  ) { process in
+  let result = try launched(TrainingBench(), epochs: 100_000) { process in
     usleep(1_000 * milliseconds)
     kill(process, SIGTERM)
   }
