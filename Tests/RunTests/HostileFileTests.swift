@@ -140,6 +140,7 @@ func metadataThatIsChangedEndsInAnAnswerOrASentenceAndNeverByASignal(kind: Strin
   for arguments in [["explain", image], ["evaluate"], ["export"]] {
     let result = try run(
       bench.program, arguments + ["--checkpoint", pipe, "--out", "\(root)/x"], seconds: 30)
-    #expect(result.code == 65 && result.errors.contains("\(pipe): is a FIFO; expected a regular file"), "\(result.errors)")
+    #expect(
+      result.code == 65 && result.errors.contains("\(pipe): is a FIFO; expected a regular file"), "\(result.errors)")
   }
 }
