@@ -124,7 +124,7 @@ package struct PerceptionBranch: Sendable {
   package var scratchCount: Int {
     let convolutions = stages.map { $0.convolution.scratchCount(grid: $0.grid) }.max() ?? 0
     let maps = stages.map { $0.grid * $0.grid * $0.convolution.inputs }.max() ?? 0
-    return convolutions + maps + width + 2 * features + 96
+    return convolutions + maps + 2 * features + 96
   }
 
   private func winners(_ memory: Floats, _ offset: Int) -> UnsafeMutablePointer<UInt8> {
@@ -157,7 +157,7 @@ package struct PerceptionBranch: Sendable {
     pool(index, memory, at)
   }
 
-  private func pool(_ index: Int, _ memory: Floats, _ at: Places) {
+  func pool(_ index: Int, _ memory: Floats, _ at: Places) {
     maxPool(
       memory + at.pooled[index], winners: winners(memory, at.winners[index]), memory + at.activated[index],
       grid: stages[index].grid, channels: stages[index].channels)
@@ -177,7 +177,7 @@ package struct PerceptionBranch: Sendable {
     classify(memory, at, draw: draw)
   }
 
-  private func classify(_ memory: Floats, _ at: Places, draw: RandomStream?) {
+  func classify(_ memory: Floats, _ at: Places, draw: RandomStream?) {
     let last = stages.count - 1
     let cells = stages[last].pooledGrid * stages[last].pooledGrid
     globalAveragePool(memory + at.averaged, memory + at.pooled[last], rows: cells, channels: features)
@@ -208,7 +208,7 @@ package struct PerceptionBranch: Sendable {
     return backwardPool(last, memory, at, dPooled: dPooled)
   }
 
-  private func backwardPool(_ index: Int, _ memory: Floats, _ at: Places, dPooled: ConstFloats) -> (
+  func backwardPool(_ index: Int, _ memory: Floats, _ at: Places, dPooled: ConstFloats) -> (
     dy: Floats, x: Floats
   ) {
     let stage = stages[index]
@@ -316,50 +316,5 @@ package struct PerceptionBranch: Sendable {
       }
       lanes.region(.perceptionBranch) { _, m, slot, scratch in first(m, slot, scratch) }
     }
-  }
-
-  // MARK: Inference
-
-  /// The logits [C] of x ⊙ α by the running statistics, in the sample's memory.
-  package func infer(_ memory: Floats, _ at: Places, h: ConstFloats, alpha: ConstFloats?, scratch: Floats) {
-    let x = prepareInput(memory, at, h: h)
-    _ = forwardFirst(memory, at, input: x, alpha: alpha, scratch: scratch)
-    for (index, stage) in stages.enumerated() {
-      if index > 0 {
-        stage.convolution.forward(
-          memory + at.convolved[index], memory + at.pooled[index - 1], grid: stage.grid, scratch: scratch)
-      }
-      stage.norm.infer(
-        memory + at.activated[index], memory + at.convolved[index], relu: true, rows: stage.grid * stage.grid,
-        scratch: scratch)
-      pool(index, memory, at)
-    }
-    classify(memory, at, draw: nil)
-  }
-
-  /// What α multiplies [N, D], after `infer`.
-  package func input(_ memory: Floats, _ at: Places, h: ConstFloats) -> ConstFloats {
-    inputNorm == nil ? h : ConstFloats(memory + at.normed)
-  }
-
-  /// The gradient of a class's logit with respect to what α multiplies [N, D], α being a constant; after `infer`. It
-  /// lies in scratch.
-  package func inferBackward(
-    ofLogit label: Int, _ memory: Floats, _ at: Places, alpha: ConstFloats?, scratch: Floats
-  ) -> Floats {
-    let last = stages.count - 1
-    var dInput = scratch
-    globalAveragePoolBackward(
-      dInput, classifier.weight.values + label * features, rows: stages[last].pooledGrid * stages[last].pooledGrid,
-      channels: features)
-    for index in stride(from: last, through: 0, by: -1) {
-      let stage = stages[index]
-      let d = backwardPool(index, memory, at, dPooled: dInput).dy
-      stage.norm.inferBackward(d, d, rows: stage.grid * stage.grid)
-      dInput = scratch + stage.convolution.scratchCount(grid: stage.grid)
-      stage.convolution.backwardInput(dInput, d, grid: stage.grid, scratch: scratch)
-    }
-    if let alpha { scaleRows(dInput, dInput, alpha, rows: grid * grid, columns: width) }
-    return dInput
   }
 }

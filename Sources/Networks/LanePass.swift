@@ -55,6 +55,7 @@ public final class LanePass: @unchecked Sendable {
   private let sampleCount: Int
   private let memory: Buffer
   private let scratch: [Buffer]
+  /// Gradients of a segment by own lane, from the second on: the first's are made where the sum belongs.
   private let slots: [Buffer]
   /// By lane: the parts of the loss, and how many samples are classified rightly.
   private let losses: LaneTable
@@ -89,7 +90,7 @@ public final class LanePass: @unchecked Sendable {
     scratch = (0..<team.threadCount).map { _ in Buffer(room.scratch) }
     let largest = room.segments.map(\.count).max() ?? 0
     largestSegment = largest
-    slots = plan.ownLanes.map { _ in Buffer(largest) }
+    slots = plan.ownLanes.dropFirst().map { _ in Buffer(largest) }
     losses = LaneTable(lanes: plan.lanes, width: room.losses + 1)
     summed.reserveCapacity(room.segments.count)
   }
@@ -199,7 +200,14 @@ public final class LanePass: @unchecked Sendable {
     }
   }
 
-  private func slot(_ lane: Int) -> GradientSlot { GradientSlot(base: slots[lane].base, origin: segment.lowerBound) }
+  /// - Parameter lane: from 0 among this rank's own.
+  private func gradients(ofLane lane: Int) -> Floats {
+    lane == 0 ? gradients.base + segment.lowerBound : slots[lane - 1].base
+  }
+
+  private func slot(_ lane: Int) -> GradientSlot {
+    GradientSlot(base: gradients(ofLane: lane), origin: segment.lowerBound)
+  }
 
   /// A region that ends at a batch norm: `body` returns the norm's input, whose sums are completed. Without a norm it
   /// is a plain region.
@@ -241,12 +249,15 @@ public final class LanePass: @unchecked Sendable {
   // MARK: Gradients
 
   /// Makes the gradients of a range of the arenas: `body` runs regions that add to the lanes' slots, which are then
-  /// summed into the gradient arena. An empty range is nothing but its body.
+  /// summed into the first's, the range in the gradient arena. An empty range is nothing but its body.
   public func segment(_ range: Range<Int>, _ body: () -> Void) {
     segment = range
     precondition(range.count <= largestSegment)
     if !range.isEmpty {
-      team.run(slots.count) { lane, _ in Profile.of(.laneSums) { clear(slots[lane].base, range.count) } }
+      // A rank without lanes adds nothing to the others' sum.
+      team.run(max(laneSamples.count, 1)) { lane, _ in
+        Profile.of(.laneSums) { clear(gradients(ofLane: lane), range.count) }
+      }
     }
     body()
     guard !range.isEmpty else { return }
@@ -258,23 +269,22 @@ public final class LanePass: @unchecked Sendable {
   /// Values that a thread sums at a time.
   private static let chunk = 1 << 15
 
-  /// Adds up the lanes' slots by a binary tree over neighbours and puts the sum into the gradient arena.
+  /// Adds up the lanes' slots by a binary tree over neighbours.
   private func sumLanes() {
     let segment = segment
-    let target = gradients.base + segment.lowerBound
+    let lanes = laneSamples.count
+    guard lanes > 1 else { return }
     team.run((segment.count + Self.chunk - 1) / Self.chunk) { chunk, _ in
       let start = chunk * Self.chunk
       let count = min(Self.chunk, segment.count - start)
       Profile.of(.laneSums) {
-        guard let first = slots.first else { return clear(target + start, count) }
         var distance = 1
-        while distance < slots.count {
-          for lane in stride(from: 0, to: slots.count - distance, by: 2 * distance) {
-            accumulate(slots[lane].base + start, slots[lane + distance].base + start, count)
+        while distance < lanes {
+          for lane in stride(from: 0, to: lanes - distance, by: 2 * distance) {
+            accumulate(gradients(ofLane: lane) + start, gradients(ofLane: lane + distance) + start, count)
           }
           distance *= 2
         }
-        copy(target + start, first.base + start, count)
       }
     }
   }
