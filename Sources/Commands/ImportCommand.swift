@@ -69,9 +69,7 @@ struct ImportCommand: ClusterCommand {
   var endsOnSignals: Bool { false }
 
   func validate() throws {
-    for (value, option) in [(source, "the folder to import"), (out, "--out")] where value.isEmpty {
-      throw ValidationError("\(option) is empty; expected the name of a folder")
-    }
+    if source.isEmpty { throw ValidationError("the folder to import is empty; expected the name of a folder") }
     guard FileTransfer.Kind(rawValue: transfer) != nil else {
       throw ValidationError("--transfer \(transfer): expected hard-link, copy or symbolic-link")
     }
