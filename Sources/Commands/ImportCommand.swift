@@ -100,7 +100,7 @@ struct ImportCommand: ClusterCommand {
       if json { return try StandardOutput.print(try report.json(), terminator: "") }
       let links = kind == .symbolicLink ? " --set data.follow_links=true" : ""
       let next = "next: ala train --config my.yaml --set \(shellWord("data.root=\(out)"))\(links)"
-      volume.note((report.lines + [next]).joined(separator: "\n"))
+      volume.note((report.lines + (report.train > 0 ? [next] : [])).joined(separator: "\n"))
     }
   }
 }

@@ -92,8 +92,7 @@ package enum Program {
 
   /// Nothing has an empty name; many commands have such an option.
   private static func checkOut(_ arguments: [String]) throws {
-    guard arguments.contains("--out=") || zip(arguments, arguments.dropFirst()).contains(where: { $0 == ("--out", "") })
-    else { return }
+    guard zip(arguments, arguments.dropFirst()).contains(where: { $0 == ("--out", "") }) else { return }
     throw ValidationError("--out is empty; expected the name of a file or a folder")
   }
 

@@ -101,8 +101,8 @@ public func checkFolder(_ path: String) throws {
   }
   let isFolder = status.st_mode & S_IFMT == S_IFDIR
   if isFolder, access(place, W_OK | X_OK) == 0 { return }
-  let reason = isFolder ? "\(place): \(systemReason())" : "\(place == path ? "a file of this name" : place) is there"
-  throw Failure.cannotWrite("\(path): cannot make this folder: \(reason)\(isFolder ? "" : ", which is none")")
+  let reason = isFolder ? "\(place): \(systemReason())" : "\(place) is there, and no folder"
+  throw Failure.cannotWrite("\(path): cannot make this folder: \(reason)")
 }
 
 /// - Returns: why it cannot be made; nil where it is there.

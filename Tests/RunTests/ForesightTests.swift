@@ -24,8 +24,9 @@ private func everything(below folder: String) -> [String] {
     ("README.md", [], 73), ("README.md/below", [], 73), (".", [], 73), ("own", ["--set", "training.lr=1"], 78),
     ("new", ["--resume", checkpoint, "--set", "training.lr=1"], 78),
   ]
-  let before = everything(below: root)
+  var before: [String] = []
   for (name, arguments, code) in refused {
+    before = everything(below: root)
     let dry = try bench.ala("train", run: name, few + arguments + ["--dry-run"])
     #expect(dry.code == code && dry.errors.hasPrefix("ala: error: "), "\(name) \(arguments): \(dry.code) \(dry.errors)")
     #expect(dry.output.contains("run:\n  dir: "), "\(name) \(arguments)")

@@ -169,10 +169,8 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   for out in [["--out", ""], ["--out="]] {
     for command in ["explain", "evaluate", "synth", "watch", "report", "import", "export", "table", "manual"] {
       let nameless = try run(builtProgram("ala"), [command] + (command == "explain" ? ["x.jpg"] : []) + out)
-      #expect(nameless.code == 64, "\(command): \(nameless)")
+      #expect(nameless.code == 64 && !nameless.errors.contains("error:"), "\(command): \(nameless)")
     }
-    let watched = try run(builtProgram("ala"), ["watch", "."] + out)
-    #expect(watched.code == 64 && watched.errors.contains("--out is empty"), "\(watched)")
   }
 }
 
