@@ -33,12 +33,13 @@ struct VolumeOptions: ParsableArguments {
 
 /// The flags by which every configured command takes its settings.
 struct SettingsOptions: ParsableArguments {
-  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).")
+  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).", completion: .settingsFile)
   var config: String?
 
   @Option(
     name: .long,
-    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
+    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"),
+    completion: .assignments)
   var set: [String] = []
 
   @Option(name: .long, help: "Threads of each process (run.threads).")

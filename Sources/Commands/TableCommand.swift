@@ -15,7 +15,7 @@ struct TableCommand: ClusterCommand {
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var volume: VolumeOptions
 
-  @Option(help: "The folder to write to. An interrupted table goes on there.")
+  @Option(help: "The folder to write to. An interrupted table goes on there.", completion: .directory)
   var out: String
 
   @Flag(help: "Replace files in the folder that this command has not made.")
