@@ -59,6 +59,7 @@ struct EvaluateCommand: ClusterCommand {
 
   func validate() throws {
     try cost.check(isDryRun: settings.dryRun)
+    try settings.check(json: json)
     if let method { try checkMethod(method) }
     guard ["train", "valid", "test"].contains(split) else {
       throw ValidationError("--split \(split): expected train, valid or test")

@@ -87,8 +87,18 @@ struct SettingsOptions: ParsableArguments {
     return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
   }
 
+  /// - Throws: `ValidationError` where JSON is asked for of a dry run, which prints YAML.
+  func check(json: Bool) throws {
+    if json && dryRun { throw ValidationError("--json: is of what a run yields; --dry-run prints its settings as YAML") }
+  }
+
   /// What `--dry-run` is for: the settings, each with where it comes from.
   func show(_ settings: ResolvedSettings, on cluster: Cluster) throws {
     try cluster.onRoot { try StandardOutput.print(settings.text, terminator: "") }
   }
+}
+
+/// Lines as YAML's comments, behind the settings that a dry run prints.
+func remarks(_ lines: [String]) -> String {
+  lines.map { $0.isEmpty ? "#" : "# \($0)" }.joined(separator: "\n")
 }

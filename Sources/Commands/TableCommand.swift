@@ -39,7 +39,9 @@ struct TableCommand: ClusterCommand {
       out: out, isDryRun: settings.dryRun, isJSON: json, isOverwriting: overwrite, program: Program.path,
       volume: volume.volume)
     try makeTable(configuration, request, cluster: cluster) { lines in
-      try StandardOutput.print(lines.joined(separator: "\n"), terminator: json ? "" : "\n")
+      if json { return try StandardOutput.print(lines.joined(), terminator: "") }
+      guard settings.dryRun else { return volume.note(lines.joined(separator: "\n")) }
+      try StandardOutput.print(remarks(lines))
     }
   }
 }
