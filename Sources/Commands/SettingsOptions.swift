@@ -89,7 +89,8 @@ struct SettingsOptions: ParsableArguments {
 
   /// - Throws: `ValidationError` where JSON is asked for of a dry run, which prints YAML.
   func check(json: Bool) throws {
-    if json && dryRun { throw ValidationError("--json: is of what a run yields; --dry-run prints its settings as YAML") }
+    guard json && dryRun else { return }
+    throw ValidationError("--json: is of what a run yields; --dry-run prints its settings as YAML")
   }
 
   /// What `--dry-run` is for: the settings, each with where it comes from.

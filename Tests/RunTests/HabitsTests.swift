@@ -130,6 +130,9 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
     bench.program,
     ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--set", "evaluation.steps=0", "--json", "-q"])
   #expect(evaluated.code == 0, "\(evaluated.errors)")
+  let dry = try run(
+    bench.program, ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--json", "--dry-run"])
+  #expect(dry.code == 64 && dry.output.isEmpty && dry.errors.contains("--dry-run prints its settings as YAML"))
   let evaluation = try inspect("\(root)/e")
   #expect(evaluation["kind"] as? String == "evaluation")
   #expect(
