@@ -112,7 +112,7 @@ func begin(
       try goOn(path, try Checkpoint.readForeign(path, probe: options.program))
       found = path
     case .automatic:
-      let newest = try folder.newest(onDamage: { log.warning("\($0); the checkpoint before it is used") }, accept: goOn)
+      let newest = try folder.newest(onDamage: { log.warning("\($0); it is passed over") }, accept: goOn)
       found = newest.map { folder.file(step: $0.step) }
       if found == nil, let damaged = folder.steps().first {
         throw Failure.badData(
