@@ -184,7 +184,7 @@ let package = Package(
       plugins: ["CommitOfBuild"]),
 
     .target(
-      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: processor),
+      name: "TestSupport", dependencies: ["Safetensors", "Tensor"], path: "Tests/TestSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("StatisticsTests", ["Statistics"], hasFixtures: true),
     tests(

@@ -19,7 +19,7 @@ struct CostOptions: ParsableArguments {
     guard options.excess(settings.configuration, isTraining: work.trains, cluster) == nil else { return }
     do {
       let lines = try costLines(settings.configuration, of: work, isMeasured: estimate, cluster: cluster)
-      try cluster.onRoot { try StandardOutput.print(lines.map { "# \($0)" }.joined(separator: "\n")) }
+      try cluster.onRoot { try StandardOutput.print(remarks(lines)) }
     } catch let failure as Failure where failure.code == .missingInput {
       if cluster.isRoot { StandardError.note("ala: warning: the cost is not known: \(failure.message)") }
     }

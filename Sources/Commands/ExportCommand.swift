@@ -15,10 +15,11 @@ struct ExportCommand: ClusterCommand {
 
   @OptionGroup var settings: SettingsOptions
 
-  @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
+  @Option(
+    help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.", completion: .file())
   var checkpoint: String
 
-  @Option(help: "The safetensors file to write.")
+  @Option(help: "The safetensors file to write.", completion: .file())
   var out: String
 
   @Flag(

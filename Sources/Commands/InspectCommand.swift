@@ -23,7 +23,8 @@ struct InspectCommand: ClusterCommand {
         ala inspect runs/quickstart/data/encoder.safetensors --json
       """)
 
-  @Argument(help: "The file, or the folder of a run, a cache, an import, a table or an evaluation.")
+  @Argument(
+    help: "The file, or the folder of a run, a cache, an import, a table or an evaluation.", completion: .file())
   var file: String
 
   @Flag(help: "Print JSON.")

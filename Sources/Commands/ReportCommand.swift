@@ -14,10 +14,10 @@ struct ReportCommand: ClusterCommand {
         ala report runs/first runs/second --out compared.html
       """)
 
-  @Argument(help: "Folders of runs (their evaluations are found) or of evaluations.")
+  @Argument(help: "Folders of runs (their evaluations are found) or of evaluations.", completion: .directory)
   var runs: [String]
 
-  @Option(help: "The HTML file to write.")
+  @Option(help: "The HTML file to write.", completion: .file())
   var out: String
 
   @Flag(help: "Replace a file that is no report of this command.")

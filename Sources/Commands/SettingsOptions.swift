@@ -33,12 +33,13 @@ struct VolumeOptions: ParsableArguments {
 
 /// The flags by which every configured command takes its settings.
 struct SettingsOptions: ParsableArguments {
-  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).")
+  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).", completion: .settingsFile)
   var config: String?
 
   @Option(
     name: .long,
-    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
+    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"),
+    completion: .assignments)
   var set: [String] = []
 
   @Option(name: .long, help: "Threads of each process (run.threads).")
@@ -86,8 +87,19 @@ struct SettingsOptions: ParsableArguments {
     return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
   }
 
+  /// - Throws: `ValidationError` where JSON is asked for of a dry run, which prints YAML.
+  func check(json: Bool) throws {
+    guard json && dryRun else { return }
+    throw ValidationError("--json: is of what a run yields; --dry-run prints its settings as YAML")
+  }
+
   /// What `--dry-run` is for: the settings, each with where it comes from.
   func show(_ settings: ResolvedSettings, on cluster: Cluster) throws {
     try cluster.onRoot { try StandardOutput.print(settings.text, terminator: "") }
   }
+}
+
+/// Lines as YAML's comments, behind the settings that a dry run prints.
+func remarks(_ lines: [String]) -> String {
+  lines.map { $0.isEmpty ? "#" : "# \($0)" }.joined(separator: "\n")
 }

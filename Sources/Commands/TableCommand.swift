@@ -15,7 +15,7 @@ struct TableCommand: ClusterCommand {
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var volume: VolumeOptions
 
-  @Option(help: "The folder to write to. An interrupted table goes on there.")
+  @Option(help: "The folder to write to. An interrupted table goes on there.", completion: .directory)
   var out: String
 
   @Flag(help: "Replace files in the folder that this command has not made.")
@@ -39,7 +39,9 @@ struct TableCommand: ClusterCommand {
       out: out, isDryRun: settings.dryRun, isJSON: json, isOverwriting: overwrite, program: Program.path,
       volume: volume.volume)
     try makeTable(configuration, request, cluster: cluster) { lines in
-      try StandardOutput.print(lines.joined(separator: "\n"), terminator: json ? "" : "\n")
+      if json { return try StandardOutput.print(lines.joined(), terminator: "") }
+      guard settings.dryRun else { return volume.note(lines.joined(separator: "\n")) }
+      try StandardOutput.print(remarks(lines))
     }
   }
 }

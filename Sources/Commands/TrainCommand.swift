@@ -19,13 +19,16 @@ struct TrainCommand: ClusterCommand {
   @OptionGroup var cost: CostOptions
   @OptionGroup var volume: VolumeOptions
 
-  @Option(help: ArgumentHelp("auto goes on with the newest sound checkpoint.", valueName: "auto|never|FILE"))
+  @Option(
+    help: ArgumentHelp("auto goes on with the newest sound checkpoint.", valueName: "auto|never|FILE"),
+    completion: .file())
   var resume = "auto"
 
   @Option(
     name: .customLong("init"),
     help: ArgumentHelp(
-      "Start from the weights of a checkpoint, of an HDF5 file with /model, or of an export.", valueName: "FILE"))
+      "Start from the weights of a checkpoint, of an HDF5 file with /model, or of an export.", valueName: "FILE"),
+    completion: .file())
   var initial: String?
 
   @Option(help: "Stop with a checkpoint after this many updates of this call.")

@@ -39,7 +39,9 @@ private struct Images {
   }
 }
 
-@Test(arguments: variants) func gradientsOfLogitsByThePatchesFeaturesAgreeWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func gradientsOfLogitsByThePatchesFeaturesAgreeWithPyTorch(variant: String)
+  throws
+{
   let images = try Images(variant)
   let model = images.setup.model
   let inference = try #require(model.makeInference() as? any DifferentiableInference)
@@ -55,13 +57,13 @@ private struct Images {
   #expect(difference < 1e-4)
 }
 
-@Test(arguments: variants) func gradCAMAgreesWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func gradCAMAgreesWithPyTorch(variant: String) throws {
   let difference = try Images(variant).difference(GradCAM(), "\(variant)/gradcam")
   noteDifference("map of Grad-CAM", reference: "PyTorch, double", difference, limit: 1e-4)
   #expect(difference < 1e-4)
 }
 
-@Test(arguments: variants) func attentionRolloutAgreesWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func attentionRolloutAgreesWithPyTorch(variant: String) throws {
   let difference = try Images(variant).difference(AttentionRollout(), "\(variant)/rollout")
   noteDifference("map of attention rollout", reference: "PyTorch, double", difference, limit: 1e-5)
   #expect(difference < 1e-5)

@@ -105,7 +105,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   (0..<(N * C)).map { all[(sample * C + $0 % C) * N + $0 / C] }
 }
 
-@Test(arguments: variants) func everyIntermediateAgreesWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func everyIntermediateAgreesWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let (fixture, model) = (setup.fixture, setup.model)
   let inference = LatticeInference(model, keepsSideLayers: true)
@@ -151,7 +151,9 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   }
 }
 
-@Test(arguments: variants, [1, 4]) func lossAndEveryGradientAgreeWithPyTorch(variant: String, lanes: Int) throws {
+@Test(.eachLibrary, arguments: variants, [1, 4]) func lossAndEveryGradientAgreeWithPyTorch(variant: String, lanes: Int)
+  throws
+{
   let setup = try Setup(variant, lanes: lanes)
   let pass = setup.makePass(threads: 2)
   for phase in setup.model.phases {
@@ -176,7 +178,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
   }
 }
 
-@Test(arguments: variants) func fourEpochsOfTrainingAgreeWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func fourEpochsOfTrainingAgreeWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let s = setup.settings
   func number(_ key: String) -> Double { (s[key] as? NSNumber)?.doubleValue ?? 0 }
@@ -250,7 +252,7 @@ func aPhaseThatDoesNotTrainLoRALeavesItAloneAndMakesTheOtherGradientsAsBefore(re
   }
 }
 
-@Test func anEvenEpochLeavesSideAndAttentionBranchBitForBit() throws {
+@Test(.eachLibrary) func anEvenEpochLeavesSideAndAttentionBranchBitForBit() throws {
   let setup = try Setup("clip")
   let pass = setup.makePass()
   let store = setup.model.parameters
@@ -281,7 +283,7 @@ func aPhaseThatDoesNotTrainLoRALeavesItAloneAndMakesTheOtherGradientsAsBefore(re
   #expect(frozen() != before)
 }
 
-@Test(arguments: [true, false]) func resultsDoNotDependOnTheNumberOfThreads(dropsOut: Bool) throws {
+@Test(.eachLibrary, arguments: [true, false]) func resultsDoNotDependOnTheNumberOfThreads(dropsOut: Bool) throws {
   func digest(_ threads: Int) throws -> [UInt32] {
     let setup = try Setup("clip")
     let pass = setup.makePass(threads: threads)

@@ -86,7 +86,7 @@ private struct Setup {
   }
 }
 
-@Test(arguments: variants) func everyValueOfABaselineAgreesWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func everyValueOfABaselineAgreesWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let (N, C) = (setup.network.encoder.patchCount, setup.network.classes)
   let inference = setup.network.makeInference()
@@ -114,7 +114,9 @@ private struct Setup {
   }
 }
 
-@Test(arguments: variants, [1, 4]) func everyGradientOfABaselineAgreesWithPyTorch(variant: String, lanes: Int) throws {
+@Test(.eachLibrary, arguments: variants, [1, 4]) func everyGradientOfABaselineAgreesWithPyTorch(
+  variant: String, lanes: Int
+) throws {
   let setup = try Setup(variant, lanes: lanes)
   let pass = setup.makePass(threads: 2)
   try setup.load(pass)
@@ -134,7 +136,7 @@ private struct Setup {
   }
 }
 
-@Test(arguments: variants) func fourEpochsOfABaselineAgreeWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func fourEpochsOfABaselineAgreeWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let pass = setup.makePass()
   let (network, store) = (setup.network, setup.network.parameters)
@@ -185,8 +187,9 @@ private struct Setup {
   }
 }
 
-@Test(arguments: variants) func gradientsOfABaselinesLogitsByThePatchesFeaturesAgreeWithPyTorch(variant: String) throws
-{
+@Test(.eachLibrary, arguments: variants) func gradientsOfABaselinesLogitsByThePatchesFeaturesAgreeWithPyTorch(
+  variant: String
+) throws {
   let setup = try Setup(variant)
   let network = setup.network
   let inference = try #require(network.makeInference() as? any DifferentiableInference)

@@ -9,7 +9,7 @@ import Testing
 
 /// LoRA's update, and the encoder into which it is merged, give what the original library gives on W⁽⁰⁾ + s·B·A
 /// (`scripts/fixtures/originals.py` merges on its own).
-@Test(arguments: ["transformers", "open_clip", "timm"])
+@Test(.eachLibrary, arguments: ["transformers", "open_clip", "timm"])
 func loraAndTheMergedEncoderGiveTheLibrarysStatesOnMergedWeights(library: String) throws {
   let fixture = try Fixture("\(library)-merged.expected.safetensors")
   let path = Fixture.path("\(library)-float32.safetensors")

@@ -64,15 +64,18 @@ private struct Case {
   }
 }
 
-@Test(arguments: [
-  "transformers-float32", "transformers-bfloat16", "open_clip-float32", "open_clip-float16", "open_clip-bfloat16",
-  "timm-float32", "timm-float16",
-]) func anEncoderSavedByItsOwnLibraryGivesThatLibrarysHiddenStates(name: String) throws {
+@Test(
+  .eachLibrary,
+  arguments: [
+    "transformers-float32", "transformers-bfloat16", "open_clip-float32", "open_clip-float16", "open_clip-bfloat16",
+    "timm-float32", "timm-float16",
+  ]) func anEncoderSavedByItsOwnLibraryGivesThatLibrarysHiddenStates(name: String) throws
+{
   try Case(name).expectStates(
     Fixture.path("\(name).safetensors"), reference: name.replacingOccurrences(of: "-", with: ", "))
 }
 
-@Test func anotherImageSideAgreesWithOpenCLIPsInterpolation() throws {
+@Test(.eachLibrary) func anotherImageSideAgreesWithOpenCLIPsInterpolation() throws {
   try Case("open_clip-resized").expectStates(
     Fixture.path("open_clip-float32.safetensors"), reference: "open_clip, float32, another image side")
 }
@@ -114,7 +117,7 @@ private func writeCountedWeights(_ tensors: [(name: String, shape: [Int])], to p
   try file.close()
 }
 
-@Test(arguments: ["vit-b16", "vit-b32", "vit-l14", "vit-h14", "vit-g14", "vit-bigg14"])
+@Test(.eachLibrary, arguments: ["vit-b16", "vit-b32", "vit-l14", "vit-h14", "vit-g14", "vit-bigg14"])
 func fullSizeShapesGiveOpenCLIPsHiddenStatesOnWeightsThatAnyoneCanRecompute(name: String) throws {
   let full = try Case(name)
   let folder = try TemporaryFolder()
@@ -130,7 +133,7 @@ func fullSizeShapesGiveOpenCLIPsHiddenStatesOnWeightsThatAnyoneCanRecompute(name
 }
 
 /// timm's values in double for a sine as the input (the data's README).
-@Test(.enabled(if: optionalData != nil, "the pretrained ViT-Ti/16 is not there"))
+@Test(.eachLibrary, .enabled(if: optionalData != nil, "the pretrained ViT-Ti/16 is not there"))
 func thePretrainedViTGivesTimmsValues() throws {
   let encoder = try ImageEncoder(
     EncoderOptions(

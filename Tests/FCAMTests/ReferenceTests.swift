@@ -114,7 +114,9 @@ struct Setup {
   }
 }
 
-@Test(arguments: variants) func theMapAndTheValidationLossOfADecoderAgreeWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func theMapAndTheValidationLossOfADecoderAgreeWithPyTorch(variant: String)
+  throws
+{
   let setup = try Setup(variant)
   let (S, C) = (setup.side, setup.network.classes)
   let inference = setup.network.makeInference()
@@ -140,7 +142,9 @@ struct Setup {
   }
 }
 
-@Test(arguments: variants, [1, 4]) func everyGradientOfADecoderAgreesWithPyTorch(variant: String, lanes: Int) throws {
+@Test(.eachLibrary, arguments: variants, [1, 4]) func everyGradientOfADecoderAgreesWithPyTorch(
+  variant: String, lanes: Int
+) throws {
   let setup = try Setup(variant, lanes: lanes)
   let pass = setup.makePass(threads: 2)
   try setup.load(pass)
@@ -162,7 +166,7 @@ struct Setup {
   }
 }
 
-@Test(arguments: variants) func fourStepsOfADecoderAgreeWithPyTorch(variant: String) throws {
+@Test(.eachLibrary, arguments: variants) func fourStepsOfADecoderAgreeWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
   let pass = setup.makePass()
   let (network, store) = (setup.network, setup.network.parameters)

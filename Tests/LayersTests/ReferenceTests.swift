@@ -69,7 +69,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   try expect(db, "layer_norm/d_b", f)
 }
 
-@Test func attentionAgreesWithPyTorch() throws {
+@Test(.eachLibrary) func attentionAgreesWithPyTorch() throws {
   let f = try fixture.get()
   let (qkv, dy) = (try buffer("attention/qkv", f), try buffer("attention/dy", f))
   let (T, D, heads) = (11, 21, 3)
@@ -83,7 +83,7 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   try expect(dqkv, "attention/d_qkv", f)
 }
 
-@Test func linearMapsAgreeWithPyTorchWithAndWithoutLoRA() throws {
+@Test(.eachLibrary) func linearMapsAgreeWithPyTorchWithAndWithoutLoRA() throws {
   let f = try fixture.get()
   for name in ["linear", "lora"] {
     let store = ParameterStore()
@@ -117,7 +117,9 @@ private func expect(_ found: Buffer, _ name: String, _ fixture: Fixture) throws 
   }
 }
 
-@Test(arguments: ["conv3_zeros", "conv3_replicate", "conv1"]) func convolutionsAgreeWithPyTorch(name: String) throws {
+@Test(.eachLibrary, arguments: ["conv3_zeros", "conv3_replicate", "conv1"]) func convolutionsAgreeWithPyTorch(
+  name: String
+) throws {
   let f = try fixture.get()
   let store = ParameterStore()
   let layer = Convolution(

@@ -99,6 +99,8 @@ private struct TableBench {
   let again = try bench.table(to: "parts")
   #expect(again.code == 0 && again.output.contains("12 of 12 stages are done"), "\(again.output)")
   #expect(!again.errors.contains("evaluate"), "\(again.errors)")
+  let quiet = try bench.table(to: "parts", ["--quiet"])
+  #expect(quiet.code == 0 && quiet.output.isEmpty && quiet.errors.isEmpty, "\(quiet.output)\(quiet.errors)")
   let plan = try bench.table(to: "parts", ["--set", "training.lr=2e-3", "--dry-run"])
   #expect(plan.output.contains("4 of 12 stages are done"), "\(plan.output)")
   #expect(
@@ -194,6 +196,9 @@ private struct TableBench {
   #expect(result.output.contains("0 of 14 stages are done"), "\(result.output)")
   let made = try FileManager.default.contentsOfDirectory(atPath: "\(bench.root)/t")
   #expect(made.sorted() == [".ala-made-table", "plan.json"])
+  try result.output.write(toFile: "\(bench.root)/told.yaml", atomically: true, encoding: .utf8)
+  let read = try run(bench.bench.program, ["config", "--config", "\(bench.root)/told.yaml"])
+  #expect(read.code == 0, "a dry run's output reads back: \(read.errors)")
   let printed = try bench.table(to: "t", ["--dry-run", "--json"])
   #expect(try Data(printed.output.utf8) == Data(contentsOf: URL(fileURLWithPath: "\(bench.root)/t/plan.json")))
 }

@@ -2,6 +2,7 @@ import Dataset
 import Foundation
 import Safetensors
 import Storage
+import Tensor
 import TestSupport
 import Testing
 
@@ -12,12 +13,14 @@ struct TrainingBench {
   let folder: TemporaryFolder
   let program = builtProgram("ala")
 
-  init(lanes: Int = 8, cache: String = "null", extra: String = "") throws {
+  /// - Parameter products: of `run.products`; nil leaves it `auto`.
+  init(lanes: Int = 8, cache: String = "null", products: ProductLibrary? = nil, extra: String = "") throws {
     folder = try TemporaryFolder()
     let made = try run(
       program, ["synth", "--out", "\(folder.path)/data", "--classes", "3", "--images-per-class", "24", "--size", "32"])
     try #require(made.code == 0, "\(made.errors)")
     try """
+    run: {products: \(products?.rawValue ?? "auto")}
     data: {root: \(folder.path)/data}
     image: {size: 32}
     encoder: {weights: \(folder.path)/data/encoder.safetensors}
@@ -62,8 +65,10 @@ struct TrainingBench {
   }
 }
 
-@Test func oneTwoFourAndEightRanksOfOneOrTwoThreadsGiveTheSameBits() throws {
-  let bench = try TrainingBench()
+@Test(arguments: ProductLibrary.linked) func oneTwoFourAndEightRanksOfOneOrTwoThreadsGiveTheSameBits(
+  products: ProductLibrary
+) throws {
+  let bench = try TrainingBench(products: products)
   for (ranks, threads) in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)] {
     let result = try bench.ala("train", ranks: ranks, run: "w\(ranks)x\(threads)", threads: threads)
     #expect(result.code == 0, "\(result.errors)")
@@ -71,8 +76,10 @@ struct TrainingBench {
   }
 }
 
-@Test func threeRanksAgreeWithOneToRoundingAndSaySo() throws {
-  let bench = try TrainingBench()
+@Test(arguments: ProductLibrary.linked) func threeRanksAgreeWithOneToRoundingAndSaySo(
+  products: ProductLibrary
+) throws {
+  let bench = try TrainingBench(products: products)
   #expect(try bench.ala("train", run: "one").code == 0)
   let three = try bench.ala("train", ranks: 3, run: "three")
   #expect(three.code == 0 && three.errors.contains("3 ranks do not divide 8 lanes"))
@@ -82,18 +89,22 @@ struct TrainingBench {
     #expect(x.name == y.name)
     let scale = max(x.values.map { abs(Double($0)) }.max() ?? 0, travel)
     let error = difference(y.values, x.values.map { Double($0) }, scale: scale)
-    noteDifference("weights of 3 ranks after 4 epochs", reference: "1 rank", error, limit: 1e-5)
+    noteDifference("weights of 3 ranks after 4 epochs", reference: "1 rank", error, limit: 1e-5, library: products)
     #expect(error < 1e-5, "\(x.name)")
   }
   for (x, y) in zip(try bench.metrics("one"), try bench.metrics("three")) {
     guard let p = x["loss"] as? Double, let q = y["loss"] as? Double else { continue }
-    noteDifference("losses of 3 ranks over 4 epochs", reference: "1 rank", abs(p - q) / max(1, abs(p)), limit: 1e-5)
+    noteDifference(
+      "losses of 3 ranks over 4 epochs", reference: "1 rank", abs(p - q) / max(1, abs(p)), limit: 1e-5,
+      library: products)
     #expect(abs(p - q) < 1e-5 * max(1, abs(p)))
   }
 }
 
-@Test func aCacheWithEveryViewInFloat32TrainsTheVeryRunOfLiveImages() throws {
-  let bench = try TrainingBench(cache: "yes")
+@Test(arguments: ProductLibrary.linked) func aCacheWithEveryViewInFloat32TrainsTheVeryRunOfLiveImages(
+  products: ProductLibrary
+) throws {
+  let bench = try TrainingBench(cache: "yes", products: products)
   #expect(try bench.ala("train", run: "live", ["--set", "cache.dir=null"]).code == 0)
   let cached = try bench.ala("cache", ranks: 3, run: "cached")
   #expect(cached.code == 0, "\(cached.errors)")
@@ -107,8 +118,10 @@ struct TrainingBench {
   #expect(try bench.digest("tail") == bench.digest("live"))
 }
 
-@Test func aRunStoppedInMidEpochGoesOnAtOtherWorldSizesWithTheSameBits() throws {
-  let bench = try TrainingBench()
+@Test(arguments: ProductLibrary.linked) func aRunStoppedInMidEpochGoesOnAtOtherWorldSizesWithTheSameBits(
+  products: ProductLibrary
+) throws {
+  let bench = try TrainingBench(products: products)
   #expect(try bench.ala("train", run: "whole").code == 0)
   for (ranks, steps) in [(1, 2), (2, 5), (4, 3)] {
     let result = try bench.ala("train", ranks: ranks, run: "parts", ["--stop-after-steps", "\(steps)"])
