@@ -85,7 +85,7 @@ let package = Package(
       "FCAM",
       ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches", "Randomness"], settings: kernels),
     module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
-    module("Cluster", ["Failures", "Files", "Lanes", "Machine", "CMPI"]),
+    module("Cluster", ["Failures", "Files", "Digests", "Lanes", "Machine", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Files", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("ImageFolders", ["Failures", "Files", "Randomness", "Images"]),
@@ -242,7 +242,7 @@ let package = Package(
     .executableTarget(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
       swiftSettings: processor),
-    tests("ClusterTests", ["Cluster", "ClusterProbe"]),
+    tests("ClusterTests", ["Cluster", "ClusterProbe", "Digests"]),
     .executableTarget(
       name: "CommandServer", dependencies: ["Commands"], path: "Tests/CommandServer", swiftSettings: processor),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),

@@ -70,7 +70,10 @@ package enum Program {
       switch parsed {
       case .success(let command):
         if !(command is DoctorCommand) { try RollCall.compareProgram(on: cluster) }
-        try cluster.agree { try EnvironmentSettings.check(ProcessInfo.processInfo.environment) }
+        try cluster.agree {
+          try GivenBytes.check()
+          try EnvironmentSettings.check(ProcessInfo.processInfo.environment)
+        }
         // Signals that nobody watches for end the process.
         if command.endsOnSignals { HeldSignals.release() } else { _ = SignalWatch() }
         try command.run(on: cluster)
@@ -81,6 +84,7 @@ package enum Program {
   }
 
   private static func parse(_ arguments: [String]) throws -> ClusterCommand {
+    if let problem = GivenBytes.problemOfArguments() { throw ValidationError(problem) }
     try checkName(arguments.first ?? "")
     var command = try Ala.parseAsRoot(arguments.map(expandingHome(inArgument:)))
     if let command = command as? ClusterCommand { return command }

@@ -30,6 +30,9 @@ public final class SafetensorsFile: Sendable {
   ///   another format (which the message names), or does not hold what the index says.
   public init(path: String) throws {
     self.path = path
+    if let file = Self.fileToName(inFolder: path) {
+      throw Failure.badData("\(path): is a folder; name a file in it\(file)")
+    }
     let memory = try MappedMemory(file: path)
     guard let index = try ShardIndex(memory.bytes, path: path) else {
       let header = try SafetensorsHeader(memory.bytes, path: path)
@@ -46,6 +49,18 @@ public final class SafetensorsFile: Sendable {
       return (shard, memory)
     }
     (self.tensors, metadata, isSharded) = (tensors, index.metadata, true)
+  }
+
+  /// What to name instead of a folder, as the end of a sentence: an index comes before the files that it is of. nil for what
+  /// is no folder.
+  private static func fileToName(inFolder path: String) -> String? {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return nil }
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+    let found = [".safetensors.index.json", ".safetensors"].lazy.compactMap { ending in
+      names.first { $0.hasSuffix(ending) }
+    }.first
+    return found.map { ", such as \($0)" } ?? ""
   }
 
   /// The bytes of a tensor.
