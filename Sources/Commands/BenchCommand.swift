@@ -23,13 +23,14 @@ struct BenchCommand: ClusterCommand {
   @Argument(
     help: ArgumentHelp(
       "encode, train-alpha, train-ones, live-alpha, live-ones, perturb, fcam, rise, cache-read or checkpoint; with --against several, or none for all of the lattice.",
-      valueName: "work"))
+      valueName: "work"),
+    completion: .list(BenchmarkWork.allCases.map(\.rawValue) + ["cache-read", "checkpoint"]))
   var works: [Work] = []
 
   @Option(
     help: ArgumentHelp(
       "Time the works in turns with the same in PyTorch, and encode with OpenVINO where that is there, and print a table; names a Python with torch.",
-      valueName: "python"))
+      valueName: "python"), completion: .file())
   var against: String?
 
   @Option(help: "Rounds of --against, of which the medians count.")
@@ -41,10 +42,14 @@ struct BenchCommand: ClusterCommand {
   @Option(help: "Samples of a step, over all ranks: 8; of rise the masks of a map, 20 for each thread.")
   var batch: Int?
 
-  @Option(help: "float32 or bfloat16, of the products of the blocks below the first with LoRA (encoder.precision).")
+  @Option(
+    help: "float32 or bfloat16, of the products of the blocks below the first with LoRA (encoder.precision).",
+    completion: .list(["float32", "bfloat16"]))
   var dtype = Precision.float32
 
-  @Option(help: "The library of the products in float32: auto, openblas or onednn (run.products).")
+  @Option(
+    help: "The library of the products in float32: auto, openblas or onednn (run.products).",
+    completion: .productLibraries)
   var products = "auto"
 
   @Option(help: "Steps of a repeat.")
@@ -53,7 +58,7 @@ struct BenchCommand: ClusterCommand {
   @Option(help: "Repeats, of which the fastest counts.")
   var repeats = 3
 
-  @Option(help: "Where checkpoint and cache-read write their files; they are removed again.")
+  @Option(help: "Where checkpoint and cache-read write their files; they are removed again.", completion: .directory)
   var folder = NSTemporaryDirectory()
 
   @Flag(help: "Print one JSON object.")

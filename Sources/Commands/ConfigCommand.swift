@@ -15,14 +15,17 @@ struct ConfigCommand: ClusterCommand {
         ala config --schema > ala.schema.json
       """)
 
-  @Option(help: "The settings, a YAML file; or a pipe, as of a shell's <(…).")
+  @Option(help: "The settings, a YAML file; or a pipe, as of a shell's <(…).", completion: .settingsFile)
   var config: String?
 
   @Option(
-    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
+    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"),
+    completion: .assignments)
   var set: [String] = []
 
-  @Option(help: ArgumentHelp("Explain a setting, or every setting of a section.", valueName: "key.path"))
+  @Option(
+    help: ArgumentHelp("Explain a setting, or every setting of a section.", valueName: "key.path"),
+    completion: .settings)
   var explain: String?
 
   @Flag(help: "Print a JSON schema, by which editors check settings files (docs/running.md).")

@@ -28,7 +28,7 @@ struct CostOptions: ParsableArguments {
     do {
       let lines = try costLines(
         settings.configuration, of: work, isMeasured: estimate, cluster: cluster, check: check)
-      try cluster.onRoot { try StandardOutput.print(lines.map { "# \($0)" }.joined(separator: "\n")) }
+      try cluster.onRoot { try StandardOutput.print(remarks(lines)) }
     } catch let failure as Failure where failure.code == .missingInput {
       if cluster.isRoot { StandardError.note("ala: warning: the cost is not known: \(failure.message)") }
     }

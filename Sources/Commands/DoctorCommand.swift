@@ -19,9 +19,9 @@ struct DoctorCommand: ClusterCommand {
       """)
 
   /// Until ranks that do not reach each other are told of, at the start four times as long: a minute.
-  static let patienceSeconds = 15.0
+  var patience: Double? { 15 }
 
-  @Option(help: "A folder on the file system that runs write to.")
+  @Option(help: "A folder on the file system that runs write to.", completion: .directory)
   var dir = "."
 
   @Option(help: "Threads of each process; by default its share of the processors.")

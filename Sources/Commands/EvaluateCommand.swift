@@ -24,16 +24,19 @@ struct EvaluateCommand: ClusterCommand {
   @OptionGroup var cost: CostOptions
   @OptionGroup var volume: VolumeOptions
 
-  @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
+  @Option(
+    help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.", completion: .file())
   var checkpoint: String
 
-  @Option(help: "train, valid or test.")
+  @Option(help: "train, valid or test.", completion: .list(["train", "valid", "test"]))
   var split = "test"
 
-  @Option(help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).")
+  @Option(
+    help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).",
+    completion: .methods)
   var method: String?
 
-  @Option(help: "The folder to write to. An interrupted evaluation goes on there.")
+  @Option(help: "The folder to write to. An interrupted evaluation goes on there.", completion: .directory)
   var out: String
 
   @Option(help: "Evaluate a fixed random subset of so many images.")
@@ -56,6 +59,7 @@ struct EvaluateCommand: ClusterCommand {
 
   func validate() throws {
     try cost.check(isDryRun: settings.dryRun)
+    try settings.check(json: json)
     if let method { try checkMethod(method) }
     guard ["train", "valid", "test"].contains(split) else {
       throw ValidationError("--split \(split): expected train, valid or test")
@@ -71,6 +75,8 @@ struct EvaluateCommand: ClusterCommand {
 
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
+
+  var patience: Double? { settings.patience }
 
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil

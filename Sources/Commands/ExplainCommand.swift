@@ -17,21 +17,25 @@ struct ExplainCommand: ClusterCommand {
 
   @OptionGroup var settings: SettingsOptions
 
-  @Argument(help: "JPEG or PNG files, folders of them, or .txt lists with a path a line.")
+  @Argument(help: "JPEG or PNG files, folders of them, or .txt lists with a path a line.", completion: .file())
   var images: [String]
 
-  @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
+  @Option(
+    help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.", completion: .file())
   var checkpoint: String
 
-  @Option(help: "The folder to write to.")
+  @Option(help: "The folder to write to.", completion: .directory)
   var out: String
 
-  @Option(help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).")
+  @Option(
+    help: "The explanation method: \(MethodTable.names); by default the network's own (docs/methods.md).",
+    completion: .methods)
   var method: String?
 
   @Option(
     help: ArgumentHelp(
-      "Where the contour lies: mean_std, or a share of the map's range from 0 to 1.", valueName: "mean_std|SHARE"))
+      "Where the contour lies: mean_std, or a share of the map's range from 0 to 1.", valueName: "mean_std|SHARE"),
+    completion: .list(["mean_std"]))
   var threshold = "mean_std"
 
   @Option(help: "How many of the likeliest classes to name.")
@@ -49,6 +53,8 @@ struct ExplainCommand: ClusterCommand {
   }
 
   private var share: Float? { Float(threshold).flatMap { (0...1).contains($0) ? $0 : nil } }
+
+  var patience: Double? { settings.patience }
 
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil

@@ -15,10 +15,11 @@ struct ExportCommand: ClusterCommand {
 
   @OptionGroup var settings: SettingsOptions
 
-  @Option(help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.")
+  @Option(
+    help: "A checkpoint, a run folder (its best), or (with --config) a file of weights alone.", completion: .file())
   var checkpoint: String
 
-  @Option(help: "The safetensors file to write.")
+  @Option(help: "The safetensors file to write.", completion: .file())
   var out: String
 
   @Flag(
@@ -27,6 +28,8 @@ struct ExportCommand: ClusterCommand {
 
   @Flag(help: "Replace a file that this command has not made.")
   var overwrite = false
+
+  var patience: Double? { settings.patience }
 
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil

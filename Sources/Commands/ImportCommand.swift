@@ -20,32 +20,35 @@ struct ImportCommand: ClusterCommand {
         ala import pictures --labels labels.csv --out data/pictures --transfer copy
       """)
 
-  @Argument(help: "The folder; or a CSV of path,label[,split], whose paths are relative to its folder.")
+  @Argument(
+    help: "The folder; or a CSV of path,label[,split], whose paths are relative to its folder.", completion: .file())
   var source: String
 
-  @Option(help: "The folder to write to: a new or empty one, or that of an earlier import.")
+  @Option(help: "The folder to write to: a new or empty one, or that of an earlier import.", completion: .directory)
   var out: String
 
   @Option(
-    help: ArgumentHelp("A CSV of path,label[,split]; by default one is looked for in the folder.", valueName: "file"))
+    help: ArgumentHelp("A CSV of path,label[,split]; by default one is looked for in the folder.", valueName: "file"),
+    completion: .file())
   var labels: String?
 
   @Option(
     help: ArgumentHelp(
       "Boxes, a CSV or COCO's JSON; auto looks for such in the folder and in its annotations/.",
-      valueName: "auto|none|file"))
+      valueName: "auto|none|file"), completion: .file())
   var boxes = "auto"
 
   @Option(
     help: ArgumentHelp(
       "A folder of masks; auto looks for x_mask.png or x.png beside x.jpg, and for folders such as masks/.",
-      valueName: "auto|none|folder"))
+      valueName: "auto|none|folder"), completion: .directory)
   var masks = "auto"
 
   @Option(
     help: ArgumentHelp(
       "How files are brought over: hard-link, copy (links fall back to it across file systems), or symbolic-link (runs "
-        + "then need data.follow_links: true).", valueName: "hard-link|copy|symbolic-link"))
+        + "then need data.follow_links: true).", valueName: "hard-link|copy|symbolic-link"),
+    completion: .list(["hard-link", "copy", "symbolic-link"]))
   var transfer = "hard-link"
 
   @OptionGroup var volume: VolumeOptions

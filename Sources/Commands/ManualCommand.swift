@@ -13,7 +13,7 @@ struct ManualCommand: ClusterCommand {
       look for them below a prefix's share/.
       """)
 
-  @Option(help: "The folder to write to.")
+  @Option(help: "The folder to write to.", completion: .directory)
   var out: String
 
   @Flag(help: "Replace files in the folder that this command has not made.")

@@ -42,6 +42,7 @@ struct ProveCommand: ClusterCommand {
   }
 
   func validate() throws {
+    try settings.check(json: json)
     guard (2...100_000).contains(steps) else {
       throw ValidationError("--steps is \(steps); expected a number from 2 to 100000")
     }

@@ -14,10 +14,10 @@ struct ReportCommand: ClusterCommand {
         ala report runs/first runs/second --out compared.html
       """)
 
-  @Argument(help: "Folders of runs (their evaluations are found) or of evaluations.")
+  @Argument(help: "Folders of runs (their evaluations are found) or of evaluations.", completion: .directory)
   var runs: [String]
 
-  @Option(help: "The HTML file to write.")
+  @Option(help: "The HTML file to write.", completion: .file())
   var out: String
 
   @Flag(help: "Replace a file that is no report of this command.")
@@ -30,7 +30,8 @@ struct ReportCommand: ClusterCommand {
         (FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String } ?? []).map { "\(run)/\($0)" }
       }
       try guardOutput(out, inputs: files.filter { !isReport($0) }, isOverwriting: overwrite, isOwn: isReport)
-      try writeAtomically(try renderReport(runs), to: out)
+      let page = try renderReport(runs) { StandardError.note("ala: warning: \($0)") }
+      try writeAtomically(page, to: out)
       StandardOutput.note("written to \(out)")
     }
   }

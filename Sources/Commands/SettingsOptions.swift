@@ -33,12 +33,13 @@ struct VolumeOptions: ParsableArguments {
 
 /// The flags by which every configured command takes its settings.
 struct SettingsOptions: ParsableArguments {
-  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).")
+  @Option(name: .long, help: "The settings, a YAML file; or a pipe, as of a shell's <(…).", completion: .settingsFile)
   var config: String?
 
   @Option(
     name: .long,
-    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"))
+    help: ArgumentHelp("One setting, such as training.lr=1e-4; may be repeated.", valueName: "key.path=value"),
+    completion: .assignments)
   var set: [String] = []
 
   @Option(name: .long, help: "Threads of each process (run.threads).")
@@ -49,6 +50,13 @@ struct SettingsOptions: ParsableArguments {
     help: ArgumentHelp(
       "Print the settings, each with where it comes from, and stop; where there is --estimate, also the cost."))
   var dryRun = false
+
+  /// `run.patience_seconds` before MPI starts; nil where settings cannot be read, which is told later, or come by a pipe.
+  var patience: Double? {
+    guard config.map({ !isPipe($0) }) ?? true else { return nil }
+    let settings = try? Configuration.load(file: config, sets: set, environment: ProcessInfo.processInfo.environment)
+    return settings?.run.patienceSeconds
+  }
 
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.
   ///
@@ -86,8 +94,19 @@ struct SettingsOptions: ParsableArguments {
     return configuration.excess(configuration.memoryNeeds(isTraining: isTraining, share: share))
   }
 
+  /// - Throws: `ValidationError` where JSON is asked for of a dry run, which prints YAML.
+  func check(json: Bool) throws {
+    guard json && dryRun else { return }
+    throw ValidationError("--json: is of what a run yields; --dry-run prints its settings as YAML")
+  }
+
   /// What `--dry-run` is for: the settings, each with where it comes from.
   func show(_ settings: ResolvedSettings, on cluster: Cluster) throws {
     try cluster.onRoot { try StandardOutput.print(settings.text, terminator: "") }
   }
+}
+
+/// Lines as YAML's comments, behind the settings that a dry run prints.
+func remarks(_ lines: [String]) -> String {
+  lines.map { $0.isEmpty ? "#" : "# \($0)" }.joined(separator: "\n")
 }

@@ -9,7 +9,7 @@ struct SynthCommand: ClusterCommand {
     abstract: "Makes a small labelled image set with masks and a tiny encoder.",
     discussion: "Example: ala synth --out data/synthetic --classes 8 --images-per-class 40")
 
-  @Option(help: "The folder to write to.")
+  @Option(help: "The folder to write to.", completion: .directory)
   var out: String
 
   @Option(help: "How many classes.")

@@ -15,7 +15,7 @@ struct TableCommand: ClusterCommand {
   @OptionGroup var settings: SettingsOptions
   @OptionGroup var volume: VolumeOptions
 
-  @Option(help: "The folder to write to. An interrupted table goes on there.")
+  @Option(help: "The folder to write to. An interrupted table goes on there.", completion: .directory)
   var out: String
 
   @Flag(help: "Replace files in the folder that this command has not made.")
@@ -31,6 +31,8 @@ struct TableCommand: ClusterCommand {
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)
     let configuration = resolved.configuration
@@ -39,7 +41,9 @@ struct TableCommand: ClusterCommand {
       out: out, isDryRun: settings.dryRun, isJSON: json, isOverwriting: overwrite, program: Program.path,
       volume: volume.volume)
     try makeTable(configuration, request, cluster: cluster) { lines in
-      try StandardOutput.print(lines.joined(separator: "\n"), terminator: json ? "" : "\n")
+      if json { return try StandardOutput.print(lines.joined(), terminator: "") }
+      guard settings.dryRun else { return volume.note(lines.joined(separator: "\n")) }
+      try StandardOutput.print(remarks(lines))
     }
   }
 }

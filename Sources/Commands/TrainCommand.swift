@@ -23,13 +23,14 @@ struct TrainCommand: ClusterCommand {
   @Option(
     help: ArgumentHelp(
       "auto goes on with the newest sound checkpoint of run.dir, never starts anew there and removes its checkpoints, FILE "
-        + "goes on from that checkpoint.", valueName: "auto|never|FILE"))
+        + "goes on from that checkpoint.", valueName: "auto|never|FILE"), completion: .file())
   var resume = "auto"
 
   @Option(
     name: .customLong("init"),
     help: ArgumentHelp(
-      "Start from the weights of a checkpoint, of an HDF5 file with /model, or of an export.", valueName: "FILE"))
+      "Start from the weights of a checkpoint, of an HDF5 file with /model, or of an export.", valueName: "FILE"),
+    completion: .file())
   var initial: String?
 
   @Option(help: "Stop with a checkpoint after this many updates of this call.")
@@ -47,6 +48,8 @@ struct TrainCommand: ClusterCommand {
 
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
+
+  var patience: Double? { settings.patience }
 
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)

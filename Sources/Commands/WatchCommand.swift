@@ -20,10 +20,12 @@ struct WatchCommand: ClusterCommand {
         ala watch runs/quickstart/table
       """)
 
-  @Argument(help: "The folder of a run (run.dir) or of a table (its --out).")
+  @Argument(help: "The folder of a run (run.dir) or of a table (its --out).", completion: .directory)
   var folder: String
 
-  @Option(help: ArgumentHelp("The page to write; by default watch.html in that folder.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp("The page to write; by default watch.html in that folder.", valueName: "FILE"),
+    completion: .file())
   var out: String?
 
   @Option(help: ArgumentHelp("Look again after so many seconds.", valueName: "seconds"))

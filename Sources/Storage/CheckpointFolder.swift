@@ -60,12 +60,18 @@ public struct CheckpointFolder: Sendable {
 
   /// The newest sound checkpoint, with its step; damaged ones are told of and passed over.
   ///
-  /// - Throws: `Failure` 69 for one that somebody has locked: it is not damaged, and to pass over it would lose work.
-  public func newest(onDamage: (String) -> Void) throws -> (step: Int, checkpoint: Checkpoint)? {
+  /// - Parameter accept: takes a checkpoint that can be read; a `Failure` 65 of its own is damage like any other.
+  /// - Throws: `Failure` 69 for one that somebody has locked: it is not damaged, and to pass over it would lose work; 78
+  ///   for one of other settings, for the same reason.
+  public func newest(
+    onDamage: (String) -> Void, accept: (_ path: String, Checkpoint) throws -> Void = { _, _ in }
+  ) throws -> (step: Int, checkpoint: Checkpoint)? {
     for step in steps() {
       do {
-        return (step, try Checkpoint.read(file(step: step)))
-      } catch let failure as Failure where failure.code == .unavailable {
+        let checkpoint = try Checkpoint.read(file(step: step))
+        try accept(file(step: step), checkpoint)
+        return (step, checkpoint)
+      } catch let failure as Failure where [.unavailable, .badConfiguration].contains(failure.code) {
         throw failure
       } catch {
         onDamage("\(error)")

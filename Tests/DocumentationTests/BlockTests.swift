@@ -70,7 +70,8 @@ private struct Workplace {
     try files.copyItem(atPath: "\(data)/images", toPath: "\(root)/pictures")
     let photo = try #require(filesOf("\(data)/images").first { $0.hasSuffix(".png") })
     try files.copyItem(atPath: "\(data)/images/\(photo)", toPath: "\(root)/photo.png")
-    try files.copyItem(atPath: "\(data)/encoder.safetensors", toPath: "\(root)/clip-vit-b16.safetensors")
+    try files.createDirectory(atPath: "\(root)/data", withIntermediateDirectories: true)
+    try files.copyItem(atPath: "\(data)/encoder.safetensors", toPath: "\(root)/data/clip-vit-b16.safetensors")
     try "extends: configs/quickstart.yaml\nrun: {dir: runs/my}\ncache: {dir: cache/my}\n".write(
       toFile: "\(root)/my.yaml", atomically: true, encoding: .utf8)
   }

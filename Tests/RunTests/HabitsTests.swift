@@ -130,11 +130,20 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
     bench.program,
     ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--set", "evaluation.steps=0", "--json", "-q"])
   #expect(evaluated.code == 0, "\(evaluated.errors)")
+  let dry = try run(
+    bench.program, ["evaluate", "--checkpoint", "\(root)/run", "--out", "\(root)/e", "--json", "--dry-run"])
+  #expect(dry.code == 64 && dry.output.isEmpty && dry.errors.contains("--dry-run prints its settings as YAML"))
   let evaluation = try inspect("\(root)/e")
   #expect(evaluation["kind"] as? String == "evaluation")
   #expect(
     (evaluation["attributes"] as? [String: Any])?["accuracy"] as? Double
       == (try json(evaluated.output)["accuracy"] as? Double))
+  // So does the file that tells of such a folder, which is no split.
+  #expect(try inspect("\(root)/imported/import.json")["kind"] as? String == "import")
+  #expect(
+    try inspect("\(root)/e/summary.json")["attributes"] as? NSDictionary == evaluation["attributes"] as? NSDictionary)
+  let beside = try run("/bin/sh", ["-c", "cd \(root)/imported && \(bench.program) inspect import.json"])
+  #expect(beside.code == 0 && beside.output.contains("images: 72\n"), "\(beside.errors)")
   let words = try run(bench.program, ["inspect", "\(root)/e"])
   #expect(words.output.contains("split: test") && words.output.contains("accuracy"), "\(words.output)")
   #expect(try json(evaluated.output)["accuracy"] as? Double != nil)
@@ -190,4 +199,31 @@ func bashFindsTheCompletionsInAUsersFolderAndInOneThatTheEnvironmentNames() thro
     let result = try run("/bin/bash", ["-c", complete], environment: environment)
     #expect(result.output == "--stop-after-steps\n", "\(result.errors)")
   }
+}
+
+@Test(arguments: [
+  (words: ["train", "--config", "read"], offered: ["readings.yaml"]),
+  (["inspect", "read"], ["readings.h5", "readings.yaml"]),
+  (["explain", "read"], ["readings.h5", "readings.yaml"]),
+  (["evaluate", "--out", "re"], ["results"]),
+  (["evaluate", "--method", "grad"], ["gradcam"]),
+  (["evaluate", "--split", "v"], ["valid"]),
+  (["train", "--set", "training.clip"], ["training.clip="]),
+  (["config", "--explain", "attention.k"], ["attention.kernel"]),
+  (["bench", "train-a"], ["train-alpha"]),
+]) func bashCompletesFilesFoldersAndNamesOfThings(words: [String], offered: [String]) throws {
+  let folder = try TemporaryFolder()
+  #expect(try run(builtProgram("ala"), ["manual", "--out", "\(folder.path)/share"]).code == 0)
+  for name in ["readings.yaml", "readings.h5"] {
+    try "".write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
+  }
+  try FileManager.default.createDirectory(atPath: "\(folder.path)/results", withIntermediateDirectories: false)
+  let line = "ala " + words.joined(separator: " ")
+  let complete = """
+    cd '\(folder.path)'; . share/bash-completion/completions/ala
+    COMP_WORDS=(\(line)) COMP_CWORD=\(words.count) COMP_LINE='\(line)' COMP_POINT=\(line.utf8.count)
+    _ala ala '\(words.last ?? "")' '\(words.dropLast().last ?? "ala")'; printf '%s\\n' "${COMPREPLY[@]}" | sort
+    """
+  let result = try run("/bin/bash", ["-c", complete])
+  #expect(result.output.split(separator: "\n").map(String.init) == offered, "\(result.output)\(result.errors)")
 }

@@ -60,9 +60,9 @@ func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() thro
         until [ -e "$1 run/checkpoints/last.h5" ]; do sleep 0.1; done
         scancel --batch --signal="$2" --name="$1"
       }
-      submit ended "" --mpirun --oversubscribe
-      submit asked "" --mpirun --oversubscribe
-      submit limit "--cpus-per-task=1 --time=1 --signal=B:USR1@55"
+      submit ended --ntasks=2 --mpirun --oversubscribe
+      submit asked "--nodes=2 --ntasks-per-node=1" --mpirun --oversubscribe
+      submit limit "--nodes=2 --cpus-per-task=1 --time=1 --signal=B:USR1@55"
       signal ended TERM
       signal asked USR1
       while [ -n "$(squeue --noheader)" ]; do sleep 0.2; done
@@ -84,6 +84,8 @@ func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() thro
     #expect(try bench.ala("train", run: "alone \(name)", endless + ["--stop-after-steps", "\(step)"]).code == 0)
     #expect(try bench.digest("\(name) run") == bench.digest("alone \(name)"))
   }
+  let advice = "a rank for each node: more by --ntasks=N"
+  #expect(log("limit").contains(advice) && !log("asked").contains(advice) && !log("ended").contains(advice))
   // Who ends a job by TERM does not want it again.
   let ended = record("ended", in: result.output)
   #expect(ended["Restarts"] == "0" && ended["ExitCode"] == "75:0", "\(result.output)\n\(log("ended"))")

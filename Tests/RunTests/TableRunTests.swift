@@ -99,6 +99,8 @@ private struct TableBench {
   let again = try bench.table(to: "parts")
   #expect(again.code == 0 && again.output.contains("12 of 12 stages are done"), "\(again.output)")
   #expect(!again.errors.contains("evaluate"), "\(again.errors)")
+  let quiet = try bench.table(to: "parts", ["--quiet"])
+  #expect(quiet.code == 0 && quiet.output.isEmpty && quiet.errors.isEmpty, "\(quiet.output)\(quiet.errors)")
   let plan = try bench.table(to: "parts", ["--set", "training.lr=2e-3", "--dry-run"])
   #expect(plan.output.contains("4 of 12 stages are done"), "\(plan.output)")
   #expect(
@@ -133,6 +135,7 @@ private struct TableBench {
   #expect(seen.output.contains("failed: train broken, seed 3: "), "\(seen.output)")
   let inspected = try run(bench.bench.program, ["inspect", "\(bench.root)/t"])
   #expect(inspected.code == 0 && inspected.output.contains("stages: 10 of 14 done, 4 failed\n"), "\(inspected.errors)")
+  #expect(try run(bench.bench.program, ["inspect", "\(bench.root)/t/stages.json"]).output == inspected.output)
   let failure = try #require(try bench.row("broken", of: "t")["failure"] as? [String: Any])
   #expect(failure["code"] as? Int == 70 && (failure["message"] as? String)?.contains("not finite") == true)
   #expect((try bench.row("broken", of: "t")["seeds"] as? [Int])?.isEmpty == true)
@@ -197,6 +200,9 @@ private struct TableBench {
   #expect(result.output.contains("0 of 14 stages are done"), "\(result.output)")
   let made = try FileManager.default.contentsOfDirectory(atPath: "\(bench.root)/t")
   #expect(made.sorted() == [".ala-made-table", "plan.json"])
+  try result.output.write(toFile: "\(bench.root)/told.yaml", atomically: true, encoding: .utf8)
+  let read = try run(bench.bench.program, ["config", "--config", "\(bench.root)/told.yaml"])
+  #expect(read.code == 0, "a dry run's output reads back: \(read.errors)")
   let printed = try bench.table(to: "t", ["--dry-run", "--json"])
   #expect(try Data(printed.output.utf8) == Data(contentsOf: URL(fileURLWithPath: "\(bench.root)/t/plan.json")))
 }
