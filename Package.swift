@@ -99,7 +99,7 @@ let package = Package(
     module(
       "Watching",
       [
-        "Failures", "Files", "Storage", "Dataset", "Reporting", "TensorBoard",
+        "Failures", "Files", "Storage", "Dataset", "Reporting", "Statistics", "TensorBoard",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
@@ -151,14 +151,15 @@ let package = Package(
     module(
       "Reporting",
       [
-        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "Statistics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
+        "FCAM", "Cluster", "Safetensors", "Settings", "Statistics", "Storage", "Machine", "Experiments", "Explaining",
+        "Training",
       ], resources: [.embedInCode("Peers/peer.py")]),
     module(
       "Reproducibility",

@@ -50,9 +50,6 @@ struct SettingReader {
         "\(path): there is no such settings file"
           + (isOfShell ? " here: mpirun hands no pipe on to its ranks; write the settings into a file" : ""))
     }
-    guard access(path, R_OK) == 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
-    }
     let bytes: [UInt8]
     do {
       bytes = try readStream(path, most: mostBytes)

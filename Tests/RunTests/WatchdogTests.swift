@@ -31,7 +31,29 @@ private let endless = [
   #expect(Date().timeIntervalSince(since) < 30)
   let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error: ") }
   #expect(lines.count == 1 && lines[0].contains("rank \(stopped) on "), "\(lines)")
-  #expect(lines.first?.contains("has not answered") == true, "\(lines)")
+  #expect(lines.first?.contains(/has not answered .*for \d+ s; it was last heard of in:/) == true, "\(lines)")
+}
+
+@Test(arguments: [["--set", "run.patience_seconds=1"], []])
+func whatSettingsSayOfPatienceHoldsWhileMPIStarts(set: [String]) throws {
+  let bench = try TrainingBench(lanes: 4, extra: set.isEmpty ? "run: {patience_seconds: 1}" : "")
+  var areRanksLeft = true
+  _ = try bench.ala("train", ranks: 2, run: "start", set) { mpirun in
+    // Ranks that have just begun wait for an answer of mpirun's.
+    for _ in 0..<400 {
+      if let found = try? run("/usr/bin/pgrep", ["-P", "\(mpirun)"]), !found.output.isEmpty { break }
+      usleep(5_000)
+    }
+    kill(mpirun, SIGSTOP)
+    for _ in 0..<300 {
+      usleep(100_000)
+      guard let left = try? run("/bin/sh", ["-c", "ps -o stat= --ppid \(mpirun) | grep -v Z"]) else { continue }
+      areRanksLeft = !left.output.isEmpty
+      if !areRanksLeft { break }
+    }
+    kill(mpirun, SIGKILL)
+  }
+  #expect(!areRanksLeft)
 }
 
 @Test func aJobThatIsSuspendedWhollyGoesOnWhenItIsContinued() throws {
