@@ -135,7 +135,7 @@ struct FolderTree {
   private mutating func names(in folder: String) throws -> [String] {
     let place = folder.isEmpty ? root : "\(root)/\(folder)"
     guard let handle = opendir(place) else {
-      throw Failure.missingInput("\(place): this folder cannot be read: \(systemReason())")
+      throw Failure.ofCall(.missingInput, "\(place): this folder cannot be read")
     }
     defer { closedir(handle) }
     var names: [String] = []

@@ -51,7 +51,7 @@ struct SettingReader {
           + (isOfShell ? " here: mpirun hands no pipe on to its ranks; write the settings into a file" : ""))
     }
     guard access(path, R_OK) == 0 else {
-      throw Failure.missingInput("\(path): cannot be opened: \(systemReason())")
+      throw Failure.ofCall(.missingInput, "\(path): cannot be opened")
     }
     let bytes: [UInt8]
     do {

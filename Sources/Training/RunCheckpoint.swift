@@ -1,6 +1,7 @@
 import Cluster
 import Experiments
 import Failures
+import Files
 import Foundation
 import Layers
 import Machine
@@ -57,7 +58,15 @@ public func resumedProducts(
     case .file(let path): stored = try storedAttributes(path)
     case .automatic:
       let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: 1)
-      stored = folder.steps().lazy.compactMap { try? storedAttributes(folder.file(step: $0)) }.first
+      var found: [String: HDF5Attribute]?
+      for path in try folder.steps().map(folder.file) where found == nil {
+        do {
+          found = try storedAttributes(path)
+        } catch let failure as Failure where isFault(failure, of: path) {
+          continue
+        }
+      }
+      stored = found
     }
     guard let stored else { return [] }
     // Checkpoints from before there was a choice say nothing.
