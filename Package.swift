@@ -85,7 +85,7 @@ let package = Package(
       "FCAM",
       ["Failures", "Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches", "Randomness"], settings: kernels),
     module("ClassActivation", ["Lanes", "Tensor", "Layers", "Encoder", "Networks", "Branches"]),
-    module("Cluster", ["Failures", "Files", "Lanes", "Machine", "CMPI"]),
+    module("Cluster", ["Failures", "Files", "Digests", "Lanes", "Machine", "CMPI"]),
     module("Storage", ["Failures", "Files", "Digests", "Lanes", "Machine", "CHDF5"]),
     module("Images", ["Failures", "Files", "Digests", "Randomness", "CJPEG", "CPNG"]),
     module("ImageFolders", ["Failures", "Files", "Randomness", "Images"]),
@@ -99,7 +99,7 @@ let package = Package(
     module(
       "Watching",
       [
-        "Failures", "Files", "Storage", "Dataset", "Reporting", "TensorBoard",
+        "Failures", "Files", "Storage", "Dataset", "Reporting", "Statistics", "TensorBoard",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
@@ -151,14 +151,15 @@ let package = Package(
     module(
       "Reporting",
       [
-        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "CCairo",
+        "Failures", "Files", "Images", "Dataset", "Storage", "Randomness", "Metrics", "Statistics", "CCairo",
         .product(name: "Mustache", package: "swift-mustache"),
       ]),
     module(
       "Benchmark",
       [
         "Failures", "Files", "Digests", "Randomness", "Tensor", "Layers", "Encoder", "Networks", "AttentionLattice",
-        "FCAM", "Cluster", "Safetensors", "Settings", "Storage", "Machine", "Experiments", "Explaining", "Training",
+        "FCAM", "Cluster", "Safetensors", "Settings", "Statistics", "Storage", "Machine", "Experiments", "Explaining",
+        "Training",
       ], resources: [.embedInCode("Peers/peer.py")]),
     module(
       "Reproducibility",
@@ -241,7 +242,7 @@ let package = Package(
     .executableTarget(
       name: "ClusterProbe", dependencies: ["Cluster", "Failures"], path: "Tests/ClusterProbe",
       swiftSettings: processor),
-    tests("ClusterTests", ["Cluster", "ClusterProbe"]),
+    tests("ClusterTests", ["Cluster", "ClusterProbe", "Digests"]),
     .executableTarget(
       name: "CommandServer", dependencies: ["Commands"], path: "Tests/CommandServer", swiftSettings: processor),
     tests("ExperimentsTests", ["Experiments", "Training", "Cluster", "Dataset", "Settings"]),

@@ -14,6 +14,10 @@ asked_by=
 verdict="The job ends (run.patience_seconds)"
 # Seconds that mpirun has then: it waits for the daemon of a host that is cut off for a quarter of an hour.
 verdict_seconds=10
+# Seconds between two looks at whether the ranks are stopped.
+look_seconds=2
+# run.patience_seconds where the settings cannot be asked.
+usual_patience=300
 
 usage() {
   echo "usage: $1" >&2
@@ -103,6 +107,8 @@ run_ala() {
 
   # What stands behind --mpirun comes first; "ala COMMAND --config CONFIG" stands where the -- does.
   count=$#
+  settings=
+  previous=
   while [ "$count" -gt 0 ] && [ "$1" != --mpirun ]; do
     argument=$1
     shift
@@ -112,6 +118,9 @@ run_ala() {
     else
       set -- "$@" "$argument"
     fi
+    case $argument in --set=*) note_patience "${argument#--set=}" ;; esac
+    [ "$previous" != --set ] || note_patience "$argument"
+    previous=$argument
   done
   [ "$count" -eq 0 ] || shift
 
@@ -122,6 +131,7 @@ run_ala() {
   judged=
   ending=
   asking=
+  watching=
   child=
   early=
   trap judge USR2
@@ -135,6 +145,11 @@ run_ala() {
   reader=$!
   setsid "$launcher" "$@" 2>"$pipe/errors" &
   child=$!
+  # srun's ranks are children of another program.
+  [ "$launcher" = srun ] || {
+    watch_ranks 3>&2 >/dev/null 2>&1 &
+    watching=$!
+  }
   [ -z "$early" ] || stop "$early"
   # wait returns early when a trap runs; go on until mpirun has ended.
   code=0
@@ -142,7 +157,7 @@ run_ala() {
     wait "$child" && code=0 || code=$?
     kill -0 "$child" 2>/dev/null || break
   done
-  for helper in $ending $asking; do kill "$helper" 2>/dev/null || true; done
+  for helper in $ending $asking $watching; do kill "$helper" 2>/dev/null || true; done
   # What mpirun has left behind may hold its errors open.
   count=20
   while [ "$count" -gt 0 ] && kill -0 "$reader" 2>/dev/null; do sleep 0.1; count=$((count - 1)); done
@@ -170,6 +185,71 @@ pass_errors() {
         kill -USR2 "$2" 2>/dev/null || true ;;
     esac
   done
+}
+
+# note_patience SETTING: keeps what --set says of the job's patience.
+note_patience() {
+  case $1 in run.patience_seconds=*) settings=$1 ;; esac
+}
+
+# watch_ranks: says so when all ranks of this machine have been stopped, as by kill -STOP, for as long as the job has
+# patience. They cannot say it themselves, and mpirun does not. They may go on, with the same bits, so nothing is ended.
+watch_ranks() {
+  rank_name=$(printf %.15s "${ala##*/}")
+  going=
+  since=
+  said=
+  patience=
+  while sleep "$look_seconds" 3>&-; do
+    look_at_ranks
+    if [ -z "$stopped" ]; then
+      since=
+      said=
+      continue
+    fi
+    now=$(date +%s)
+    [ -n "$since" ] || since=$now
+    if [ -z "$patience" ]; then
+      patience=$("$ala" config --config "$config" ${settings:+--set "$settings"} 3>&- |
+        awk '$1 == "patience_seconds:" { printf "%d", $2 + 0.5 }')
+      patience=${patience:-$usual_patience}
+    fi
+    if [ -z "$said" ] && [ $((now - since)) -ge "$patience" ]; then
+      echo "$0: every rank on this machine has been stopped for $((now - since)) s, as by kill -STOP; they go on" \
+        "after kill -CONT$stopped, and a second TERM or INT ends the job (run.patience_seconds)" >&3
+      said=1
+    fi
+  done
+}
+
+# look_at_ranks: sets going to a rank of this machine that is not stopped; where there is none, stopped to the
+# numbers of all.
+look_at_ranks() {
+  stopped=
+  if [ -n "$going" ] && read_rank "/proc/$going/stat" && [ "$state" != T ]; then return 0; fi
+  going=
+  for status in /proc/[0-9]*/stat; do
+    read_rank "$status" || continue
+    if [ "$state" != T ]; then
+      going=$process
+      stopped=
+      return 0
+    fi
+    stopped="$stopped $process"
+  done
+}
+
+# read_rank FILE: sets process and state, if a process is a rank of this job.
+read_rank() {
+  read -r line 2>/dev/null <"$1" || return 1
+  process=${line%% *}
+  name=${line#*(}
+  name=${name%)*}
+  # Behind the name stand state, parent, group and session.
+  # shellcheck disable=SC2086
+  set -- ${line##*) }
+  state=${1:-}
+  [ "$name" = "$rank_name" ] && [ "${4:-}" = "$child" ] && [ "$state" != Z ]
 }
 
 # judge: the job is over (69): every rank that lives has left, or does now.

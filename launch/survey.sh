@@ -3,6 +3,8 @@
 # Seconds until ssh gives a host up, and until any agent's answer is given up.
 connect_seconds=10
 answer_seconds=30
+# The most of an answer, in blocks of 512 bytes.
+answer_blocks=2048
 
 # survey_hosts HOSTFILE: ends with 65, 66 or 69 and a sentence for every host that cannot take part, or sets
 #   crowded            not empty where a host gets more ranks than it has processors
@@ -15,15 +17,17 @@ survey_hosts() {
   choose_agent
   answers=$(mktemp -d) || fail 73 "${TMPDIR:-/tmp}: cannot be written into"
   trap 'rm -rf "$answers"' EXIT
+  # There is nothing to keep yet.
+  trap 'echo "$0: ended before anything began" >&2; exit 75' TERM INT HUP USR1
   number=0
   while read -r host slots; do
     number=$((number + 1))
     echo "$host $slots" >"$answers/$number.host"
-    ask "$host" "$answers/$number" &
+    ask_host "$host" "$answers/$number" &
   done <<HOSTS
 $hosts
 HOSTS
-  ask localhost "$answers/launcher"
+  ask_host localhost "$answers/launcher"
   wait
   failures=
   crowded=
@@ -94,8 +98,8 @@ is_local() {
   return 1
 }
 
-# ask HOST FILE: leaves what the host says of itself in FILE.out, complaints in FILE.err, and the agent's code in FILE.code.
-ask() {
+# ask_host HOST FILE: leaves what the host says of itself in FILE.out, complaints in FILE.err, and the agent's code in FILE.code.
+ask_host() {
   question='PATH=$PATH:/usr/sbin:/sbin; echo processors $(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc);
     [ ! -x "'$ala'" ] || echo program; ! command -v orted >/dev/null || echo orted;
     ip -o -4 address show up 2>/dev/null | while read -r _ name _ address _; do echo address $name $address; done'
@@ -105,8 +109,9 @@ ask() {
   else
     # An agent may have words of its own, and gives the rest to the host's shell as one line.
     # shellcheck disable=SC2086
-    timeout "$answer_seconds" $agent ${OMPI_MCA_plm_rsh_args:-} "$1" "sh -c '$question'" \
-      </dev/null >"$2.out" 2>"$2.err" || code=$?
+    (ulimit -f "$answer_blocks"
+      exec timeout "$answer_seconds" $agent ${OMPI_MCA_plm_rsh_args:-} "$1" "sh -c '$question'" \
+        </dev/null >"$2.out" 2>"$2.err") || code=$?
   fi
   echo "$code" >"$2.code"
 }

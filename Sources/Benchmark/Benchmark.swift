@@ -9,6 +9,7 @@ import Layers
 import Machine
 import Networks
 import Randomness
+import Statistics
 import Tensor
 import Training
 
@@ -172,7 +173,7 @@ private final class GradientCosts {
   func add(_ cost: GradientReducer.Cost) { costs.append(cost) }
 
   func median(_ value: (GradientReducer.Cost) -> Double) -> Double? {
-    costs.isEmpty ? nil : costs.map(value).sorted()[costs.count / 2]
+    Statistics.median(costs.map(value))
   }
 }
 

@@ -2,6 +2,7 @@ import Cluster
 import Failures
 import Foundation
 import Machine
+import Statistics
 import Tensor
 
 /// `ala bench --against`: our works and a peer's, each in a process of its own, in turns.
@@ -90,7 +91,7 @@ public struct PeerComparison: Sendable {
         PeerTable.Row(
           work: work.rawValue, dtype: precision.rawValue,
           ala: PeerTable.Side(own.map { ($0.samplesPerSecond, $0.peakRSS) }),
-          roof: median(own.map(\.roof)), ceiling: median(own.map(\.ceiling)),
+          roof: median(own.map(\.roof)) ?? .nan, ceiling: median(own.map(\.ceiling)) ?? .nan,
           peers: zip(peers, others).map { peer, results in
             PeerTable.Peer(
               library: results[0].library, side: PeerTable.Side(results.map { ($0.samplesPerSecond, $0.peakRSS) }),
@@ -167,12 +168,6 @@ public struct PeerComparison: Sendable {
   }
 }
 
-private func median(_ values: [Double]) -> Double {
-  let sorted = values.sorted()
-  return sorted.count % 2 == 1
-    ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
-}
-
 /// Medians of rounds, beside those of peers.
 public struct PeerTable: Encodable, Sendable {
   /// One program's figures.
@@ -183,8 +178,8 @@ public struct PeerTable: Encodable, Sendable {
     public let peakRSS: Double
 
     init(_ rounds: [(rate: Double, peak: Int)]) {
-      samplesPerSecond = median(rounds.map(\.rate))
-      peakRSS = median(rounds.map { Double($0.peak) })
+      samplesPerSecond = median(rounds.map(\.rate)) ?? .nan
+      peakRSS = median(rounds.map { Double($0.peak) }) ?? .nan
     }
 
     enum CodingKeys: String, CodingKey {
@@ -198,7 +193,7 @@ public struct PeerTable: Encodable, Sendable {
     public let side: Side
     /// Our rate over its, by round.
     public let ratios: [Double]
-    public var ratio: Double { median(ratios) }
+    public var ratio: Double { median(ratios) ?? .nan }
   }
 
   public struct Row: Encodable, Sendable {

@@ -1,24 +1,35 @@
 import Cluster
 import Failures
+import Files
 import Foundation
 import Randomness
 import Safetensors
 
-/// A ViT-B/16 with random weights in open_clip's names, in a temporary file.
+/// A ViT-B/16 with random weights in open_clip's names.
 public enum RandomEncoder {
-  /// Writes the file on each machine and hands it to `body`; it is gone when `body` returns.
+  /// Writes the file on each machine and hands it to `body`. It has no name that a signal could leave behind, and is gone
+  /// when `body` returns.
   static func with<Value>(_ cluster: Cluster, _ body: (String) throws -> Value) throws -> Value {
-    let path = "\(NSTemporaryDirectory())/ala-bench-\(getppid())-vit-b16.safetensors"
-    try cluster.agree { if cluster.localRank == 0 { try write(to: path) } }
-    defer {
-      cluster.barrier()
-      if cluster.localRank == 0 { unlink(path) }
+    let own = try cluster.agree { try cluster.localRank == 0 ? makeFile() : nil }
+    var place = Array((own?.place ?? "").utf8)
+    cluster.machineBroadcast(&place)
+    let file = try cluster.agree {
+      try own ?? AnonymousFile(place: String(decoding: place, as: UTF8.self)) ?? makeFile()
     }
-    return try body(path)
+    return try withExtendedLifetime(file) { try body(file.path) }
   }
 
-  /// Writes the file: [out, in] weights uniform in ±1/√in, norms about 1.
-  public static func write(to path: String) throws {
+  private static func makeFile() throws -> AnonymousFile {
+    let file = try AnonymousFile(in: NSTemporaryDirectory())
+    try write(through: file.append)
+    return file
+  }
+
+  /// Writes the file under a name.
+  public static func write(to path: String) throws { try writeAtomically(to: path) { try write(through: $0) } }
+
+  /// [out, in] weights uniform in ±1/√in, norms about 1.
+  private static func write(through write: (UnsafeRawBufferPointer) throws -> Void) throws {
     let (D, p, blocks, tokens) = (768, 16, 12, 197)
     var tensors: [(name: String, shape: [Int], scale: Float, centre: Float)] = []
     func add(_ name: String, _ shape: [Int], _ scale: Float, about centre: Float = 0) {
@@ -42,7 +53,7 @@ public enum RandomEncoder {
         add("\(stem).\(name)bias", [outputs], 0.02)
       }
     }
-    try writeSafetensors(tensors.map { ($0.name, $0.shape) }, to: path) { index in
+    try writeSafetensors(tensors.map { ($0.name, $0.shape) }, through: write) { index in
       let (name, shape, scale, centre) = tensors[index]
       var stream = RandomStream(seed: 1, name: name)
       let factor = 2 * scale / Float(UInt32.max)

@@ -103,11 +103,9 @@ public final class Cluster: @unchecked Sendable {
     let endpoints = allGather(Array((try? JSONEncoder().encode(own)) ?? Data())).map {
       (try? JSONDecoder().decode(Endpoint.self, from: Data($0))) ?? Endpoint(host: "unknown", addresses: [], port: 0)
     }
-    var token = withUnsafeBytes(of: UInt64.random(in: 0 ... .max)) { Array($0) }
-    broadcast(&token)
-    watchdog.meet(
-      rank: rank, token: token.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }, socket: socket,
-      endpoints: endpoints)
+    var key = (0..<HeartbeatSeal.keyBytes).map { _ in UInt8.random(in: 0 ... .max) }
+    broadcast(&key)
+    watchdog.meet(rank: rank, key: key, socket: socket, endpoints: endpoints)
   }
 
   /// How long a rank may be silent, or all may stand still, before the job ends with 69 (`run.patience_seconds`).
@@ -158,7 +156,7 @@ public final class Cluster: @unchecked Sendable {
   }
 
   /// Overwrites `bytes` on every rank with the machine's local rank 0's.
-  func machineBroadcast(_ bytes: inout [UInt8]) {
+  public func machineBroadcast(_ bytes: inout [UInt8]) {
     guard localSize > 1 else { return }
     progress.waiting(.broadcast) {
       var count = Int64(bytes.count)

@@ -1,32 +1,34 @@
+import Digests
 import Foundation
+import Synchronization
 
 /// What ranks tell each other beside MPI: that they live and how far they have come, or that the job ends.
-enum Heartbeat: Equatable {
+package enum Heartbeat: Equatable, Sendable {
   /// `moves` goes up as long as the rank gets on.
   case beat(rank: Int, moves: Int, ProgressState)
   /// What has been found, for ranks that end because of it.
   case end(rank: Int)
 
-  private static let words = 8
+  static let wordCount = 7
 
-  /// - Parameter token: of the job; datagrams of others are no heartbeats.
-  func bytes(token: UInt64) -> [UInt8] {
-    let values: [UInt64] =
-      switch self {
-      case .beat(let rank, let moves, let state):
-        [0, rank, moves, state.counter, state.operation, state.activity, state.number].map { UInt64($0) }
-      case .end(let rank): [1, UInt64(rank), 0, 0, 0, 0, 0]
-      }
-    return ([token] + values).flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
+  /// Who tells it.
+  var rank: Int {
+    switch self {
+    case .beat(let rank, _, _), .end(let rank): rank
+    }
   }
 
-  init?(_ bytes: ArraySlice<UInt8>, token: UInt64) {
-    guard bytes.count == 8 * Self.words else { return nil }
-    let words = bytes.withUnsafeBytes { buffer in
-      (0..<Self.words).map { UInt64(littleEndian: buffer.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self)) }
+  var words: [UInt64] {
+    switch self {
+    case .beat(let rank, let moves, let state):
+      [0, rank, moves, state.counter, state.operation, state.activity, state.number].map { UInt64($0) }
+    case .end(let rank): [1, UInt64(rank), 0, 0, 0, 0, 0]
     }
-    guard words[0] == token, words.dropFirst().allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }
-    let numbers = words.dropFirst().map { Int(truncatingIfNeeded: $0) }
+  }
+
+  init?(_ words: ArraySlice<UInt64>) {
+    guard words.count == Self.wordCount, words.allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }
+    let numbers = words.map { Int($0) }
     switch numbers[0] {
     case 0:
       self = .beat(
@@ -38,88 +40,68 @@ enum Heartbeat: Equatable {
   }
 }
 
-/// Where a rank can be reached: its datagram socket's port at every address of its host.
-struct Endpoint: Codable, Sendable {
-  let host: String
-  /// IPv4, in network byte order.
-  let addresses: [UInt32]
-  /// In network byte order.
-  let port: UInt16
-}
+/// Seals what a rank tells, and opens what others tell it. Datagrams may be anybody's: only who has the job's key can make
+/// one, it is good for one rank alone, and it is good once, so that nobody speaks for a rank that is silent by telling
+/// again what it has told before.
+package final class HeartbeatSeal: Sendable {
+  /// Of the job.
+  private let key: [UInt8]
+  private let rank: Int
+  private let counts: Mutex<Counts>
 
-/// A socket for heartbeats: datagrams, for a link that is cut must be silence and nothing else.
-final class HeartbeatSocket: Sendable {
-  private let descriptor: Int32
-  private let port: UInt16
+  private struct Counts {
+    var sent: UInt64 = 0
+    /// The last number that was heard, by rank.
+    var heard: [UInt64]
+  }
 
-  /// nil where none opens.
-  init?() {
-    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { return nil }
-    var address = Self.address(INADDR_ANY, port: 0)
-    let isBound = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let own = UnsafeMutablePointer(mutating: $0)
-        return bind(descriptor, $0, length) == 0 && getsockname(descriptor, own, &length) == 0
-      }
+  static let keyBytes = 32
+  /// Receiver and number, and the heartbeat.
+  private static let wordCount = 2 + Heartbeat.wordCount
+  private static let codeBytes = 16
+
+  /// - Parameters:
+  ///   - key: of the job, the same on all ranks.
+  ///   - size: ranks of the job.
+  package init(key: [UInt8], rank: Int, size: Int) {
+    (self.key, self.rank) = (key, rank)
+    counts = Mutex(Counts(heard: Array(repeating: 0, count: size)))
+  }
+
+  /// A datagram for one rank.
+  package func seal(_ heartbeat: Heartbeat, to receiver: Int) -> [UInt8] {
+    let number = counts.withLock { counts in
+      counts.sent += 1
+      return counts.sent
     }
-    guard isBound else {
-      close(descriptor)
+    let message = ([UInt64(receiver), number] + heartbeat.words).flatMap { word in
+      withUnsafeBytes(of: word.littleEndian) { Array($0) }
+    }
+    return message + code(message)
+  }
+
+  /// - Returns: nil for what is no datagram of another rank of the job for this one, or was there before.
+  package func open(_ bytes: ArraySlice<UInt8>) -> Heartbeat? {
+    let message = Array(bytes.prefix(8 * Self.wordCount))
+    let code = bytes.dropFirst(message.count)
+    guard message.count == 8 * Self.wordCount, code.count == Self.codeBytes,
+      // Takes as long whatever is right of it.
+      zip(code, self.code(message)).reduce(0, { $0 | ($1.0 ^ $1.1) }) == 0
+    else { return nil }
+    let words = message.withUnsafeBytes { buffer in
+      (0..<Self.wordCount).map { UInt64(littleEndian: buffer.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self)) }
+    }
+    guard words[0] == UInt64(rank), let heartbeat = Heartbeat(words.dropFirst(2)), heartbeat.rank != rank else {
       return nil
     }
-    self.descriptor = descriptor
-    port = address.sin_port
-  }
-
-  deinit { close(descriptor) }
-
-  private static func address(_ host: UInt32, port: UInt16) -> sockaddr_in {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = host
-    address.sin_port = port
-    return address
-  }
-
-  /// Where this socket can be reached.
-  func endpoint(host: String) -> Endpoint {
-    Endpoint(host: host, addresses: NetworkInterface.all().map(\.bits), port: port)
-  }
-
-  /// To one address; whether it arrives is not known.
-  func send(_ bytes: [UInt8], to address: sockaddr_in) {
-    var address = address
-    _ = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        sendto(
-          descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL), $0,
-          socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
+    return counts.withLock { counts in
+      guard counts.heard.indices.contains(heartbeat.rank), counts.heard[heartbeat.rank] < words[1] else { return nil }
+      counts.heard[heartbeat.rank] = words[1]
+      return heartbeat
     }
   }
 
-  /// To every address of an endpoint: which of them is connected is not known.
-  ///
-  /// - Parameter isOwnHost: whether it is on this machine; the loopback addresses of another are not tried.
-  func send(_ bytes: [UInt8], to endpoint: Endpoint, isOwnHost: Bool) {
-    for host in endpoint.addresses where isOwnHost || host & 0xFF != 127 {
-      send(bytes, to: Self.address(host, port: endpoint.port))
-    }
-  }
-
-  /// The next datagram and its sender, waiting for so long at most.
-  func receive(seconds: Double) -> (bytes: ArraySlice<UInt8>, from: sockaddr_in)? {
-    var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    guard poll(&waiting, 1, Int32(max(0, seconds) * 1000)) > 0 else { return nil }
-    var bytes = [UInt8](repeating: 0, count: 2048)
-    var address = sockaddr_in()
-    let count = withUnsafeMutablePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        return recvfrom(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT), $0, &length)
-      }
-    }
-    return count >= 0 ? (bytes.prefix(count), address) : nil
+  private func code(_ message: [UInt8]) -> ArraySlice<UInt8> {
+    messageCode(of: message, key: key).prefix(Self.codeBytes)
   }
 }

@@ -87,12 +87,18 @@ final class Progress: Sendable {
 }
 
 /// A rank's progress at a moment, as it is sent to others.
-struct ProgressState: Equatable, Sendable {
+package struct ProgressState: Equatable, Sendable {
   /// Goes up with everything that is done.
   var counter = 0
   var operation = Operation.none.rawValue
   var activity = Activity.starting.rawValue
   var number = 0
+
+  package init() {}
+
+  init(counter: Int, operation: Int, activity: Int, number: Int) {
+    (self.counter, self.operation, self.activity, self.number) = (counter, operation, activity, number)
+  }
 
   var isWaiting: Bool { operation != Operation.none.rawValue }
   var isStarting: Bool { activity == Activity.starting.rawValue }

@@ -19,7 +19,7 @@ final class Watchdog: @unchecked Sendable {
   /// What the ranks know of each other once they have met.
   private struct Acquaintance {
     let rank: Int
-    let token: UInt64
+    let seal: HeartbeatSeal
     let socket: HeartbeatSocket?
     /// By rank.
     let endpoints: [Endpoint]
@@ -54,10 +54,11 @@ final class Watchdog: @unchecked Sendable {
   }
 
   /// - Parameters:
-  ///   - token: of the job, the same on all ranks.
+  ///   - key: of the job, the same on all ranks.
   ///   - endpoints: by rank.
-  func meet(rank: Int, token: UInt64, socket: HeartbeatSocket?, endpoints: [Endpoint]) {
-    acquaintance.withLock { $0 = Acquaintance(rank: rank, token: token, socket: socket, endpoints: endpoints) }
+  func meet(rank: Int, key: [UInt8], socket: HeartbeatSocket?, endpoints: [Endpoint]) {
+    let seal = HeartbeatSeal(key: key, rank: rank, size: endpoints.count)
+    acquaintance.withLock { $0 = Acquaintance(rank: rank, seal: seal, socket: socket, endpoints: endpoints) }
   }
 
   func setPatience(_ seconds: Double) { patience.store(Int(seconds * 1000), ordering: .relaxed) }
@@ -74,7 +75,7 @@ final class Watchdog: @unchecked Sendable {
     var moves = -1
     var state = ProgressState()
     /// Where its heartbeats come from; nil where none has come.
-    var address: sockaddr_in?
+    var address: SocketAddress?
   }
 
   private func watch() {
@@ -147,7 +148,7 @@ final class Watchdog: @unchecked Sendable {
   private func now() -> Double { seconds(CLOCK_MONOTONIC) }
 
   private func tellRoot(_ others: Acquaintance, _ socket: HeartbeatSocket, _ root: Known, _ own: OwnMoves) {
-    let beat = Heartbeat.beat(rank: others.rank, moves: own.moves, own.state).bytes(token: others.token)
+    let beat = others.seal.seal(.beat(rank: others.rank, moves: own.moves, own.state), to: 0)
     if let address = root.address {
       socket.send(beat, to: address)
     } else {
@@ -159,16 +160,16 @@ final class Watchdog: @unchecked Sendable {
     _ others: Acquaintance, _ socket: HeartbeatSocket, _ known: inout [Known], _ own: OwnMoves, until end: Double
   ) {
     while case let time = now(), time < end, let (bytes, from) = socket.receive(seconds: end - time) {
-      switch Heartbeat(bytes, token: others.token) {
-      case .beat(let rank, let moves, let state) where known.indices.contains(rank) && rank != others.rank:
+      switch others.seal.open(bytes) {
+      case .beat(let rank, let moves, let state):
         known[rank].lastHeard = now()
         if known[rank].moves != moves { known[rank].lastMoved = now() }
         (known[rank].moves, known[rank].state, known[rank].address) = (moves, state, from)
         if others.rank == 0 {
-          socket.send(Heartbeat.beat(rank: 0, moves: own.moves, own.state).bytes(token: others.token), to: from)
+          socket.send(others.seal.seal(.beat(rank: 0, moves: own.moves, own.state), to: rank), to: from)
         }
       case .end: leave()
-      default: break
+      case nil: break
       }
     }
   }
@@ -223,9 +224,9 @@ final class Watchdog: @unchecked Sendable {
       "ala: error: \(found). The job ends (run.patience_seconds)\(advice ?? "; its files are as the last checkpoint left them: run the same command again")"
     )
     if let others, let socket {
-      let word = Heartbeat.end(rank: others.rank).bytes(token: others.token)
       for _ in 0..<3 {
         for (rank, endpoint) in others.endpoints.enumerated() where rank != others.rank {
+          let word = others.seal.seal(.end(rank: others.rank), to: rank)
           socket.send(word, to: endpoint, isOwnHost: endpoint.host == host)
         }
         usleep(20_000)

@@ -26,6 +26,8 @@ struct CacheCommand: ClusterCommand {
 
   func validate() throws { try cost.check(isDryRun: settings.dryRun) }
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster)
     if settings.dryRun { return try cost.show(resolved, settings, of: .caching, on: cluster) }

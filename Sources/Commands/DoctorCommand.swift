@@ -19,7 +19,7 @@ struct DoctorCommand: ClusterCommand {
       """)
 
   /// Until ranks that do not reach each other are told of, at the start four times as long: a minute.
-  static let patienceSeconds = 15.0
+  var patience: Double? { 15 }
 
   @Option(help: "A folder on the file system that runs write to.", completion: .directory)
   var dir = "."

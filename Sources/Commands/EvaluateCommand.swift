@@ -76,6 +76,8 @@ struct EvaluateCommand: ClusterCommand {
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let resolved = try settings.resolve(on: cluster, stored: stored)

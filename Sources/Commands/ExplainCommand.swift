@@ -54,6 +54,8 @@ struct ExplainCommand: ClusterCommand {
 
   private var share: Float? { Float(threshold).flatMap { (0...1).contains($0) ? $0 : nil } }
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let resolved = try settings.resolve(on: cluster, stored: stored)

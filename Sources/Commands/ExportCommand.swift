@@ -29,6 +29,8 @@ struct ExportCommand: ClusterCommand {
   @Flag(help: "Replace a file that this command has not made.")
   var overwrite = false
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let stored = settings.config == nil ? try cluster.agree { try storedSettings(checkpoint) } : nil
     let resolved = try settings.resolve(on: cluster, stored: stored)

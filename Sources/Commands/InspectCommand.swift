@@ -15,7 +15,8 @@ struct InspectCommand: ClusterCommand {
     abstract: "Says what is inside a checkpoint, cache, safetensors or split file, or a folder of ala's.",
     discussion: """
       Of a run's folder it is the best checkpoint, or the last where none is best; of a cache's folder its index. Of a
-      folder that import, table or evaluate has written it is what is in it, in short.
+      folder that import, table or evaluate has written, and of import.json, stages.json or summary.json in it, it is
+      what is in it, in short.
 
       Examples:
         ala inspect runs/quickstart/run
@@ -61,6 +62,6 @@ struct InspectCommand: ClusterCommand {
       return InspectedFile(file, sha256: try SHA256.ofFile(file), .split(try Split.read(path: file)))
     }
     let weights = try SafetensorsFile(path: file)
-    return InspectedFile(file, sha256: try SafetensorsFile.sha256(path: file), .safetensors(weights))
+    return InspectedFile(file, sha256: try weights.sha256(), .safetensors(weights))
   }
 }

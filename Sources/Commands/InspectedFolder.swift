@@ -14,14 +14,27 @@ struct InspectedFolder {
   let lines: [String]
   let facts: [String: InspectedFile.Value]
 
-  /// A data set that `ala import` has made, a table or an evaluation; nil where it is none of these.
+  /// What `ala import`, `ala table` and `ala evaluate` have made, by the file in it that tells.
+  private static let kinds: [(command: String, file: String, look: @Sendable (String) throws -> InspectedFolder)] = [
+    ("import", ImportReport.fileName, dataset), ("table", TableStages.fileName, table),
+    ("evaluate", "summary.json", evaluation),
+  ]
+
+  /// A folder of such a kind, or the file in one that tells; nil for anything else.
   ///
-  /// - Throws: `Failure` 66 or 65 for the file that should tell.
+  /// - Throws: `Failure` 66 or 65 for that file.
   static func find(_ path: String) throws -> InspectedFolder? {
-    if OutputFolder.isMade(path, by: "import") { return try dataset(path) }
-    if OutputFolder.isMade(path, by: "table") { return try table(path) }
-    if OutputFolder.isMade(path, by: "evaluate") { return try evaluation(path) }
+    for (command, file, look) in kinds {
+      if OutputFolder.isMade(path, by: command) { return try look("\(path)/\(file)") }
+      let isFile = path == file || path.hasSuffix("/\(file)")
+      if isFile, OutputFolder.isMade(folder(of: path), by: command) { return try look(path) }
+    }
     return nil
+  }
+
+  private static func folder(of file: String) -> String {
+    let folder = parentFolder(of: file)
+    return folder.isEmpty ? "." : folder
   }
 
   private static let mostBytes = 1 << 30
@@ -44,8 +57,7 @@ struct InspectedFolder {
     let classes: [Class]
   }
 
-  private static func dataset(_ path: String) throws -> InspectedFolder {
-    let file = "\(path)/\(ImportReport.fileName)"
+  private static func dataset(_ file: String) throws -> InspectedFolder {
     let found = try read(Imported.self, file, of: "import")
     let counts = [
       ("images", found.images), ("classes", found.classes.count), ("train", found.train), ("valid", found.valid),
@@ -60,8 +72,8 @@ struct InspectedFolder {
           + counts.compactMap { name, count in count.map { (name, .integer(Int64($0))) } }))
   }
 
-  private static func table(_ path: String) throws -> InspectedFolder {
-    let file = "\(path)/\(TableStages.fileName)"
+  private static func table(_ file: String) throws -> InspectedFolder {
+    let path = folder(of: file)
     let found = try read(TableStages.self, file, of: "table")
     let done = found.stages.count { $0.state == .done }
     let failed = found.stages.count { $0.state == .failed }
@@ -83,8 +95,7 @@ struct InspectedFolder {
       ])
   }
 
-  private static func evaluation(_ path: String) throws -> InspectedFolder {
-    let file = "\(path)/summary.json"
+  private static func evaluation(_ file: String) throws -> InspectedFolder {
     let found = try read(EvaluationSummary.self, file, of: "evaluate")
     let settings = found.settings.filter { ["method", "split", "subset", "protocol", "run_dir"].contains($0.key) }
     var facts = settings.mapValues { InspectedFile.Value.text($0) }
@@ -93,7 +104,7 @@ struct InspectedFolder {
     facts["model_sha256"] = .text(found.modelSHA256)
     return InspectedFolder(
       kind: "evaluation", file: file,
-      lines: ["an evaluation of ala evaluate; ala report \(shellWord(path)) makes a page of it"]
+      lines: ["an evaluation of ala evaluate; ala report \(shellWord(folder(of: file))) makes a page of it"]
         + settings.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
         + ["model_sha256: \(found.modelSHA256)"] + found.terminalLines,
       facts: facts)

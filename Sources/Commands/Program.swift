@@ -34,23 +34,24 @@ package enum Program {
   }
 
   private static func run(_ arguments: [String]) -> Int32 {
+    let parsed = Result { try parse(arguments) }
     let cluster: Cluster
     do {
       try checkProcessor()
       if let problem = StackRoom.problem { throw Failure.unavailable(problem) }
-      let isDoctor = arguments.first { !$0.hasPrefix("-") } == DoctorCommand.configuration.commandName
-      cluster = try Cluster(patience: isDoctor ? DoctorCommand.patienceSeconds : nil)
+      cluster = try Cluster(patience: (try? parsed.get())?.patience)
     } catch {
       StandardError.note("ala: error: \(error)")
       return Cluster.failure(of: error).code.rawValue
     }
-    let code = run(arguments, on: cluster)
+    let code = run(arguments, parsed, on: cluster)
     cluster.finish()
     return code
   }
 
-  private static func run(_ arguments: [String], on cluster: Cluster) -> Int32 {
-    let parsed = Result { try parse(arguments) }
+  private static func run(
+    _ arguments: [String], _ parsed: Result<any ClusterCommand, any Error>, on cluster: Cluster
+  ) -> Int32 {
     if case .success(let command) = parsed, command.isSharedByRanks,
       let launcher = ForeignLauncher(ProcessInfo.processInfo.environment, size: cluster.size)
     {
@@ -69,7 +70,10 @@ package enum Program {
       switch parsed {
       case .success(let command):
         if !(command is DoctorCommand) { try RollCall.compareProgram(on: cluster) }
-        try cluster.agree { try EnvironmentSettings.check(ProcessInfo.processInfo.environment) }
+        try cluster.agree {
+          try GivenBytes.check()
+          try EnvironmentSettings.check(ProcessInfo.processInfo.environment)
+        }
         // Signals that nobody watches for end the process.
         if command.endsOnSignals { HeldSignals.release() } else { _ = SignalWatch() }
         try command.run(on: cluster)
@@ -80,6 +84,7 @@ package enum Program {
   }
 
   private static func parse(_ arguments: [String]) throws -> ClusterCommand {
+    if let problem = GivenBytes.problemOfArguments() { throw ValidationError(problem) }
     try checkName(arguments.first ?? "")
     var command = try Ala.parseAsRoot(arguments.map(expandingHome(inArgument:)))
     if let command = command as? ClusterCommand { return command }
@@ -160,6 +165,8 @@ protocol ClusterCommand: ParsableCommand {
   var endsOnSignals: Bool { get }
   /// Whether ranks share its work, so that copies which are no ranks of one world would spoil each other's.
   var isSharedByRanks: Bool { get }
+  /// Seconds that a rank may be silent while MPI starts, as far as they are known by then; nil: the usual ones.
+  var patience: Double? { get }
   /// - Throws: `Failure`, which becomes the exit code.
   func run(on cluster: Cluster) throws
 }
@@ -167,6 +174,7 @@ protocol ClusterCommand: ParsableCommand {
 extension ClusterCommand {
   var endsOnSignals: Bool { true }
   var isSharedByRanks: Bool { false }
+  var patience: Double? { nil }
 }
 
 /// The whole command line. `parseAsRoot` reads it without running anything.

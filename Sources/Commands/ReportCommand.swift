@@ -30,7 +30,8 @@ struct ReportCommand: ClusterCommand {
         (FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String } ?? []).map { "\(run)/\($0)" }
       }
       try guardOutput(out, inputs: files.filter { !isReport($0) }, isOverwriting: overwrite, isOwn: isReport)
-      try writeAtomically(try renderReport(runs), to: out)
+      let page = try renderReport(runs) { StandardError.note("ala: warning: \($0)") }
+      try writeAtomically(page, to: out)
       StandardOutput.note("written to \(out)")
     }
   }

@@ -51,6 +51,13 @@ struct SettingsOptions: ParsableArguments {
       "Print the settings, each with where it comes from, and stop; where there is --estimate, also the cost."))
   var dryRun = false
 
+  /// `run.patience_seconds` before MPI starts; nil where settings cannot be read, which is told later, or come by a pipe.
+  var patience: Double? {
+    guard config.map({ !isPipe($0) }) ?? true else { return nil }
+    let settings = try? Configuration.load(file: config, sets: set, environment: ProcessInfo.processInfo.environment)
+    return settings?.run.patienceSeconds
+  }
+
   /// The settings by flag > --set > ALA_* > file > default; every rank fails alike, and has the same ones.
   ///
   /// What could not have room on this machine is refused here, before anything is read; at a dry run, which may be made

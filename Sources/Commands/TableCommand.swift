@@ -31,6 +31,8 @@ struct TableCommand: ClusterCommand {
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)
     let configuration = resolved.configuration

@@ -47,6 +47,8 @@ struct TrainCommand: ClusterCommand {
   var endsOnSignals: Bool { settings.dryRun }
   var isSharedByRanks: Bool { true }
 
+  var patience: Double? { settings.patience }
+
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)
     if settings.dryRun { return try cost.show(resolved, settings, of: .training, on: cluster) }

@@ -53,7 +53,11 @@ public struct FileTransfer: Sendable {
     let folder = parentFolder(of: path)
     guard let resolved = realpath(folder.isEmpty ? "." : folder, nil) else { return nil }
     defer { free(resolved) }
-    return "\(String(cString: resolved))/\((path as NSString).lastPathComponent)"
+    guard let place = String(validatingCString: resolved) else {
+      // Behind links that have names in UTF-8 there is one that has none.
+      return path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
+    }
+    return "\(place)/\((path as NSString).lastPathComponent)"
   }
 
   private static func copy(_ source: String, to place: String) throws {

@@ -10,7 +10,7 @@ private let mostListBytes = 1 << 28
 
 /// Files as they are; the JPEG and PNG files in folders, subfolders included, by path; the lines of `.txt` lists.
 ///
-/// - Throws: `Failure` 66 for what does not exist, and where nothing is found.
+/// - Throws: `Failure` 66 for what does not exist, and where nothing is found; 65 for a name that is no UTF-8.
 public func listImages(_ arguments: [String]) throws -> [String] {
   var result: [String] = []
   for argument in arguments {
@@ -19,8 +19,9 @@ public func listImages(_ arguments: [String]) throws -> [String] {
       throw Failure.missingInput("\(argument): there is no such file or folder")
     }
     if isFolder.boolValue {
-      let names = (FileManager.default.enumerator(atPath: argument)?.compactMap { $0 as? String } ?? []).sorted()
-      let images = names.filter { ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased()) }
+      let images = try files(below: argument, from: "").sorted().filter {
+        ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased())
+      }
       guard !images.isEmpty else { throw Failure.missingInput("\(argument): holds no JPEG or PNG file") }
       result += images.map { "\(argument)/\($0)" }
     } else if argument.hasSuffix(".txt") {
@@ -37,6 +38,19 @@ public func listImages(_ arguments: [String]) throws -> [String] {
     }
   }
   return result
+}
+
+/// Paths below a folder, from there. Links to folders are not followed.
+private func files(below root: String, from folder: String) throws -> [String] {
+  let (names, notUTF8) = try readFolder("\(root)/\(folder)")
+  if let name = notUTF8.min() {
+    throw Failure.badData("\(root)/\(folder)\(name): its name is not UTF-8; rename it, or leave it out")
+  }
+  return try names.flatMap { name -> [String] in
+    var status = stat()
+    let isFolder = lstat("\(root)/\(folder)\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    return try isFolder ? files(below: root, from: "\(folder)\(name)/") : ["\(folder)\(name)"]
+  }
 }
 
 /// The files that `writeExplanations` makes.

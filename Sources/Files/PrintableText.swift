@@ -15,6 +15,11 @@ public func printable(_ text: String) -> String {
   return shown
 }
 
+/// A name that is no text, by its bytes: what is not printable ASCII stands as `\xff`.
+public func escapingBytes(_ bytes: some Sequence<UInt8>) -> String {
+  bytes.map { (0x20..<0x7F).contains($0) ? String(UnicodeScalar($0)) : String(format: "\\x%02x", $0) }.joined()
+}
+
 private func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar {
   case "\n", "\t": false

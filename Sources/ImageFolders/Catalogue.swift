@@ -77,6 +77,7 @@ public struct Catalogue: Sendable {
     let placed = try Placement(tree, pairs: pairs, lists: found.labels)
     let broken = found.broken + placed.broken.filter { !found.paths.contains($0.path) }
     for list in broken { findings.note(.badList, list.path, list.words) }
+    for list in found.rivals { findings.note(.severalLists, list) }
     let listPaths = found.paths.union(placed.listPaths + placed.broken.map(\.path))
     let ownFindings = placed.findings.without(.annotations) { folder in
       listPaths.contains { $0.hasPrefix("\(folder)/") }

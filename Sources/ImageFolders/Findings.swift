@@ -26,6 +26,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   // What stands in the way.
   case otherFormat
   case badList
+  case severalLists
   case badEntry
   case unreadableFolder
   case unreadable
@@ -59,8 +60,8 @@ public enum FindingKind: String, CaseIterable, Sendable {
     }
   }
 
-  /// Whether a set can be made without it, where its user says so. A broken list may say anything of any picture.
-  public var canBeLeftOut: Bool { self != .badList }
+  /// Whether a set can be made without it, where its user says so. A list that is not taken may say anything of any picture.
+  public var canBeLeftOut: Bool { ![.badList, .severalLists].contains(self) }
 
   /// Whether it may be meant otherwise, though it stands in nobody's way.
   public var isSuspicious: Bool {
@@ -90,6 +91,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .turned: "pictures with an EXIF orientation, which is ignored: their pixels are taken as they are stored"
     case .otherFormat: "pictures that are neither JPEG nor PNG"
     case .badList: "lists of labels or boxes that cannot be read"
+    case .severalLists: "lists of labels, of which one can be meant"
     case .badEntry: "entries of lists of boxes that say nothing certain"
     case .unreadableFolder: "folders that cannot be read"
     case .unreadable: "pictures that cannot be read"
@@ -120,6 +122,8 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .turned: "turn their pixels where that matters (mogrify -auto-orient)"
     case .badList:
       "mend them, or move them away; others can be named with --labels and --boxes (data.labels, data.boxes)"
+    case .severalLists:
+      "name it with --labels (data.labels), or call them train.csv, val.csv and test.csv where each is of one part"
     case .otherFormat: "convert them to PNG (mogrify -format png)"
     case .emptyClass: "remove them, or put pictures in"
     case .outside: "give the folder that holds all of them"

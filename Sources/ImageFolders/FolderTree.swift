@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Foundation
 import Images
 
@@ -124,38 +125,15 @@ struct FolderTree {
 
   /// Folders in which a command has written hold a list of what it has made.
   private func isMadeByAla(_ folder: String) -> Bool {
-    guard let handle = opendir(folder) else { return false }
-    defer { closedir(handle) }
-    while let entry = readdir(handle) {
-      if Self.name(entry)?.hasPrefix(".ala-made-") == true { return true }
-    }
-    return false
+    (try? readFolder(folder))?.names.contains { $0.hasPrefix(".ala-made-") } == true
   }
 
   private mutating func names(in folder: String) throws -> [String] {
-    let place = folder.isEmpty ? root : "\(root)/\(folder)"
-    guard let handle = opendir(place) else {
-      throw Failure.ofCall(.missingInput, "\(place): this folder cannot be read")
+    let found = try readFolder(folder.isEmpty ? root : "\(root)/\(folder)")
+    for name in found.notUTF8 {
+      findings.note(.badName, folder.isEmpty ? name : "\(folder)/\(name)", "no UTF-8")
     }
-    defer { closedir(handle) }
-    var names: [String] = []
-    while let entry = readdir(handle) {
-      guard let name = Self.name(entry) else {
-        findings.note(.badName, "a file in \(folder.isEmpty ? "the folder itself" : folder)", "no UTF-8")
-        continue
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names.sorted(by: precedes)
-  }
-
-  /// nil where it is no UTF-8.
-  private static func name(_ entry: UnsafeMutablePointer<dirent>) -> String? {
-    withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
-        String(validatingCString: $0)
-      }
-    }
+    return found.names.sorted(by: precedes)
   }
 }
 

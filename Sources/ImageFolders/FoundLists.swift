@@ -12,9 +12,11 @@ struct FoundLists {
   private(set) var notes: [String] = []
   /// Lists of the folder that cannot be read, and why.
   private(set) var broken: [(path: String, words: String)] = []
+  /// Sound lists of labels, of which nothing tells which is meant.
+  private(set) var rivals: [String] = []
   /// Tables and JSON of the folder that are no such lists, and why, by path.
   private(set) var unused: [String: String] = [:]
-  /// Whether one of the broken lists may be of labels.
+  /// Whether labels may be in a list that is not taken.
   private(set) var lacksLabels = false
 
   private var placesOfBoxes: [String] = []
@@ -84,13 +86,12 @@ struct FoundLists {
     }
     lists = Self.ofWholeSets(lists, tree: tree)
     let parts = lists.map { Part(ofListAt: $0.path) }
-    guard lists.count < 2 || !parts.contains(nil) && Set(parts).count == parts.count else {
-      throw Failure.badData(
-        "\(tree.root): has \(lists.count) lists of labels, \(lists.map(\.path).joined(separator: ", ")); name one with "
-          + "--labels (data.labels), or call them train.csv, val.csv and test.csv where each is of one part")
-    }
-    if wanted.contains(.labels) { labels = lists.map(\.table) }
     paths.formUnion(lists.map(\.path))
+    if lists.count < 2 || !parts.contains(nil) && Set(parts).count == parts.count {
+      if wanted.contains(.labels) { labels = lists.map(\.table) }
+    } else {
+      (rivals, lacksLabels) = (lists.map(\.path), true)
+    }
   }
 
   /// A list that is of validation or test images alone is none where others lie in class folders: it tells their classes

@@ -6,9 +6,6 @@ import Foundation
 /// JPEG and PNG files to RGB, as Pillow's `convert("RGB")` gives them: what Pillow decodes whole decodes here, to the
 /// same bytes. Alpha is dropped, CMYK goes by Pillow's formula; ICC profiles and EXIF orientation are ignored.
 
-/// More pixels than any photograph has; a header that claims more is refused before memory is taken.
-private let mostPixels = 1 << 28
-
 /// The image in a JPEG or PNG file.
 ///
 /// - Throws: `Failure` 66 where there is no file, 65 where it is damaged (a truncated JPEG too, about which libjpeg
@@ -56,9 +53,6 @@ private final class Room {
 
 func decodeJPEG(_ file: ImageFile) throws -> RGBImage {
   let header = try file.header()
-  guard header.width * header.height <= mostPixels else {
-    throw file.unreadable("it has \(header.width) x \(header.height) pixels, which is too many")
-  }
   let bytes = try file.bytes()
   var message = [CChar](repeating: 0, count: Int(ala_jpeg_message_size))
   var status: Int32 = 0
@@ -110,6 +104,7 @@ struct PNGPixels {
 }
 
 func decodePNG(_ file: ImageFile, isRaw: Bool) throws -> PNGPixels {
+  _ = try file.header()
   var bytes = try file.bytes()
   let completion = bytes.suffix(pngEndChunk.count).elementsEqual(pngEndChunk) ? nil : try file.pngCompletion()
   if let completion, !completion.add.isEmpty { bytes = bytes.prefix(completion.keep) + completion.add }
@@ -122,7 +117,7 @@ func decodePNG(_ file: ImageFile, isRaw: Bool) throws -> PNGPixels {
     func failure() -> Failure {
       file.unreadable(withUnsafeBytes(of: source.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
-    guard ala_png_begin(&source, mostPixels) == 0 else { throw failure() }
+    guard ala_png_begin(&source, ImageHeader.mostPixels) == 0 else { throw failure() }
     let (width, height) = (Int(source.width), Int(source.height))
     let hasPalette = Int32(source.colour_type) == PNG_COLOR_TYPE_PALETTE
     let hasColour = Int32(source.colour_type) & PNG_COLOR_MASK_COLOR != 0

@@ -42,14 +42,31 @@ struct ImageHeader {
   let orientation: Int
   /// Where the header ends, in bytes from the file's beginning.
   let end: Int
+
+  /// More than any photograph has.
+  static let mostPixels = 1 << 28
+  /// That libjpeg and `ala_png_begin` take.
+  private static let mostJPEGSide = 65_500
+  private static let mostPNGSide = 1 << 20
+
+  /// What the decoder would refuse of a file that has this header; nil where nothing.
+  func excess(_ format: ImageFormat) -> String? {
+    let side = format == .jpeg ? Self.mostJPEGSide : Self.mostPNGSide
+    guard max(width, height) > side || height > Self.mostPixels / width else { return nil }
+    return "it has \(width) x \(height) pixels; expected \(side) a side and \(Self.mostPixels) in all at most"
+  }
 }
 
 extension ImageFile {
+  /// - Throws: `Failure` 65 where there is none, or where it claims more pixels than are decoded.
   func header() throws -> ImageHeader {
-    switch format {
-    case .jpeg: try jpegHeader()
-    case .png: try pngHeader()
-    }
+    let header =
+      switch format {
+      case .jpeg: try jpegHeader()
+      case .png: try pngHeader()
+      }
+    if let excess = header.excess(format) { throw unreadable(excess) }
+    return header
   }
 
   /// Whether a mark stands in the last part of the file, where it nearly always is.

@@ -9,9 +9,11 @@ import Mustache
 
 /// Makes the page.
 ///
-/// - Parameter paths: folders of runs, whose evaluations are found by their weights, or folders of evaluations.
+/// - Parameters:
+///   - paths: folders of runs, whose evaluations are found by their weights, or folders of evaluations.
+///   - warn: told of what lies beside a run and may be an evaluation of it, but cannot be read.
 /// - Throws: `Failure` 66 for a folder that is neither, 65 for a broken file in one, naming it.
-public func renderReport(_ paths: [String]) throws -> String {
+public func renderReport(_ paths: [String], warn: (String) -> Void = { _ in }) throws -> String {
   var runs: [(name: String, run: RunFolder)] = []
   var methods: [(name: String, folder: EvaluationFolder)] = []
   for (path, name) in zip(paths, shortNames(paths)) {
@@ -28,6 +30,9 @@ public func renderReport(_ paths: [String]) throws -> String {
       throw Failure.missingInput("\(path): is neither a run (metrics.jsonl) nor an evaluation (summary.json)")
     }
   }
+  var leftOut: [String] = []
+  for reason in runs.flatMap(\.run.unreadable) where !leftOut.contains(reason) { leftOut.append(reason) }
+  for reason in leftOut { warn("\(reason); it is left out, and may be an evaluation of these runs") }
   methods = distinctlyNamed(methods)
   let examples = try ReportExamples(methods)
   let context: [String: Any?] = [
@@ -35,7 +40,8 @@ public func renderReport(_ paths: [String]) throws -> String {
     "runCount":
       "\(runs.count) run\(runs.count == 1 ? "" : "s"), \(methods.count) evaluation\(methods.count == 1 ? "" : "s")",
     "date": ISO8601DateFormatter().string(from: Date()),
-    "notes": methods.flatMap { name, folder in folder.summary.notes.map { "\(name): \($0)" } },
+    "notes": leftOut.map { "left out: \($0)" }
+      + methods.flatMap { name, folder in folder.summary.notes.map { "\(name): \($0)" } },
     "figures": ReportTable.figures(methods),
     "curves": try chartSources(evaluationCharts(methods)).map { ["charts": $0] },
     "training": try ReportTable.training(runs).map { table in

@@ -1,5 +1,6 @@
-import Metrics
 import Foundation
+import Metrics
+import Statistics
 
 /// The tables of a report, as rows of text.
 struct ReportTable {
@@ -54,8 +55,8 @@ struct ReportTable {
       Row(name: name, cells: runs.map { value($0.run) })
     }
     func rate(_ run: RunFolder, _ phase: String) -> String {
-      let rates = run.steps.filter { $0.phase == phase }.compactMap(\.samples_per_s).sorted()
-      return rates.isEmpty ? "" : String(format: "%.4g", rates[rates.count / 2])
+      let rate = median(run.steps.filter { $0.phase == phase }.compactMap(\.samples_per_s))
+      return rate.map { String(format: "%.4g", $0) } ?? ""
     }
     func best(_ run: RunFolder) -> RunFolder.Line? {
       run.epochs.filter { $0.split == "valid" }.max {

@@ -48,6 +48,8 @@ public struct RunFolder {
   /// The log's last line.
   public let lastWord: String
   public let evaluations: [EvaluationFolder]
+  /// Summaries beside them that cannot be read, with the reason: whether they are of this run is not known.
+  public let unreadable: [String]
 
   public static func isPresent(_ path: String) -> Bool {
     FileManager.default.fileExists(atPath: "\(path)/metrics.jsonl")
@@ -81,7 +83,7 @@ public struct RunFolder {
     if case .integer(let ranks)? = last?["world_size"] { machine["ranks"] = "\(ranks)" }
     self.machine = machine
     lastWord = try Self.text("\(path)/log.txt").split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
-    evaluations = try Self.evaluations(path, of: Set(self.epochs.compactMap(\.model_sha256)))
+    (evaluations, unreadable) = try Self.evaluations(path, of: Set(self.epochs.compactMap(\.model_sha256)))
   }
 
   /// Of any of its text files: a run of a million steps has less than half of it.
@@ -112,22 +114,43 @@ public struct RunFolder {
   }
 
   /// Evaluations of the run's weights: in its folder, below it, or beside it.
-  private static func evaluations(_ path: String, of digests: Set<String>) throws -> [EvaluationFolder] {
+  private static func evaluations(
+    _ path: String, of digests: Set<String>
+  ) throws -> (found: [EvaluationFolder], unreadable: [String]) {
     let manager = FileManager.default
     func below(_ folder: String) -> [String] {
       ((try? manager.contentsOfDirectory(atPath: folder)) ?? []).sorted().map { "\(folder)/\($0)" }
     }
     let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    var seen: Set<String> = []
-    return try ([path] + below(path) + below(parent)).filter { EvaluationFolder.isPresent($0) }.compactMap {
-      candidate in
-      guard seen.insert(URL(fileURLWithPath: candidate).standardizedFileURL.path).inserted else { return nil }
+    var (found, unreadable, seen) = ([EvaluationFolder](), [String](), Set<String>())
+    for candidate in [path] + below(path) + below(parent) {
+      let file = "\(candidate)/summary.json"
+      var status = stat()
+      guard lstat(file, &status) == 0,
+        seen.insert(URL(fileURLWithPath: candidate).standardizedFileURL.path).inserted
+      else { continue }
+      let summary: Any
+      do {
+        summary = try object(file)
+      } catch let failure as Failure {
+        unreadable.append(failure.message)
+        continue
+      }
       // What lies beside may be anybody's.
-      guard let data = try? read("\(candidate)/summary.json"),
-        let summary = try? JSONSerialization.jsonObject(with: Data(data)) as? [String: Any],
-        let digest = summary["model_sha256"] as? String, digests.contains(digest)
-      else { return nil }
-      return try EvaluationFolder(candidate)
+      guard let digest = (summary as? [String: Any])?["model_sha256"] as? String, digests.contains(digest) else {
+        continue
+      }
+      found.append(try EvaluationFolder(candidate))
     }
+    return (found, unreadable)
+  }
+
+  /// - Throws: `Failure` 66 or 65.
+  private static func object(_ path: String) throws -> Any {
+    let data = Data(try readFile(path, most: mostBytes))
+    guard let object = try? JSONSerialization.jsonObject(with: data) else {
+      throw Failure.badData("\(path): is no JSON")
+    }
+    return object
   }
 }

@@ -22,6 +22,7 @@ public final class SafetensorsFile: Sendable {
   public let tensors: [String: Tensor]
   public let metadata: [String: String]
   private let parts: [(path: String, memory: MappedMemory)]
+  private let isSharded: Bool
 
   /// Maps and checks the file, or an index and all its shards.
   ///
@@ -29,10 +30,13 @@ public final class SafetensorsFile: Sendable {
   ///   another format (which the message names), or does not hold what the index says.
   public init(path: String) throws {
     self.path = path
+    if let file = Self.fileToName(inFolder: path) {
+      throw Failure.badData("\(path): is a folder; name a file in it\(file)")
+    }
     let memory = try MappedMemory(file: path)
     guard let index = try ShardIndex(memory.bytes, path: path) else {
       let header = try SafetensorsHeader(memory.bytes, path: path)
-      (tensors, metadata, parts) = (header.tensors, header.metadata, [(path, memory)])
+      (tensors, metadata, parts, isSharded) = (header.tensors, header.metadata, [(path, memory)], false)
       return
     }
     var tensors: [String: Tensor] = [:]
@@ -44,7 +48,19 @@ public final class SafetensorsFile: Sendable {
       }
       return (shard, memory)
     }
-    (self.tensors, metadata) = (tensors, index.metadata)
+    (self.tensors, metadata, isSharded) = (tensors, index.metadata, true)
+  }
+
+  /// What to name instead of a folder, as the end of a sentence: an index comes before the files that it is of. nil for what
+  /// is no folder.
+  private static func fileToName(inFolder path: String) -> String? {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return nil }
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+    let found = [".safetensors.index.json", ".safetensors"].lazy.compactMap { ending in
+      names.first { $0.hasSuffix(ending) }
+    }.first
+    return found.map { ", such as \($0)" } ?? ""
   }
 
   /// The bytes of a tensor.
@@ -61,16 +77,18 @@ public final class SafetensorsFile: Sendable {
   /// Identifies weights: the SHA-256 of a file's bytes; of sharded ones that of the index's bytes, then the shards'
   /// in the byte order of their names.
   ///
-  /// - Throws: `Failure` as `init`, before what may be large is read, and 65 where reading fails.
-  public static func sha256(path: String) throws -> String {
-    _ = try SafetensorsFile(path: path)
-    let memory = try MappedMemory(file: path)
-    guard let index = try ShardIndex(memory.bytes, path: path) else { return try SHA256.ofFile(path) }
+  /// - Throws: `Failure` 66 or 65 where reading fails.
+  public func sha256() throws -> String {
     let hash = SHA256()
-    hash.update(memory.bytes)
-    for shard in index.shards { try hash.update(file: shard) }
+    if isSharded { try hash.update(file: path) }
+    for part in parts { try hash.update(file: part.path) }
     return hash.finish()
   }
+
+  /// The same of a file that is not open; it is checked before what may be large is read.
+  ///
+  /// - Throws: `Failure` as `init` and `sha256()`.
+  public static func sha256(path: String) throws -> String { try SafetensorsFile(path: path).sha256() }
 
   /// Whether a file is the index of a sharded one, right or wrong.
   public static func isIndex(path: String) -> Bool {

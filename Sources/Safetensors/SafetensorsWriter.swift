@@ -26,6 +26,17 @@ public func writeSafetensors(
   others: [(name: String, type: String, shape: [Int], bytes: Data)] = [], metadata: [String: String] = [:],
   to path: String, values: (Int) throws -> [Float]
 ) throws {
+  try writeAtomically(to: path) {
+    try writeSafetensors(tensors, others: others, metadata: metadata, through: $0, values: values)
+  }
+}
+
+/// The same through a function that takes the file's bytes, in order.
+public func writeSafetensors(
+  _ tensors: [(name: String, shape: [Int])],
+  others: [(name: String, type: String, shape: [Int], bytes: Data)] = [], metadata: [String: String] = [:],
+  through write: (UnsafeRawBufferPointer) throws -> Void, values: (Int) throws -> [Float]
+) throws {
   var entries: [String: Any] = [:]
   if !metadata.isEmpty { entries["__metadata__"] = metadata }
   var offset = 0
@@ -42,11 +53,9 @@ public func writeSafetensors(
   for other in after { place(other.name, other.type, other.shape, bytes: other.bytes.count) }
   var header = try JSONSerialization.data(withJSONObject: entries, options: [.sortedKeys, .withoutEscapingSlashes])
   while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
-  try writeAtomically(to: path) { write in
-    try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try write($0) }
-    try header.withUnsafeBytes { try write($0) }
-    for other in before { try other.bytes.withUnsafeBytes { try write($0) } }
-    for index in tensors.indices { try values(index).withUnsafeBytes { try write($0) } }
-    for other in after { try other.bytes.withUnsafeBytes { try write($0) } }
-  }
+  try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try write($0) }
+  try header.withUnsafeBytes { try write($0) }
+  for other in before { try other.bytes.withUnsafeBytes { try write($0) } }
+  for index in tensors.indices { try values(index).withUnsafeBytes { try write($0) } }
+  for other in after { try other.bytes.withUnsafeBytes { try write($0) } }
 }

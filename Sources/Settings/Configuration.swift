@@ -248,7 +248,7 @@ public struct Configuration: Equatable, Sendable {
   public func overlaid(_ assignments: [RowSetting.Assignment], place: String) throws -> Configuration {
     var reader = SettingReader()
     try reader.add(text: resolvedYAML, place: place)
-    for one in assignments { try reader.add(path: one.path, yaml: one.text, place: place) }
+    for one in assignments { try reader.add(path: one.path, yaml: one.text, place: place, isLiteral: true) }
     return try Configuration(try reader.values())
   }
 

@@ -50,9 +50,6 @@ struct SettingReader {
         "\(path): there is no such settings file"
           + (isOfShell ? " here: mpirun hands no pipe on to its ranks; write the settings into a file" : ""))
     }
-    guard access(path, R_OK) == 0 else {
-      throw Failure.ofCall(.missingInput, "\(path): cannot be opened")
-    }
     let bytes: [UInt8]
     do {
       bytes = try readStream(path, most: mostBytes)
@@ -148,8 +145,12 @@ struct SettingReader {
 
   /// Adds one value that is written as YAML: a flag, `--set`, or a variable.
   ///
-  /// - Parameter origin: by default the place is a flag.
-  mutating func add(path: String, yaml: String, place: String, origin: SettingOrigin? = nil) throws {
+  /// - Parameters:
+  ///   - origin: by default the place is a flag.
+  ///   - isLiteral: whether quotes around a text are part of it.
+  mutating func add(
+    path: String, yaml: String, place: String, origin: SettingOrigin? = nil, isLiteral: Bool = false
+  ) throws {
     let origin = origin ?? .flag(place)
     guard let key = SettingTable.key(path) else {
       // A member of a setting that is a map: image.augment.resize, training.schedule.poly.
@@ -162,13 +163,23 @@ struct SettingReader {
     }
     switch key.kind {
     case let kind where kind.isText:
-      replace(path, by: Given(node: .scalar(.init(yaml)), place: place, origin: origin))
+      let node = try isLiteral ? Node(yaml) : Self.unquoted(yaml, place: "\(place): \(path)")
+      replace(path, by: Given(node: node, place: place, origin: origin))
     default:
       guard let node = try Self.compose(yaml, place: "\(place): \(path)") else {
         throw Failure.badConfiguration("\(place): \(path) has no value; expected \(key.kind.expectation)")
       }
       merge(node, path: path, place: place, origin)
     }
+  }
+
+  /// A text in YAML's quotes, or as it stands: a path may hold much that means something else to YAML.
+  private static func unquoted(_ text: String, place: String) throws -> Node {
+    guard let first = text.first(where: { !$0.isWhitespace }), "\"'".contains(first) else { return Node(text) }
+    guard case .scalar(let scalar)? = try compose(text, place: place) else {
+      throw Failure.badConfiguration("\(place) begins with a quote; expected one text between quotes, or none")
+    }
+    return .scalar(scalar)
   }
 
   static func unknown(_ path: String, place: String) -> Failure {

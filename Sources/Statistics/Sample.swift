@@ -5,6 +5,15 @@ public func mean(_ values: [Double]) -> Double? {
   values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
 }
 
+/// The middle value, or the mean of the two in the middle.
+///
+/// - Returns: nil of no value.
+public func median(_ values: [Double]) -> Double? {
+  guard !values.isEmpty else { return nil }
+  let sorted = values.sorted()
+  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+}
+
 /// The variance of the population that a sample is of: over n − 1.
 ///
 /// - Returns: nil of fewer than two values.

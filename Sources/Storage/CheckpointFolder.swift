@@ -79,12 +79,17 @@ public struct CheckpointFolder: Sendable {
 
   /// The newest sound checkpoint, with its step; damaged ones are told of and passed over.
   ///
+  /// - Parameter accept: takes a checkpoint that can be read; a `Failure` 65 of its own is damage like any other.
   /// - Throws: `Failure` 66 or 69 for one that cannot be read, as it is locked or a limit is met: it may be sound, and to pass
-  ///   over it would lose work.
-  public func newest(onDamage: (String) -> Void) throws -> (step: Int, checkpoint: Checkpoint)? {
+  ///   over it would lose work; 78 for one of other settings, for the same reason.
+  public func newest(
+    onDamage: (String) -> Void, accept: (_ path: String, Checkpoint) throws -> Void = { _, _ in }
+  ) throws -> (step: Int, checkpoint: Checkpoint)? {
     for step in try steps() {
       do {
-        return (step, try Checkpoint.read(file(step: step)))
+        let checkpoint = try Checkpoint.read(file(step: step))
+        try accept(file(step: step), checkpoint)
+        return (step, checkpoint)
       } catch let failure as Failure where isFault(failure, of: file(step: step)) {
         onDamage(failure.message)
       }

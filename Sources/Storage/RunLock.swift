@@ -24,7 +24,12 @@ public final class RunLock {
     path: String, patience: Double = RunLock.patience, attempt: (Int32) -> FileLock.Outcome = { FileLock.attempt($0) },
     warn: (String) -> Void
   ) throws {
-    let descriptor = try openForWriting(path, O_RDWR | O_CREAT)
+    // What a link leads to is not the run's, and would be emptied.
+    if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path) {
+      throw Failure.cannotWrite(
+        "\(path): is a symbolic link to \(target); expected a file that lies here itself: remove the link")
+    }
+    let descriptor = try openForWriting(path, O_RDWR | O_CREAT | O_NOFOLLOW)
     do {
       owned = try Self.take(path, descriptor, patience, attempt, warn)
     } catch {

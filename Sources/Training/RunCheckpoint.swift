@@ -52,28 +52,30 @@ public func resumedProducts(
   _ configuration: Configuration, _ resume: TrainingOptions.Resume, cluster: Cluster
 ) throws -> ProductLibrary? {
   let name = try cluster.fromRoot { () -> [UInt8] in
-    let stored: [String: HDF5Attribute]?
+    var products: ProductLibrary?
     switch resume {
-    case .never: stored = nil
-    case .file(let path): stored = try storedAttributes(path)
+    case .never: break
+    case .file(let path): products = storedProducts(try storedAttributes(path))
     case .automatic:
       let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: 1)
-      var found: [String: HDF5Attribute]?
-      for path in try folder.steps().map(folder.file) where found == nil {
+      for path in try folder.steps().map(folder.file) where products == nil {
         do {
-          found = try storedAttributes(path)
+          products = storedProducts(try storedAttributes(path))
         } catch let failure as Failure where isFault(failure, of: path) {
           continue
         }
       }
-      stored = found
     }
-    guard let stored else { return [] }
-    // Checkpoints from before there was a choice say nothing.
-    guard case .text(let name)? = stored["products"] else { return Array(ProductLibrary.openblas.rawValue.utf8) }
-    return Array(name.utf8)
+    return Array((products?.rawValue ?? "").utf8)
   }
   return ProductLibrary(rawValue: String(decoding: name, as: UTF8.self))
+}
+
+/// nil where a checkpoint names none that there is.
+private func storedProducts(_ stored: [String: HDF5Attribute]) -> ProductLibrary? {
+  // Checkpoints from before there was a choice say nothing.
+  guard case .text(let name)? = stored["products"] else { return .openblas }
+  return ProductLibrary(rawValue: name)
 }
 
 /// Puts a whole checkpoint into the model and its moments.

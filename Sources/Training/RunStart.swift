@@ -90,8 +90,15 @@ func begin(
   let cluster = experiment.cluster
   let store = experiment.model.parameters
   var state = TrainingState()
+  func goOn(_ path: String, _ checkpoint: Checkpoint) throws {
+    try checkFits(experiment, checkpoint, path: path, mode: mode, log: log)
+    state = try TrainingState(json: try checkpoint.required("progress", path), path: path)
+    let training = experiment.configuration.training
+    try state.check(epochs: training.epochs, batch: training.batch, images: experiment.split.train.count, path: path)
+    try restore(store, checkpoint, mostSteps: state.step, path: path)
+  }
   try cluster.onRoot {
-    var found: (path: String, checkpoint: Checkpoint)?
+    var found: String?
     switch options.resume {
     case .never:
       let steps = try folder.steps()
@@ -103,22 +110,17 @@ func begin(
         try log.beginAnew(folder: experiment.configuration.run.dir)
       }
     case .file(let path):
-      found = (path, try Checkpoint.readForeign(path, probe: options.program))
+      try goOn(path, try Checkpoint.readForeign(path, probe: options.program))
+      found = path
     case .automatic:
-      let newest = try folder.newest { log.warning("\($0); the checkpoint before it is used") }
-      found = newest.map { (folder.file(step: $0.step), $0.checkpoint) }
+      let newest = try folder.newest(onDamage: { log.warning("\($0); it is passed over") }, accept: goOn)
+      found = newest.map { folder.file(step: $0.step) }
       if found == nil, let damaged = try folder.steps().first {
         throw Failure.badData(
           "\(folder.file(step: damaged)): no checkpoint of this run is sound; --resume never starts anew")
       }
     }
-    if let (path, checkpoint) = found {
-      try checkFits(experiment, checkpoint, path: path, mode: mode, log: log)
-      state = try TrainingState(json: checkpoint.text("progress") ?? "", path: path)
-      let training = experiment.configuration.training
-      try state.check(
-        epochs: training.epochs, batch: training.batch, images: experiment.split.train.count, path: path)
-      try restore(store, checkpoint, mostSteps: state.step, path: path)
+    if let path = found {
       log.info("resuming from \(path): epoch \(state.epoch), step \(state.step)")
       if let file = options.initialWeights {
         log.warning(
@@ -144,11 +146,19 @@ func begin(
   return try TrainingState(json: String(decoding: json, as: UTF8.self), path: "the state of rank 0")
 }
 
+extension Checkpoint {
+  /// What every checkpoint of a run says.
+  fileprivate func required(_ name: String, _ path: String) throws -> String {
+    guard let text = text(name) else { throw Failure.badData("\(path): its attribute \(name) is missing, or no text") }
+    return text
+  }
+}
+
 /// Refuses to go on with a checkpoint under settings that would change the result.
 private func checkFits(
   _ experiment: Experiment, _ checkpoint: Checkpoint, path: String, mode: String, log: RunLog
 ) throws {
-  let stored = try Configuration(resolvedYAML: checkpoint.text("config") ?? "", place: path)
+  let stored = try Configuration(resolvedYAML: try checkpoint.required("config", path), place: path)
   let differences = experiment.configuration.differences(from: stored)
   if !differences.isEmpty {
     let list = differences.map { "\($0.key) is \($0.own), the run has \($0.other)" }.joined(separator: "; ")
@@ -160,7 +170,8 @@ private func checkFits(
   for (key, own, setting) in [
     ("encoder_sha256", experiment.encoderSHA256, "encoder.weights"),
     ("dataset_sha256", experiment.dataset.digest, "data.root"),
-  ] where checkpoint.text(key) != own {
+  ] {
+    guard try checkpoint.required(key, path) != own else { continue }
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
   try checkExplained(checkpoint.attributes, experiment.model.explains, path: path)

@@ -1,5 +1,6 @@
 import Foundation
 import Reporting
+import Statistics
 
 /// How fast a run gets on, and how long it still takes.
 struct Pace {
@@ -60,8 +61,6 @@ struct Pace {
     return pauses.compactMapValues(median)
   }
 }
-
-private func median(_ values: [Double]) -> Double? { values.isEmpty ? nil : values.sorted()[values.count / 2] }
 
 /// "4:05", "2:04:05".
 func clock(_ seconds: Double) -> String {

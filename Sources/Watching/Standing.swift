@@ -1,5 +1,6 @@
 import Foundation
 import Reporting
+import Statistics
 
 /// Where a run stands, in words that the terminal and the page share.
 struct Standing: Progress {
@@ -67,12 +68,12 @@ struct Standing: Progress {
     return byPhase.keys.sorted().map { phase in
       let steps = byPhase[phase] ?? []
       let epochs = Dictionary(grouping: steps, by: \.epoch).sorted { $0.key < $1.key }.compactMap { mean($0.value) }
-      let rates = steps.suffix(meanSteps).compactMap(\.samples_per_s).sorted()
+      let rate = median(steps.suffix(meanSteps).compactMap(\.samples_per_s))
       return PhaseRow(
         phase: phase, epochLosses: epochs,
         cells: [
           text(mean(steps.suffix(meanSteps)), "%.4f"), text(epochs.dropLast().last, "%.4f"),
-          text(rates.isEmpty ? nil : rates[rates.count / 2], "%.4g"), text(pace.secondsPerStep[phase], "%.3g"),
+          text(rate, "%.4g"), text(pace.secondsPerStep[phase], "%.3g"),
         ])
     }
   }

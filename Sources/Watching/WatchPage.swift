@@ -126,7 +126,9 @@ let watchStyle = """
     .wait span.data { background: #e69f00; }
     .wait b { font-weight: 400; white-space: nowrap; font-variant-numeric: tabular-nums; }
     .wait i { flex: 1; }
-    @media (max-width: 560px) { th, td { padding-right: 8px; } td.number { white-space: nowrap; overflow-wrap: normal; } }
+    @media (max-width: 560px) {
+      th, td { padding-right: 8px; } th.number, td.number { overflow-wrap: normal; } td.number { white-space: nowrap; }
+    }
     pre { background: var(--tint); padding: 8px 12px; overflow-x: auto; font-size: 13px; }
   """
 

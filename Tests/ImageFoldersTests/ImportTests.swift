@@ -111,6 +111,46 @@ func anImportHasTheIdsSplitAndBytesOfTheFolderItself(kind: FileTransfer.Kind) th
   try expectSame(try ImageDataset(skipping), try ImageDataset(DatasetOptions(root: "\(out.path)/x")))
 }
 
+/// Makes an empty file or a folder whose name is any bytes.
+private func make(_ name: [UInt8], in folder: String, isFolder: Bool = false) throws {
+  let path = Array("\(folder)/".utf8) + name + [0]
+  let made = path.withUnsafeBytes { bytes in
+    bytes.withMemoryRebound(to: CChar.self) { path in
+      path.baseAddress.map { isFolder ? mkdir($0, 0o755) : open($0, O_CREAT | O_WRONLY, 0o644) } ?? -1
+    }
+  }
+  try #require(made >= 0)
+  if !isFolder { close(made) }
+}
+
+@Test func namesThatAreNoUTF8AreCountedAsProblemsAndNeverBecomeOthers() throws {
+  let (pictures, out) = (try makePlain(), try TemporaryFolder())
+  let odd = [UInt8](arrayLiteral: 0x61, 0xE4, 0x2E, 0x6A, 0x70, 0x67)
+  try make(odd, in: "\(pictures.path)/ä")
+  try make([0xFF], in: pictures.path, isFolder: true)
+  let failure = #expect(throws: Failure.self) { try bring(options(pictures), to: "\(out.path)/x") }
+  #expect(failure?.code == .badData)
+  for words in ["2 problems", "ä/a\\xe4.jpg (no UTF-8)", "\\xff (no UTF-8)"] {
+    #expect(failure?.message.contains(words) == true, "\(failure?.message ?? "")")
+  }
+  #expect(throws: Failure.self) { try ImageDataset(options(pictures)) }
+  let skipping = options(pictures) { $0.skipsUnreadable = true }
+  let report = try bring(skipping, to: "\(out.path)/x")
+  #expect(report.images == 12 && report.left.contains { $0.kind == "badName" && $0.count == 2 })
+  try expectSame(try ImageDataset(skipping), try ImageDataset(DatasetOptions(root: "\(out.path)/x")))
+}
+
+@Test func anImageOfMorePixelsThanAreReadIsNoPartOfAnImport() throws {
+  let (pictures, out) = (try makePlain(), try TemporaryFolder())
+  // 46,341 pixels a side, 2^31 in all, and no more than its header and its end.
+  let header: [UInt8] = [0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52, 0, 0, 0xB5, 5, 0, 0, 0xB5, 5, 8, 0, 0, 0, 0, 0, 0, 0, 0]
+  let end: [UInt8] = [0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82]
+  try pictures.write([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + header + end, to: "ä/large.png")
+  let failure = #expect(throws: Failure.self) { try bring(options(pictures), to: "\(out.path)/x") }
+  #expect(failure?.message.contains("ä/large.png (is an unreadable PNG: it has 46341 x 46341 pixels") == true)
+  #expect(failure?.code == .badData && failure?.message.contains("pictures that cannot be read: 1 (") == true)
+}
+
 @Test func anImportReplacesAnEarlierOneAndNothingElse() throws {
   let (pictures, out) = (try makePlain(), try TemporaryFolder())
   let place = "\(out.path)/x"

@@ -37,8 +37,26 @@ func aListOfLabelsIsReadInAnyOrderQuotedOrNotByAnySystem(text: String) throws {
   #expect(read.images.map(\.path) == ["images/\u{E9}.jpg", "meta/a.jpg", "images/b.jpg"])
   #expect(read.classes.map(\.id) == [7, 10])
   try pictures.text("path,label\nimages/b.jpg,1\n", to: "other.csv")
-  let failure = #expect(throws: Failure.self) { try catalogue(pictures) }
-  #expect(failure?.message.contains("meta/labels.csv") == true && failure?.message.contains("--labels") == true)
+  #expect(found(try catalogue(pictures), .severalLists) == ["meta/labels.csv", "other.csv"])
+  #expect(try catalogue(pictures) { $0.labels = "\(pictures.path)/other.csv" }.findings.problemCount == 0)
+}
+
+/// Of what such lists would say nothing is told, but all else that is wrong.
+@Test func severalSoundListsAreNamedBesideAllElseThatIsWrong() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "a/1.png").text("path,label\na/1.jpg,x\n", to: "x.csv")
+  try pictures.text("file,class\na/1.jpg,y\n", to: "meta/y.tsv").text("path,label\n\"", to: "z.csv").text(
+    "[", to: "coco.json")
+  for skips in [false, true] {
+    var options = DatasetOptions(root: pictures.path)
+    (options.layout, options.skipsUnreadable) = (.folders, skips)
+    let failure = #expect(throws: Failure.self) { try ImageDataset(options) }
+    let message = failure?.message ?? ""
+    #expect(failure?.code == .badData)
+    for words in ["2 (meta/y.tsv, x.csv); name it with --labels (data.labels)", "2 (z.csv (", "coco.json ("] {
+      #expect(message.contains(words), "\(words): \(message)")
+    }
+    #expect(message.contains("a/1.png (beside a/1.jpg)") == !skips, "\(message)")
+  }
 }
 
 @Test func everyLineOfAListThatCannotBeTakenIsNamedAndCounted() throws {

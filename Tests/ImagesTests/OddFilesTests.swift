@@ -92,6 +92,50 @@ func theLookTellsTheOrientation(name: String, expected: Int) throws {
   }
 }
 
+/// A PNG or JPEG of any size by its header, with an end and without pixels.
+private func claiming(_ width: UInt32, _ height: UInt32, isPNG: Bool) -> Data {
+  func bytes(_ value: UInt32, _ count: Int) -> [UInt8] {
+    (0..<count).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * UInt32($0))) }
+  }
+  func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
+    var sum = CRC32()
+    (Array(type.utf8) + data).withUnsafeBytes { sum.update($0) }
+    return bytes(UInt32(data.count), 4) + Array(type.utf8) + data + bytes(sum.value, 4)
+  }
+  guard isPNG else {
+    return Data(
+      [0xFF, 0xD8, 0xFF, 0xC0, 0, 11, 8] + bytes(height, 2) + bytes(width, 2) + [1, 1, 0x11, 0]
+        + [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0x55, 0xFF, 0xD9])
+  }
+  return Data(
+    [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+      + chunk("IHDR", bytes(width, 4) + bytes(height, 4) + [8, 0, 0, 0, 0])
+      + chunk("IDAT", [0x78]) + chunk("IEND", []))
+}
+
+@Test(
+  arguments: [
+    (65_536, 65_536, true), (1 << 14, 1 << 14 + 1, true), (1 << 20 + 1, 1, true), (1, 1 << 20 + 1, true),
+    (.max, .max, true), (.max, 1, true), (65_500, 65_500, false), (65_501, 1, false), (1, 65_535, false),
+  ] as [(UInt32, UInt32, Bool)])
+func whatHasMorePixelsThanAreDecodedIsRefusedAtTheFirstLook(width: UInt32, height: UInt32, isPNG: Bool) throws {
+  let folder = try TemporaryFolder()
+  let path = try written(claiming(width, height, isPNG: isPNG), "large", in: folder)
+  let words = "\(path): is an unreadable \(isPNG ? "PNG" : "JPEG"): it has \(width) x \(height) pixels; expected "
+  for failure in [
+    #expect(throws: Failure.self) { try ImageLook(path: path) },
+    #expect(throws: Failure.self) { try decodeImage(path: path) },
+    #expect(throws: Failure.self) { try imageSize(path: path) },
+  ] { #expect(failure?.code == .badData && failure?.message.hasPrefix(words) == true, "\(failure as Any)") }
+}
+
+@Test(arguments: [(1 << 14, 1 << 14, true), (1 << 20, 256, true), (65_500, 4098, false)] as [(UInt32, UInt32, Bool)])
+func whatHasAsManyPixelsAsAreDecodedPassesTheFirstLook(width: UInt32, height: UInt32, isPNG: Bool) throws {
+  let folder = try TemporaryFolder()
+  let look = try ImageLook(path: try written(claiming(width, height, isPNG: isPNG), "large", in: folder))
+  #expect(look.width == Int(width) && look.height == Int(height))
+}
+
 // MARK: Masks
 
 /// A rectangle of columns 10 to 19 and rows 4 to 11, in each kind of file.

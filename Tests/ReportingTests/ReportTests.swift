@@ -101,6 +101,30 @@ private func lines(_ page: String, _ title: String, colour: Int) throws -> Int {
   #expect(page.contains("2 evaluations") && page.contains("ala, test (test)") && page.contains("ala, test (again)"))
 }
 
+@Test func aSummaryBesideARunThatCannotBeReadIsNamedOnThePageAndInAWarning() throws {
+  let folders = try Folders()
+  let places = ["fifo", "gone", "torn", "run/folder"].map { "\(folders.root)/\($0)/summary.json" }
+  try folders.write("torn/summary.json", "{\"accuracy\": 0.")
+  for name in ["fifo", "gone", "run/folder/summary.json"] {
+    try FileManager.default.createDirectory(atPath: "\(folders.root)/\(name)", withIntermediateDirectories: true)
+  }
+  try #require(mkfifo(places[0], 0o644) == 0 && symlink("nowhere", places[1]) == 0)
+  // Of somebody else, and sound.
+  try folders.write("others/summary.json", "{\"total\": 3}")
+  try folders.write("list/summary.json", "[1, 2]")
+  var warnings: [String] = []
+  let page = try renderReport(["\(folders.root)/run"]) { warnings.append($0) }
+  #expect(page.contains("1 evaluation"))
+  let reasons = [
+    "is a FIFO; expected a regular file", "is missing", "is no JSON", "is a folder; expected a regular file",
+  ]
+  #expect(warnings.count == places.count, "\(warnings)")
+  for (place, reason) in zip(places, reasons) {
+    #expect(warnings.contains { $0.hasPrefix("\(place): \(reason)") }, "\(warnings)")
+    #expect(page.contains("left out: \(place): \(reason)"))
+  }
+}
+
 @Test func namesAreEscaped() throws {
   let folders = try Folders(className: "<img src=x onerror=alert(1)>\"&")
   try folders.write("run/config.yaml", "run:\n  dir: \"<b>&\"\n")

@@ -138,6 +138,12 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   #expect(
     (evaluation["attributes"] as? [String: Any])?["accuracy"] as? Double
       == (try json(evaluated.output)["accuracy"] as? Double))
+  // So does the file that tells of such a folder, which is no split.
+  #expect(try inspect("\(root)/imported/import.json")["kind"] as? String == "import")
+  #expect(
+    try inspect("\(root)/e/summary.json")["attributes"] as? NSDictionary == evaluation["attributes"] as? NSDictionary)
+  let beside = try run("/bin/sh", ["-c", "cd \(root)/imported && \(bench.program) inspect import.json"])
+  #expect(beside.code == 0 && beside.output.contains("images: 72\n"), "\(beside.errors)")
   let words = try run(bench.program, ["inspect", "\(root)/e"])
   #expect(words.output.contains("split: test") && words.output.contains("accuracy"), "\(words.output)")
   #expect(try json(evaluated.output)["accuracy"] as? Double != nil)

@@ -107,6 +107,23 @@ func aHostThatIsCutOffOrDiesEndsEveryRankAndTheRunGoesOnWithTheSameBits(blow: St
   #expect(try hosts.bench.digest(blow) == hosts.bench.digest("copy"))
 }
 
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"), arguments: ["", "early"])
+func aSignalToTheLauncherOfHostsEndsTheJobInACheckpointOrBeforeItBegan(moment: String) throws {
+  let hosts = try Hosts(2)
+  let root = hosts.root
+  let wait = moment == "early" ? "sleep 0.05" : "until [ -e '\(root)/asked/checkpoints/last.h5' ]; do sleep 0.1; done"
+  let result = try hosts.run([
+    "sh", "-c",
+    """
+    '\(repositoryRoot)/launch/hosts' '\(root)/hosts/hosts.txt' train '\(root)/c.yaml' --set 'run.dir=\(root)/asked' \
+      --threads 1 \(long.joined(separator: " ")) & launcher=$!
+    \(wait); kill -TERM $launcher
+    wait $launcher
+    """,
+  ])
+  #expect(result.code == 75 && processes(of: "\(root)/ala").isEmpty, "\(result.errors)")
+}
+
 @Test(.enabled(if: isFree(obstacle), "there can be no hosts here"))
 func mpirunWithoutALauncherEndsOnceTheRankBesideItHasLeft() throws {
   let hosts = try Hosts(1)

@@ -8,13 +8,19 @@ import Testing
 private let ala = builtProgram("ala")
 
 /// Writes a checkpoint with other words on where the run stands, under a digest that fits them.
+///
+/// - Parameter isAlike: whether it is written as it is, whatever it lacks.
 private func forge(
-  _ sound: Checkpoint, to path: String, progress changes: [String: Any] = [:], steps: Int64? = nil
+  _ sound: Checkpoint, to path: String, progress changes: [String: Any] = [:], steps: Int64? = nil,
+  isAlike: Bool = false
 ) throws {
-  let json = try JSONSerialization.jsonObject(with: Data((sound.text("progress") ?? "").utf8))
-  let progress = try #require(json as? [String: Any]).merging(changes) { $1 }
   var attributes = sound.attributes
-  attributes["progress"] = .text(String(decoding: try JSONSerialization.data(withJSONObject: progress), as: UTF8.self))
+  if !isAlike {
+    let json = try JSONSerialization.jsonObject(with: Data((sound.text("progress") ?? "").utf8))
+    let progress = try #require(json as? [String: Any]).merging(changes) { $1 }
+    attributes["progress"] = .text(
+      String(decoding: try JSONSerialization.data(withJSONObject: progress), as: UTF8.self))
+  }
   try CheckpointContents(
     model: TensorTable(sound.model), firstMoments: TensorTable(sound.firstMoments),
     secondMoments: TensorTable(sound.secondMoments), steps: sound.steps.mapValues { steps ?? $0 },
@@ -63,9 +69,11 @@ private func forge(
   #expect(try bench.ala("train", run: "run", ["--stop-after-steps", "6"]).code == 0)
   let newest = "\(root)/run/checkpoints/step-000000006.h5"
   try forge(try bench.checkpoint("run"), to: newest, progress: ["batchInEpoch": Int.max], steps: .max)
+  unlink("\(root)/run/checkpoints/step-000000004.h5")
   let gone = try bench.ala("train", ranks: 2, run: "run")
   #expect(
-    gone.code == 65 && gone.errors.contains("\(newest): its attribute progress has batchInEpoch"), "\(gone.errors)")
+    gone.code == 65 && gone.errors.contains("\(newest): its attribute progress has batchInEpoch")
+      && gone.errors.contains("no checkpoint of this run is sound"), "\(gone.errors)")
   let started = try bench.ala("train", run: "other", ["--init", newest, "--stop-after-steps", "1"])
   #expect(started.code == 0, "\(started.errors)")
   #expect(try run(ala, ["inspect", newest]).output.contains("9223372036854775807"))
@@ -73,6 +81,46 @@ private func forge(
     ala, ["evaluate", "--checkpoint", newest, "--out", "\(root)/test", "--set", "evaluation.steps=0", "--limit", "3"])
   #expect(judged.code == 0, "\(judged.errors)")
   #expect(try run(ala, ["watch", "\(root)/run", "--once"]).code == 0)
+}
+
+@Test func anImpossibleNewestCheckpointIsNamedAndTheOneBeforeItIsUsedWithTheSameBits() throws {
+  let bench = try TrainingBench(lanes: 4)
+  func train(_ run: String, ranks: Int = 1, steps: Int, _ more: [String] = []) throws -> ProcessResult {
+    try bench.ala("train", ranks: ranks, run: run, ["--stop-after-steps", "\(steps)"] + more)
+  }
+  #expect(try train("whole", steps: 8).code == 0)
+  for steps in [3, 3] { #expect(try train("run", steps: steps).code == 0) }
+  let newest = "\(bench.folder.path)/run/checkpoints/step-000000006.h5"
+  let sound = try bench.checkpoint("run")
+  var damages: [(words: String, make: () throws -> Void)] = [
+    ("its attribute progress has batchInEpoch", { try forge(sound, to: newest, progress: ["batchInEpoch": Int.max]) }),
+    (" is -1; expected 0 to 6, the run's steps", { try forge(sound, to: newest, steps: -1) }),
+  ]
+  for name in ["progress", "config", "encoder_sha256"] {
+    var other = sound
+    other.attributes[name] = nil
+    damages.append(("its attribute \(name) is missing", { try forge(other, to: newest, isAlike: true) }))
+  }
+  var (unset, short) = (sound, sound)
+  unset.attributes["config"] = .text("training: {lr: none}")
+  damages.append(("its stored settings cannot be read", { try forge(unset, to: newest, isAlike: true) }))
+  short.secondMoments.removeLast()
+  damages.append(("is missing or misshapen", { try forge(short, to: newest, isAlike: true) }))
+  for (index, (words, make)) in damages.enumerated() {
+    let run = "run-\(index)"
+    try make()
+    try FileManager.default.copyItem(
+      atPath: "\(bench.folder.path)/run", toPath: "\(bench.folder.path)/\(run)")
+    // The epoch's end before it has left one, too, at step 4.
+    let result = try train(run, ranks: 1 + index % 2, steps: 4)
+    let warnings = result.errors.split(separator: "\n").filter { $0.contains(words) }
+    #expect(result.code == 0 && warnings.count == 1, "\(words): \(result.code) \(result.errors)")
+    #expect(warnings.first?.contains("\(run)/checkpoints/step-000000006.h5: ") == true, "\(warnings)")
+    #expect(try bench.digest(run) == bench.digest("whole"), "\(words)")
+  }
+  // Of other settings is no damage.
+  let other = try train("run-0", steps: 1, ["--set", "training.lr=0.5"])
+  #expect(other.code == 78 && !other.errors.contains("passed over"), "\(other.code) \(other.errors)")
 }
 
 private func step(_ step: Int, epoch: Int, loss: String = "1", rate: String = "4") -> String {

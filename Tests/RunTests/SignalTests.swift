@@ -62,3 +62,34 @@ private func bit(_ number: Int32) -> UInt64 { 1 << UInt64(number - 1) }
   }
   #expect(result.code == 75, "\(result.code) \(result.errors)")
 }
+
+@Test(arguments: [1, 2]) func aBenchmarkThatASignalEndsLeavesNoFile(ranks: Int) throws {
+  let folder = try TemporaryFolder()
+  /// Of the weights, which have a name or not.
+  func hasWeights(_ process: Int32) -> Bool {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")) ?? []
+    return files.contains { file in
+      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\(file)")
+      return target?.hasPrefix("\(folder.path)/ala-") == true
+    }
+  }
+  let result = try mpirun(
+    ranks: ranks, builtProgram("ala"), ["bench", "encode", "--threads", "1", "--repeats", "1000"],
+    environment: ["TMPDIR": folder.path], seconds: 60
+  ) { process in
+    var processes: [Int32] = []
+    for _ in 0..<1000 where !processes.contains(where: hasWeights) {
+      usleep(20_000)
+      let found = try? run("/usr/bin/pgrep", ["-P", "\(process)"])
+      processes = (found?.output ?? "").split(separator: "\n").compactMap { Int32($0) }
+    }
+    #expect(processes.contains(where: hasWeights))
+    usleep(200_000)
+    for process in processes { kill(process, SIGTERM) }
+  }
+  #expect(result.code != 0, "\(result.errors)")
+  let left = (FileManager.default.enumerator(atPath: folder.path)?.compactMap { $0 as? String } ?? []).filter {
+    ($0 as NSString).lastPathComponent.hasPrefix("ala-")
+  }
+  #expect(left.isEmpty, "\(left)")
+}

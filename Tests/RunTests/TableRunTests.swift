@@ -132,6 +132,7 @@ private struct TableBench {
   #expect(seen.output.contains("failed: train broken, seed 3: "), "\(seen.output)")
   let inspected = try run(bench.bench.program, ["inspect", "\(bench.root)/t"])
   #expect(inspected.code == 0 && inspected.output.contains("stages: 10 of 14 done, 4 failed\n"), "\(inspected.errors)")
+  #expect(try run(bench.bench.program, ["inspect", "\(bench.root)/t/stages.json"]).output == inspected.output)
   let failure = try #require(try bench.row("broken", of: "t")["failure"] as? [String: Any])
   #expect(failure["code"] as? Int == 70 && (failure["message"] as? String)?.contains("not finite") == true)
   #expect((try bench.row("broken", of: "t")["seeds"] as? [Int])?.isEmpty == true)

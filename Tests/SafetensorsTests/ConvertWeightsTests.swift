@@ -5,6 +5,7 @@ import Testing
 
 /// `scripts/convert-weights`, where the Python on the PATH has torch.
 
+private let hasPython = (try? python(["-c", ""]))?.code == 0
 private let hasTorch = (try? python(["-c", findLibraries]))?.code == 0
 private let findLibraries =
   "import importlib.util as u, sys; sys.exit(not (u.find_spec('torch') and u.find_spec('safetensors')))"
@@ -113,4 +114,29 @@ func whatTrainingProgramsSaveBesideTheWeightsIsNoHindrance() throws {
   let result = try convert(folder, make, ["one.pth", "out.safetensors"])
   #expect(result.code == 0, "\(result.errors)")
   #expect(try convert(folder, ["out.safetensors", "again.safetensors"]).code == 0)
+}
+
+@Test(.enabled(if: hasPython, "no Python is there"))
+func overwritingReplacesNothingThatIsReadIsNoSafetensorsFileOrWasMadeByACommand() throws {
+  let folder = try TemporaryFolder()
+  for name in ["data/sub", "run"] {
+    try FileManager.default.createDirectory(atPath: "\(folder.path)/\(name)", withIntermediateDirectories: true)
+  }
+  func write(_ bytes: [UInt8], _ name: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: "\(folder.path)/\(name)"))
+  }
+  let empty: [UInt8] = [2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8)
+  for name in ["in.safetensors", "data/encoder.safetensors", "data/sub/x.safetensors"] { try write(empty, name) }
+  let names = ["encoder.safetensors", "sub/x.safetensors"]
+  try write(Array(names.map { String(repeating: "0", count: 64) + "  \($0)\n" }.joined().utf8), "data/.ala-made-synth")
+  try write(Array("{\"train\": []}".utf8), "run/split.json")
+  symlink("data/encoder.safetensors", "\(folder.path)/link.safetensors")
+  for (out, words) in [
+    ("./in.safetensors", "this command reads"), ("run/split.json", "is no safetensors file"), ("run", "is no safe"),
+    ("data/encoder.safetensors", "made by ala synth"), ("data/sub/x.safetensors", "made by ala synth"),
+    ("link.safetensors", "made by ala synth"),
+  ] {
+    let result = try convert(folder, ["--overwrite", "in.safetensors", out])
+    #expect(result.code == 73 && result.errors.contains(words), "\(out): \(result.code) \(result.errors)")
+  }
 }

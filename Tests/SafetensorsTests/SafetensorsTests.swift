@@ -50,6 +50,21 @@ private func write(_ header: String, data: Int, to path: String, length: UInt64?
   #expect(failure?.code == .badData && failure?.message.contains("claims 137438953472 bytes") == true)
 }
 
+@Test func insteadOfAFolderAFileInItIsAskedFor() throws {
+  let folder = try TemporaryFolder()
+  for (name, words) in [
+    ("", "name a file in it"), ("b.safetensors", "name a file in it, such as b.safetensors"),
+    ("z.safetensors.index.json", "name a file in it, such as z.safetensors.index.json"),
+  ] {
+    if !name.isEmpty { try Data().write(to: URL(fileURLWithPath: "\(folder.path)/\(name)")) }
+    for read in [{ _ = try SafetensorsFile(path: $0) }, { _ = try SafetensorsFile.sha256(path: $0) }]
+      as [(String) throws -> Void]
+    {
+      #expect(throws: Failure.badData("\(folder.path): is a folder; \(words)")) { try read(folder.path) }
+    }
+  }
+}
+
 @Test func aHeaderNamesSoManyTensorsAndNoMore() throws {
   let folder = try TemporaryFolder()
   let path = "\(folder.path)/w.safetensors"

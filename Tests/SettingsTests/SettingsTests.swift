@@ -133,6 +133,20 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(c.cache.dir == nil && c.image.crop == nil)
 }
 
+@Test(arguments: [
+  ("\"o q\"", "o q"), ("'it''s'", "it's"), ("\"a\\tb\"", "a\tb"), (" 'x' # of YAML", "x"),
+  ("\"~/o\"", "\(NSHomeDirectory())/o"),
+  ("a: b", "a: b"), ("o #1", "o #1"), ("it's", "it's"), ("[a]", "[a]"), ("*a", "*a"), ("o \"q\"", "o \"q\""),
+]) func aTextStandsAsItIsOrInTheQuotesOfYAML(written: String, expected: String) throws {
+  #expect(try load("", sets: ["run.dir=\(written)"]).run.dir == expected)
+  #expect(try load("", environment: ["ALA_RUN__DIR": written]).run.dir == expected)
+}
+
+@Test(arguments: ["\"o", "'o' q", "\"a\": b", "''", "\"\""]) func quotesThatHoldNoTextAreRefused(written: String) {
+  let failure = refusal("", sets: ["run.dir=\(written)"])
+  #expect(failure?.code == .badConfiguration && failure?.message.contains("run.dir") == true, "\(failure as Any)")
+}
+
 @Test func aMemberOfAMapIsNamedByItsPath() throws {
   let c = try load(
     "image: {size: 32, augment: {flip: 0.25}}", sets: ["image.augment.resize=40"],

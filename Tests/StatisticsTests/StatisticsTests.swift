@@ -36,6 +36,10 @@ private func expect(_ quantity: String, _ reference: String, _ detail: String, _
   #expect(bootstrap.pValues([[0.1, 0.1, 0.2], [0, 0, 0]])[1] == nil)
 }
 
+@Test func theMedianIsTheMiddleOrLiesBetweenTheTwoInIt() {
+  #expect(median([3, 1, 2]) == 2 && median([4, 1, 3, 2]) == 2.5 && median([0.1]) == 0.1 && median([]) == nil)
+}
+
 @Test func holmsAdjustmentIsStatsmodels() throws {
   let f = try Fixture("statistics.safetensors")
   let cases = names(f, below: "holm/")

@@ -130,6 +130,20 @@ private func owner(
   withExtendedLifetime(first) {}
 }
 
+@Test func aLockThatIsALinkIsRefusedAndWhatItLeadsToStaysAsItIs() throws {
+  let folder = try TemporaryFolder()
+  let (path, other) = ("\(folder.path)/.lock", "\(folder.path)/mine")
+  for isThere in [true, false] {
+    if isThere { try "mine".write(toFile: other, atomically: true, encoding: .utf8) } else { unlink(other) }
+    unlink(path)
+    try #require(symlink(other, path) == 0)
+    let refused = failure { _ = try RunLock(path: path, warn: { _ in }) }
+    #expect(refused?.code == .cannotWrite, "\(refused as Any)")
+    #expect(refused?.message.hasPrefix("\(path): is a symbolic link to \(other)") == true, "\(refused as Any)")
+    #expect((try? String(contentsOfFile: other, encoding: .utf8)) == (isThere ? "mine" : nil))
+  }
+}
+
 @Test func anHDF5FileThatIsLockedIsToldAsLockedWithWhatToSet() throws {
   let folder = try TemporaryFolder()
   let path = "\(folder.path)/x.h5"
