@@ -148,7 +148,7 @@ public func benchmark(
     let start = DispatchTime.now().uptimeNanoseconds
     for _ in 0..<steps { step() }
     cluster.barrier()
-    best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 / Double(steps))
+    best = min(best, Double(elapsedNanoseconds(since: start)) / 1e9 / Double(steps))
   }
   let profile = isProfiled ? Profile.end(threads: threads) : nil
   let peak = cluster.maximum(Processor.peakMemory())

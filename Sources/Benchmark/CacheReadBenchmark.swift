@@ -3,6 +3,7 @@ import Digests
 import Failures
 import Files
 import Foundation
+import Machine
 import Randomness
 import Storage
 
@@ -80,7 +81,7 @@ private func cacheRead(repeats: Int, in folder: String) throws -> CacheReadResul
 func seconds(_ body: () throws -> Void) rethrows -> Double {
   let start = DispatchTime.now().uptimeNanoseconds
   try body()
-  return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+  return Double(elapsedNanoseconds(since: start)) / 1e9
 }
 
 /// - Returns: how many bytes there were.

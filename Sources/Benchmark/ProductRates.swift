@@ -1,4 +1,5 @@
 import Foundation
+import Machine
 import Networks
 import Tensor
 
@@ -70,6 +71,6 @@ private func fastest(of tries: Int, _ work: () -> Void) -> Double {
   (0..<tries).reduce(Double.infinity) { best, _ in
     let start = DispatchTime.now().uptimeNanoseconds
     work()
-    return min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9)
+    return min(best, Double(elapsedNanoseconds(since: start)) / 1e9)
   }
 }

@@ -39,12 +39,15 @@ static inline void ala_h5_be_quiet(void) {
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+/* Of a path, which may be of 4 KiB, and what is said of it. */
+#define ALA_H5_MESSAGE 8192
+
 static herr_t ala_h5_take_message(unsigned depth, const H5E_error2_t *error, void *target) {
-  if (depth == 0 && error->desc) snprintf((char *)target, 400, "%s", error->desc);
+  if (depth == 0 && error->desc) snprintf((char *)target, ALA_H5_MESSAGE, "%s", error->desc);
   return 0;
 }
 
-/* The deepest message of the last failed call, into 400 bytes. */
+/* The deepest message of the last failed call, into ALA_H5_MESSAGE bytes. */
 static inline void ala_h5_message(char *target) {
   target[0] = 0;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, ala_h5_take_message, target);

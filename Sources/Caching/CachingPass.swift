@@ -59,7 +59,7 @@ private func prepare(_ cache: FeatureCache, _ wanted: [CacheRow], _ experiment: 
   if case .stale(let differences) = state {
     try cluster.onRoot {
       log.warning("the cache is made anew, for it was made from something else: \(differences)")
-      cache.clear()
+      try cache.clear()
     }
     _ = try cluster.agree { try cache.open(wanting: wanted, isWritable: true) }
     return
@@ -159,7 +159,7 @@ public func verifyCache(_ experiment: Experiment, log: RunLog) throws {
     case .stale(let differences): throw Failure.badData("the cache was made from something else: \(differences)")
     case .incomplete, .complete: break
     }
-    let problems = cache.verify(wanted, rank: cluster.rank, world: cluster.size)
+    let problems = try cache.verify(wanted, rank: cluster.rank, world: cluster.size)
     if let first = problems.first {
       throw Failure.badData(
         "\(problems.count) problem\(problems.count == 1 ? "" : "s") in the cache, the first: \(first); "

@@ -1,5 +1,6 @@
 import CMPI
 import Foundation
+import Machine
 
 /// Sums a step's gradients over the ranks, segment by segment as the backward pass makes them, on a thread of its own:
 /// what has been made is on its way while the rest is computed. The sum of an element does not depend on when its
@@ -99,7 +100,7 @@ public final class GradientReducer: @unchecked Sendable {
     while !isIdle { pthread_cond_wait(changed, mutex) }
     let cost = Cost(
       milliseconds: Double(nanoseconds) / 1e6,
-      waitMilliseconds: Double(DispatchTime.now().uptimeNanoseconds - start) / 1e6)
+      waitMilliseconds: Double(elapsedNanoseconds(since: start)) / 1e6)
     nanoseconds = 0
     queue.removeAll(keepingCapacity: true)
     next = 0
@@ -110,7 +111,7 @@ public final class GradientReducer: @unchecked Sendable {
   private func sum(_ range: Range<Int>) {
     let start = DispatchTime.now().uptimeNanoseconds
     tree.sum(base + range.lowerBound, count: range.count)
-    nanoseconds += DispatchTime.now().uptimeNanoseconds - start
+    nanoseconds += elapsedNanoseconds(since: start)
   }
 
   private func loop() {

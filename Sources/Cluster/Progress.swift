@@ -1,4 +1,5 @@
 import Foundation
+import Machine
 import Synchronization
 
 /// What a command is busy with, for the message of a watchdog that ends it.
@@ -61,7 +62,7 @@ final class Progress: Sendable {
     self.operation.store(operation.rawValue, ordering: .relaxed)
     let start = DispatchTime.now().uptimeNanoseconds
     defer {
-      waitedNanoseconds.wrappingAdd(DispatchTime.now().uptimeNanoseconds - start, ordering: .relaxed)
+      waitedNanoseconds.wrappingAdd(elapsedNanoseconds(since: start), ordering: .relaxed)
       self.operation.store(Operation.none.rawValue, ordering: .relaxed)
       counter.wrappingAdd(1, ordering: .relaxed)
     }

@@ -48,7 +48,7 @@ struct InspectCommand: ClusterCommand {
 
   private func look(at file: String) throws -> InspectedFile {
     var status = stat()
-    guard stat(file, &status) == 0 else { throw Failure.missingInput("\(file): cannot be opened: \(systemReason())") }
+    guard stat(file, &status) == 0 else { throw Failure.ofCall(.missingInput, "\(file): cannot be opened") }
     guard status.st_mode & S_IFMT != S_IFDIR else {
       throw Failure.badData(
         "\(file): is a folder of no run and no cache; expected a checkpoint, a cache, a safetensors or a split file")

@@ -40,7 +40,9 @@ struct FileSurvey {
       (state, look) = try folder.look(image.path)
       // Only a whole decoding finds all that is unreadable, and every later run must leave out the same.
       if options.skipsUnreadable { _ = try decodeImage(path: file) }
-    } catch let failure as Failure where options.skipsUnreadable && Self.isThere(file) {
+    } catch let failure as Failure
+      where options.skipsUnreadable && failure.code != .unavailable && Self.isThere(file)
+    {
       unreadable.append((image.id, failure.message))
       return nil
     }

@@ -69,7 +69,7 @@ public struct FileTransfer: Sendable {
     while true {
       let count = block.withUnsafeMutableBytes { read(input, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw Failure.badData("\(source): cannot be read: \(systemReason())") }
+      guard count >= 0 else { throw cannotRead(source) }
       guard count > 0 else { break }
       try block.withUnsafeBytes {
         try writeFully(UnsafeRawBufferPointer(rebasing: $0[..<count]), to: output, path: place)

@@ -1,4 +1,5 @@
 import Foundation
+import Machine
 import Randomness
 import Tensor
 
@@ -156,7 +157,7 @@ public func productRate() -> Double {
   let best = (0..<40).map { _ in
     let start = DispatchTime.now().uptimeNanoseconds
     multiplyTransposed(y.base, x.base, w.base, m: m, n: n, k: k)
-    return Double(DispatchTime.now().uptimeNanoseconds - start)
+    return Double(elapsedNanoseconds(since: start))
   }.dropFirst(4).min()
   return best.map { 2 * Double(m * n * k) / $0 } ?? 0
 }

@@ -2,6 +2,7 @@ import Cluster
 import Dispatch
 import Experiments
 import Layers
+import Machine
 import Networks
 import Settings
 import Tensor
@@ -68,7 +69,7 @@ public struct NetworkSpeed: Sendable {
       cluster.barrier()
       let start = DispatchTime.now().uptimeNanoseconds
       work()
-      let taken = Double(cluster.maximum(Int(DispatchTime.now().uptimeNanoseconds - start))) / 1e9
+      let taken = Double(cluster.maximum(Int(elapsedNanoseconds(since: start)))) / 1e9
       (best, sum) = (min(best, taken), sum + taken)
       if sum > secondsForAnother || (run > 1 && sum > secondsForMore) { break }
     }

@@ -153,7 +153,7 @@ public func openCache(_ experiment: Experiment, log: RunLog) throws -> FeatureCa
       reason = "\(folder): \(written) of \(total) rows are written (`ala cache` makes the others)"
     }
   } catch let failure as Failure {
-    reason = "\(failure.message) (`ala cache` mends it)"
+    reason = failure.message + (failure.code == .badData ? " (`ala cache` mends it)" : "")
   }
   guard cluster.maximum(reason == nil ? 0 : 1) > 0 else { return cache }
   log.warning("training live, the cache is not used: \(reason ?? "another rank cannot read it")")

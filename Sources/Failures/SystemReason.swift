@@ -18,3 +18,16 @@ public func systemReason(_ error: Error) -> String {
   }
   return systemReason(Int32(error.code))
 }
+
+extension Failure {
+  /// A call of the system's that has failed.
+  ///
+  /// - Parameters:
+  ///   - code: unless the process has too many files open or there is no memory: that is 69, whatever was to be done.
+  ///   - what: the file, and what could not be done with it; the system's reason is put behind it.
+  public static func ofCall(_ code: ExitCode, _ what: String, _ number: Int32 = errno) -> Failure {
+    Failure(lacks.contains(number) ? .unavailable : code, "\(what): \(systemReason(number))")
+  }
+
+  private static let lacks: Set<Int32> = [EMFILE, ENFILE, ENOMEM]
+}

@@ -25,10 +25,14 @@ public func writeAtomically(to path: String, _ body: ((UnsafeRawBufferPointer) t
 /// - Throws: what `build` throws; `Failure` 73 naming the path, also where something else than a file has it.
 public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws -> Void) throws {
   if let fault = irregularity(of: path) { throw Failure.cannotWrite("\(path): \(fault)") }
-  let temporary = "\(path)\(temporaryMark)\(getpid())"
+  let temporary = temporaryName(for: path)
   do {
     try build(temporary)
     guard syncFile(temporary), rename(temporary, path) == 0 else { throw cannotWrite(path) }
+  } catch let failure as Failure where failure.code == .missingInput && failure.message.hasPrefix(temporary) {
+    // Some read again what they have written.
+    unlink(temporary)
+    throw Failure.cannotWrite("\(path): has vanished while it was written: its folder was removed or replaced")
   } catch {
     unlink(temporary)
     throw error
@@ -37,8 +41,21 @@ public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws
 }
 
 /// Stands, before a number, at the end of the name of a file that is not there to stay: that of the process that writes
-/// it, where it is not whole yet.
+/// it, where it is not whole yet, and digits by which it differs from that of a process with the same number elsewhere.
 public let temporaryMark = ".tmp-"
+
+/// A name beside `path` that nobody else uses.
+func temporaryName(for path: String) -> String {
+  path + temporaryMark + String(format: "%d-%08x", getpid(), UInt32.random(in: 0 ... .max))
+}
+
+/// The number of the process that a temporary name ends with; nil for any other name.
+func process(ofTemporary name: some StringProtocol) -> Int? {
+  guard let mark = name.range(of: temporaryMark, options: .backwards),
+    let parts = String(name[mark.upperBound...]).wholeMatch(of: /([0-9]+)(-[0-9a-f]{8})?/)
+  else { return nil }
+  return Int(parts.1) ?? .max
+}
 
 /// Removes files of a folder that were being written when their process died.
 ///
@@ -46,9 +63,7 @@ public let temporaryMark = ".tmp-"
 public func removeTemporaries(in folder: String, of files: [String]? = nil) {
   for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
     if let files, !files.contains(where: { name.hasPrefix($0 + temporaryMark) }) { continue }
-    guard let mark = name.range(of: temporaryMark, options: .backwards), mark.upperBound < name.endIndex,
-      name[mark.upperBound...].utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
-    else { continue }
+    guard process(ofTemporary: name) != nil else { continue }
     unlink("\(folder)/\(name)")
   }
 }
@@ -138,5 +153,5 @@ private func isWritable(_ descriptor: Int32) -> Bool {
 
 /// The last failed call's reason (`errno`) why a file is not written.
 public func cannotWrite(_ path: String) -> Failure {
-  Failure.cannotWrite("\(path): cannot be written: \(systemReason())")
+  Failure.ofCall(.cannotWrite, "\(path): cannot be written")
 }

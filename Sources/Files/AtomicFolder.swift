@@ -10,7 +10,7 @@ import Foundation
 /// - Throws: what `make` throws; `Failure` 73 naming the path.
 public func replaceFolder<Result>(_ path: String, _ make: (_ temporary: String) throws -> Result) throws -> Result {
   removeAbandoned(path)
-  let temporary = "\(path)\(temporaryMark)\(getpid())"
+  let temporary = temporaryName(for: path)
   let earlier = "\(temporary)-earlier"
   do {
     try makeFolder(temporary)
@@ -40,7 +40,9 @@ private func removeAbandoned(_ path: String) {
   let start = "\((path as NSString).lastPathComponent)\(temporaryMark)"
   for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
   where name.hasPrefix(start) {
-    guard let process = Int32(name.dropFirst(start.count)), kill(process, 0) != 0, errno == ESRCH else { continue }
+    guard let number = process(ofTemporary: name).flatMap({ Int32(exactly: $0) }), kill(number, 0) != 0,
+      errno == ESRCH
+    else { continue }
     try? FileManager.default.removeItem(atPath: folder.isEmpty ? name : "\(folder)/\(name)")
   }
 }

@@ -6,7 +6,7 @@ import Foundation
 /// - Parameters:
 ///   - position: in the file, in bytes.
 ///   - path: for the message.
-/// - Throws: `Failure` 65 where the file ends before, or cannot be read.
+/// - Throws: `Failure` 65 where the file ends before, 66 where it cannot be read.
 public func readFully(
   _ buffer: UnsafeMutableRawBufferPointer, from descriptor: Int32, at position: Int, path: String
 ) throws {
@@ -15,7 +15,7 @@ public func readFully(
     let count = pread(
       descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(position + done))
     if count < 0 && errno == EINTR { continue }
-    guard count >= 0 else { throw Failure.badData("\(path): cannot be read: \(systemReason())") }
+    guard count >= 0 else { throw cannotRead(path) }
     guard count > 0 else { throw Failure.badData("\(path): ends before its data do") }
     done += count
   }
@@ -58,7 +58,7 @@ public func readText(_ path: String, most: Int) throws -> String {
 
 /// The bytes of a regular file from an offset on, in pieces of some MiB.
 ///
-/// - Throws: as `openRegularFile`; `Failure` 65 where it cannot be read; what `take` throws.
+/// - Throws: as `openRegularFile`; what `take` throws.
 public func readPieces(of path: String, from start: Int = 0, _ take: (UnsafeRawBufferPointer) throws -> Void) throws {
   let (descriptor, _) = try openRegularFile(path)
   defer { close(descriptor) }
@@ -68,7 +68,7 @@ public func readPieces(of path: String, from start: Int = 0, _ take: (UnsafeRawB
   while true {
     let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(position))
     if count < 0 && errno == EINTR { continue }
-    guard count >= 0 else { throw Failure.badData("\(path): cannot be read: \(systemReason())") }
+    guard count >= 0 else { throw cannotRead(path) }
     guard count > 0 else { return }
     try take(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     position += count
@@ -89,7 +89,7 @@ public func isPipe(_ path: String) -> Bool {
 /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is a folder, gives more, or nobody writes into it.
 public func readStream(_ path: String, most: Int, seconds: Double = 30) throws -> [UInt8] {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-  guard descriptor >= 0 else { throw Failure.missingInput("\(path): cannot be opened: \(systemReason())") }
+  guard descriptor >= 0 else { throw Failure.ofCall(.missingInput, "\(path): cannot be opened") }
   defer { close(descriptor) }
   var status = stat()
   guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
@@ -104,7 +104,7 @@ public func readStream(_ path: String, most: Int, seconds: Double = 30) throws -
     }
     let count = read(descriptor, &buffer, buffer.count)
     if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
-    guard count >= 0 else { throw Failure.badData("\(path): cannot be read: \(systemReason())") }
+    guard count >= 0 else { throw cannotRead(path) }
     guard count > 0 else { return bytes }
     bytes += buffer[..<count]
   }

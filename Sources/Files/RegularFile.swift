@@ -7,16 +7,18 @@ import Foundation
 /// Opens a regular file for reading.
 ///
 /// - Returns: a descriptor that children do not inherit, which the caller closes, and what the file is.
-/// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file.
+/// - Throws: `Failure` 66 where it cannot be opened (69 for want of memory or descriptors), 65 where it is no regular file.
 public func openRegularFile(_ path: String) throws -> (descriptor: Int32, status: stat) {
   if let fault = irregularity(of: path) { throw Failure.badData("\(path): \(fault)") }
   let descriptor = open(path, O_RDONLY | withoutWaiting)
   guard descriptor >= 0 else {
-    throw Failure.missingInput("\(path): \(errno == ENOENT ? "is missing" : "cannot be opened: \(systemReason())")")
+    let number = errno
+    if number == ENOENT { throw Failure.missingInput("\(path): is missing") }
+    throw Failure.ofCall(.missingInput, "\(path): cannot be opened", number)
   }
   var status = stat()
   guard fstat(descriptor, &status) == 0 else {
-    let failure = Failure.badData("\(path): cannot be read: \(systemReason())")
+    let failure = cannotRead(path)
     close(descriptor)
     throw failure
   }
@@ -42,6 +44,17 @@ public func openForWriting(_ path: String, _ flags: Int32, for name: String? = n
     throw Failure.cannotWrite("\(name): \(fault)")
   }
   return descriptor
+}
+
+/// Why a file that is open is not read (`errno`): 66 or 69, for that says nothing of what is in it.
+public func cannotRead(_ path: String) -> Failure { Failure.ofCall(.missingInput, "\(path): cannot be read") }
+
+/// Whether a failure tells of the file itself, which was read and is wrong, is no regular file, or is not there; else it may
+/// be sound, and cannot be read by this process at this moment.
+public func isFault(_ failure: Failure, of path: String) -> Bool {
+  if failure.code == .badData { return true }
+  var status = stat()
+  return failure.code == .missingInput && stat(path, &status) != 0 && [ENOENT, ENOTDIR, ELOOP].contains(errno)
 }
 
 /// What has come between a look at a name and its opening is not waited for either.

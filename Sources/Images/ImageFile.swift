@@ -69,9 +69,8 @@ final class ImageFile {
       while done < count {
         let step = pread(descriptor, buffer.baseAddress.map { $0 + done }, count - done, off_t(offset + done))
         if step < 0, errno == EINTR { continue }
-        guard step > 0 else {
-          throw Failure.badData("\(path): cannot be read to its end\(step < 0 ? ": \(systemReason())" : "")")
-        }
+        guard step >= 0 else { throw Failure.ofCall(.missingInput, "\(path): cannot be read to its end") }
+        guard step > 0 else { throw Failure.badData("\(path): cannot be read to its end") }
         done += step
       }
     }

@@ -96,6 +96,8 @@ struct ProcessGroup {
     var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for text in words + variables { free(text) } }
     var process: pid_t = 0
+    // Of what a process has started that ignores this, which it may have inherited, nobody learns how it ended.
+    if HeldSignals.isIgnored(SIGCHLD) { signal(SIGCHLD, SIG_DFL) }
     return posix_spawn(&process, program, &actions, &attributes, &words, &variables) == 0 ? process : nil
   }
 

@@ -29,11 +29,30 @@ public struct ProofRequest: Sendable {
 /// - Throws: `Failure` of whatever cannot be run: 65, 66 or 78 of data and settings, 69 of launcher and ranks, 73 of the
 ///   temporary folder, 75 after a signal.
 public func prove(_ configuration: Configuration, _ request: ProofRequest, tell: (String) -> Void) throws -> Proof {
-  let folder = "\(NSTemporaryDirectory())/ala-prove-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-    .replacing("//", with: "/")
+  let above = NSTemporaryDirectory()
+  removeAbandoned(in: above)
+  let folder = "\(above)/\(folderMark)\(getpid())-\(UInt32.random(in: 0 ... .max))".replacing("//", with: "/")
   try makeFolder(folder)
-  defer { try? FileManager.default.removeItem(atPath: folder) }
+  let lock = try RunLock(path: "\(folder)/.lock", warn: { _ in })
+  defer {
+    withExtendedLifetime(lock) {}
+    try? FileManager.default.removeItem(atPath: folder)
+  }
   return try ProofRun(configuration, request, folder: folder).run(tell: tell)
+}
+
+private let folderMark = "ala-prove-"
+
+/// Removes what killed proofs of this user have left.
+private func removeAbandoned(in above: String) {
+  for name in (try? names(inFolder: above)) ?? [] where name.hasPrefix(folderMark) {
+    let folder = "\(above)/\(name)"
+    var status = stat()
+    guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(),
+      RunHolder.killed(in: folder) != nil
+    else { continue }
+    try? FileManager.default.removeItem(atPath: folder)
+  }
 }
 
 /// One proof on its way.

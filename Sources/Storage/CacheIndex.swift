@@ -45,7 +45,9 @@ extension FeatureCache {
   }
 
   /// What is wrong with the index of a complete cache; nil where nothing is.
-  private func indexProblem(_ rows: [CacheRow]) -> String? {
+  ///
+  /// - Throws: `Failure` 66 or 69 where it cannot be read.
+  private func indexProblem(_ rows: [CacheRow]) throws -> String? {
     do {
       let file = try ForeignHDF5(indexPath, probe: probe)
       let differences = fingerprint.differences(from: file.attributes())
@@ -58,13 +60,15 @@ extension FeatureCache {
         }
       }
       return nil
-    } catch {
-      return "\(error)"
+    } catch let failure as Failure where isFault(failure, of: indexPath) {
+      return failure.message
     }
   }
 
   /// Reads every durable row and the index; what is wrong, one sentence each.
-  public func verify(_ wanted: [CacheRow], rank: Int, world: Int) -> [String] {
+  ///
+  /// - Throws: `Failure` 66 or 69 where one cannot be read.
+  public func verify(_ wanted: [CacheRow], rank: Int, world: Int) throws -> [String] {
     var problems: [String] = []
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes, alignment: 64)
     defer { scratch.deallocate() }
@@ -72,8 +76,8 @@ extension FeatureCache {
       for row in shard.rows.indices where shard.written[row] == 1 {
         do {
           try shard.read(row: row, into: scratch)
-        } catch {
-          problems.append("\(error)")
+        } catch let failure as Failure where failure.code == .badData {
+          problems.append(failure.message)
         }
       }
     }
@@ -83,7 +87,7 @@ extension FeatureCache {
       problems.append(
         "\(folder): \(missing.count) of \(wanted.count) rows are not written, image \(first.imageID), view \(first.view) the first of them"
       )
-    } else if let problem = indexProblem(wanted) {
+    } else if let problem = try indexProblem(wanted) {
       problems.append(problem)
     }
     return problems

@@ -154,7 +154,7 @@ final class CacheShard: @unchecked Sendable {
 
   /// Reads a row and checks it against its CRC-32.
   ///
-  /// - Throws: `Failure` 66 where the file has vanished or is short, 65 where the row's bytes are not what was written.
+  /// - Throws: `Failure` 66 where the file has vanished, is short or cannot be read, 65 where the row's bytes are not what was written.
   func read(row: Int, into payload: UnsafeMutableRawBufferPointer) throws {
     try checkPresent()
     var crc = beginChecksum(row: row)
@@ -185,6 +185,7 @@ final class CacheShard: @unchecked Sendable {
       let count = pread(
         descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(position + done))
       if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw cannotRead(path) }
       guard count > 0 else {
         throw Failure.missingInput(
           "\(path): ends before its rows do, or has vanished; run `ala cache` to make its rows anew")

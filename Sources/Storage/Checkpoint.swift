@@ -57,7 +57,7 @@ public struct Checkpoint: Sendable {
       throw Failure.badData("\(path): is of another checkpoint version; expected \(version)")
     }
     var steps: [String: Int64] = [:]
-    for name in file.names(in: "/optimizer/steps") ?? [] {
+    for name in try file.names(in: "/optimizer/steps") ?? [] {
       steps[name] = try file.readArray("/optimizer/steps/\(name)", .int64, of: Int64.self).first ?? 0
     }
     let checkpoint = Checkpoint(
@@ -70,7 +70,7 @@ public struct Checkpoint: Sendable {
   }
 
   private static func tensors(_ file: some HDF5Reading, _ group: String) throws -> [NamedTensor] {
-    guard let names = file.names(in: group) else {
+    guard let names = try file.names(in: group) else {
       throw Failure.badData("\(file.path): group \(group) is missing")
     }
     return try names.map { name in

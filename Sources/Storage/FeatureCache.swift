@@ -47,19 +47,18 @@ public final class FeatureCache: @unchecked Sendable {
     return (rank, world)
   }
 
-  func shardFiles() -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(Self.isShardName).sorted()
-  }
+  /// - Throws: `Failure` 66 or 69 where the folder cannot be listed, which says nothing of what is there.
+  func shardFiles() throws -> [String] { try names(inFolder: folder).filter(Self.isShardName).sorted() }
 
   /// Opens every shard and notes which rows are durable.
   ///
   /// - Parameter isWritable: for the caching pass.
   /// - Returns: the state against the rows that a run wants.
-  /// - Throws: `Failure` 65 where a shard is damaged.
+  /// - Throws: `Failure` 65 where a shard is damaged, 66 or 69 where one cannot be read.
   public func open(wanting wanted: [CacheRow], isWritable: Bool = false) throws -> CacheState {
     shards = []
     places = [:]
-    let files = shardFiles()
+    let files = try shardFiles()
     guard !files.isEmpty else { return .absent }
     for file in ForeignHDF5.each(files.map { "\(folder)/\($0)" }, probe: probe) {
       let file = try file.get()
@@ -190,6 +189,7 @@ public final class FeatureCache: @unchecked Sendable {
   /// forgotten and will be written again.
   ///
   /// - Returns: how many rows were damaged.
+  /// - Throws: `Failure` 66 or 69 where one cannot be read.
   public func recheck(rank: Int, world: Int) throws -> Int {
     var damaged = 0
     for (index, shard) in shards.enumerated() where index % world == rank {
@@ -198,7 +198,8 @@ public final class FeatureCache: @unchecked Sendable {
       for row in shard.rows.indices where shard.written[row] == 1 {
         do {
           try shard.read(row: row, into: scratch)
-        } catch {
+        } catch let failure as Failure {
+          guard failure.code == .badData else { throw Self.leavingAlone(failure) }
           try shard.forget(row: row)
           damaged += 1
         }

@@ -27,7 +27,8 @@ final class ForeignHDF5: HDF5Reading {
   /// Opens a file and learns what is in it.
   ///
   /// - Parameter probe: the `ala` program.
-  /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is not sound, 69 where somebody holds its lock.
+  /// - Throws: `Failure` 65 where it is not sound; 66 where it cannot be read; 69 where somebody holds its lock, or the process
+  ///   that is to look cannot.
   convenience init(_ path: String, probe: String) throws {
     try self.init(OpenFile(path), probe: probe) { try Self.list($0, probe: probe) }
   }
@@ -107,19 +108,40 @@ final class ForeignHDF5: HDF5Reading {
 
   private static func ask(_ request: HDF5Probe.Request, of path: String, probe: String) throws -> Data {
     let child = ChildProcess.run(
-      probe, request.arguments, seconds: Double(HDF5Probe.seconds) * 1.5, mostOutput: request.mostAnswer)
+      probe, request.arguments, seconds: HDF5Probe.patience, mostOutput: request.mostAnswer + 1)
+    func unsound(_ why: String) -> Failure { .badData("\(path): is no sound HDF5 file: \(why)") }
+    func unexamined(_ why: String) -> Failure { .unavailable("\(path): cannot be examined: \(why)") }
+    let hasBegun = child.output.first == HDF5Probe.sign
+    let answer = child.output.dropFirst()
+    var words: String { String(decoding: answer, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) }
     switch child.ending {
-    case .exited(0): return child.output
-    case .exited(1):
-      let reason = String(decoding: child.output, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-      throw Failure.badData(
-        reason.hasPrefix(path) ? reason : "\(path): is no sound HDF5 file: what reads it gives no answer")
-    case .exited, .died: throw Failure.badData("\(path): is no sound HDF5 file: what reads it dies of it")
-    case .ranOutOfTime: throw Failure.badData("\(path): is no sound HDF5 file: reading it does not end")
-    case .wroteTooMuch: throw Failure.badData("\(path): is no sound HDF5 file: it tells more than any of ours")
+    case .exited(0) where hasBegun: return answer
     case .stopped: throw Failure.interrupted("\(path): is no longer examined, after a signal")
-    case .didNotStart: throw Failure.unavailable("\(path): cannot be examined: \(probe) does not start")
+    case .didNotStart: throw unexamined("\(probe) does not start; is there a limit on processes, files or memory?")
+    case .ranOutOfTime:
+      throw unexamined(
+        "\(probe) has no answer after \(Int(HDF5Probe.patience)) s; is the disk or the machine too busy?")
+    case .exited, .died, .wroteTooMuch:
+      guard hasBegun else { throw unexamined(unbegun(child, probe)) }
     }
+    switch child.ending {
+    case .exited(ExitCode.missingInput.rawValue): throw Failure.missingInput(words)
+    case .exited(ExitCode.unavailable.rawValue): throw Failure.unavailable(words)
+    case .exited(1): throw words.hasPrefix(path) ? Failure.badData(words) : unsound("what reads it gives no answer")
+    case .died(SIGXCPU) where !HDF5Probe.hasLessTime: throw unsound("reading it does not end")
+    case .died(let signal) where !HDF5Probe.crashes.contains(signal):
+      throw unexamined("\(probe) was ended by signal \(signal) as it looked")
+    case .wroteTooMuch: throw unsound("it tells more than any of ours")
+    default: throw unsound("what reads it dies of it")
+    }
+  }
+
+  /// Of a process that has ended before it looked at a file, which a system does that lets it have no thread or no library.
+  private static func unbegun(_ child: ChildProcess, _ probe: String) -> String {
+    let how = if case .died(let signal) = child.ending { "by signal \(signal) " } else { "" }
+    let first = child.errors.replacing("ala: error: ", with: "").split(separator: "\n").first
+    let told = first.map { " (\($0.prefix(200)))" } ?? ""
+    return "\(probe) ends \(how)before it can look\(told); is there a limit on processes, files or memory?"
   }
 
   // MARK: Reading
@@ -245,7 +267,7 @@ private final class OpenFile {
   let sight: FileSight
   private var descriptor: Int32
 
-  /// - Throws: `Failure` 66 where it cannot be opened, 65 where it is no regular file.
+  /// - Throws: as `openRegularFile`.
   init(_ path: String) throws {
     self.path = path
     let (descriptor, status) = try openRegularFile(path)

@@ -47,13 +47,14 @@ public final class HDF5File: HDF5Reading {
       H5Pset_file_locking(access, false, true)
       file = H5Fcreate(path, ala_h5_truncate(), creation, access)
     }
-    guard file >= 0 else { throw Failure.cannotWrite("\(name ?? path): cannot be made: \(message())") }
+    guard file >= 0 else { throw unwritten("\(name ?? path): cannot be made") }
     return HDF5File(path: name ?? path, file: file)
   }
 
   /// Opens a file for reading.
   ///
-  /// - Throws: `Failure` 66 where there is none, 65 where it is no sound HDF5 file, 69 where somebody holds its lock.
+  /// - Throws: `Failure` 66 where there is none or it cannot be read, 65 where it is no sound HDF5 file, 69 where somebody
+  ///   holds its lock, or for want of memory or descriptors.
   public static func open(_ path: String) throws -> HDF5File {
     HDF5Library.enter()
     defer { HDF5Library.leave() }
@@ -63,13 +64,15 @@ public final class HDF5File: HDF5Reading {
     let access = H5Pcreate(ala_h5p_file_access())
     defer { H5Pclose(access) }
     var file = H5Fopen(path, ala_h5_read_only(), access)
-    let reason = message()
+    var (reason, number) = (message(), systemNumber())
     if file < 0, isWithoutLocks(path) {
       H5Pset_file_locking(access, false, true)
       file = H5Fopen(path, ala_h5_read_only(), access)
+      (reason, number) = (message(), systemNumber())
     }
     guard file >= 0 else {
       try checkUnlocked(path)
+      if let number { throw Failure.ofCall(.missingInput, "\(path): cannot be read", number) }
       throw Failure.badData("\(path): is no sound HDF5 file: \(reason)")
     }
     return HDF5File(path: path, file: file)
@@ -91,18 +94,43 @@ public final class HDF5File: HDF5Reading {
 
   /// The deepest reason of the last failed call; of a failed read or write, the system's own words.
   static func message() -> String {
-    var text = [CChar](repeating: 0, count: 400)
-    ala_h5_message(&text)
-    let whole = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let whole = wholeMessage()
     guard let start = whole.range(of: "error message = '")?.upperBound else { return whole }
     return String(whole[start...].prefix { $0 != "'" })
   }
 
-  func writing(_ what: String, _ status: Int) throws {
-    guard status >= 0 else { throw Failure.cannotWrite("\(path): \(what) cannot be written: \(Self.message())") }
+  private static func wholeMessage() -> String {
+    var text = [CChar](repeating: 0, count: Int(ALA_H5_MESSAGE))
+    ala_h5_message(&text)
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  func bad(_ what: String) -> Failure { Failure.badData("\(path): \(what)") }
+  /// Of those that a damaged file itself brings about, by places that no file has or names that lead nowhere.
+  private static let numbersOfFaults: Set<Int32> = [0, EINVAL, EOVERFLOW, EFBIG, EFAULT, ENOENT]
+
+  /// The number (`errno`) of a call of the system's for which the last call has failed; nil where there was none, or where
+  /// the file is to blame.
+  private static func systemNumber() -> Int32? {
+    let whole = wholeMessage()
+    guard let start = whole.range(of: "errno = ", options: .backwards)?.upperBound,
+      let number = Int32(whole[start...].prefix { $0.isNumber })
+    else { return nil }
+    return numbersOfFaults.contains(number) ? nil : number
+  }
+
+  private static func unwritten(_ what: String) -> Failure {
+    systemNumber().map { Failure.ofCall(.cannotWrite, what, $0) } ?? .cannotWrite("\(what): \(message())")
+  }
+
+  func writing(_ what: String, _ status: Int) throws {
+    guard status >= 0 else { throw Self.unwritten("\(path): \(what) cannot be written") }
+  }
+
+  /// What is wrong with the file; where the last call could not read it, that, for it says nothing of what is in it.
+  func bad(_ what: String) -> Failure {
+    Self.systemNumber().map { Failure.ofCall(.missingInput, "\(path): cannot be read", $0) }
+      ?? .badData("\(path): \(what)")
+  }
 
   /// Writes out what is pending and closes.
   public func close() throws {

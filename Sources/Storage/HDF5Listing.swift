@@ -27,7 +27,7 @@ extension HDF5File {
         throw bad("groups are nested deeper than \(Self.deepest) at \(group.prefix(80))…, as by a loop")
       }
       groups.append(group)
-      for (name, isExternal) in links(in: group) ?? [] {
+      for (name, isExternal) in try links(in: group) ?? [] {
         seen += 1
         guard seen <= Self.mostObjects else { throw bad("holds more than \(Self.mostObjects) objects") }
         let full = group == "/" ? "/\(name)" : "\(group)/\(name)"

@@ -106,25 +106,30 @@ extension HDF5File {
   }
 
   /// The names in a group, in byte order; nil where there is no such group.
-  public func names(in group: String) -> [String]? { links(in: group)?.map(\.name) }
+  ///
+  /// - Throws: as `links`.
+  public func names(in group: String) throws -> [String]? { try links(in: group)?.map(\.name) }
 
   /// A group's links, in the names' byte order; nil where there is no such group.
-  func links(in group: String) -> [(name: String, isExternal: Bool)]? {
+  ///
+  /// - Throws: `Failure` 65 or 66 where it cannot be listed.
+  func links(in group: String) throws -> [(name: String, isExternal: Bool)]? {
     HDF5Library.enter()
     defer { HDF5Library.leave() }
-    guard group == "/" || exists(group) else { return nil }
+    guard try group == "/" || exists(group) else { return nil }
     let handle = H5Gopen2(file, group, ala_h5p_default())
-    guard handle >= 0 else { return nil }
+    guard handle >= 0 else { throw bad("group \(group) cannot be opened: \(Self.message())") }
     defer { H5Gclose(handle) }
     final class Collector { var links: [(name: String, isExternal: Bool)] = [] }
     let collector = Collector()
-    ala_h5_each_link(
+    let status = ala_h5_each_link(
       handle,
       { context, name, type in
         guard let context, let name else { return }
         Unmanaged<Collector>.fromOpaque(context).takeUnretainedValue().links.append(
           (String(cString: name), ala_h5_is_external(type) != 0))
       }, Unmanaged.passUnretained(collector).toOpaque())
+    guard status >= 0 else { throw bad("group \(group) cannot be listed: \(Self.message())") }
     return collector.links
   }
 
@@ -137,11 +142,13 @@ extension HDF5File {
     return true
   }
 
-  private func exists(_ path: String) -> Bool {
+  private func exists(_ path: String) throws -> Bool {
     var partial = ""
     for part in path.split(separator: "/") {
       partial += "/\(part)"
-      if H5Lexists(file, partial, ala_h5p_default()) <= 0 { return false }
+      let answer = H5Lexists(file, partial, ala_h5p_default())
+      guard answer >= 0 else { throw bad("group \(path) cannot be looked for: \(Self.message())") }
+      if answer == 0 { return false }
     }
     return true
   }

@@ -10,6 +10,12 @@ public enum HDF5Probe {
   public static let command = "probe-hdf5"
   /// Of processor time.
   static let seconds = 20
+  /// Of any time, on a machine or a disk that is busy with other things.
+  static let patience = 60.0
+  /// What is written before the first file is looked at: how a process ends without that is not the files' fault.
+  static let sign = UInt8(ascii: "!")
+  /// The signals by which a process ends over what it reads; others come from elsewhere.
+  static let crashes: Set<Int32> = [SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGSYS]
   /// Beyond what the program itself takes, in bytes, whatever is read.
   private static let mostMemory = 5 << 30
   /// Of data sets that are read at a time.
@@ -58,22 +64,25 @@ public enum HDF5Probe {
     }
   }
 
-  /// Where the arguments are a request, answers it on standard output and ends the process: with 0, or with 1 and a
-  /// sentence.
+  /// Where the arguments are a request, answers it on standard output and ends the process: with 0, or with a sentence and
+  /// 1, or 66 or 69 where a file could not be read, which says nothing of what is in it.
   public static func answer(_ arguments: [String]) {
     guard let request = Request(arguments) else { return }
     HeldSignals.release()
-    limit(RLIMIT_CPU.rawValue, seconds)
+    // At the harder limit the signal would be that of anybody.
+    limit(RLIMIT_CPU.rawValue, seconds, hard: seconds + 1)
     limit(RLIMIT_CORE.rawValue, 0)
     limit(RLIMIT_AS.rawValue, addressSpace() + mostMemory)
     takeAtMost(roomToLook(into: request.paths))
     HDF5File.confine()
     do {
+      try withUnsafeBytes(of: sign) { try writeFully($0, to: STDOUT_FILENO, path: "standard output") }
       try answer(request)
       exit(0)
     } catch {
-      StandardOutput.note((error as? Failure)?.message ?? "\(error)")
-      exit(1)
+      let failure = error as? Failure ?? .badData("\(error)")
+      StandardOutput.note(failure.message)
+      exit(failure.code == .missingInput || failure.code == .unavailable ? failure.code.rawValue : 1)
     }
   }
 
@@ -94,12 +103,19 @@ public enum HDF5Probe {
   }
 
   /// Never above what the process was given.
-  private static func limit(_ resource: UInt32, _ most: Int) {
+  private static func limit(_ resource: UInt32, _ most: Int, hard: Int? = nil) {
     var limits = rlimit()
     getrlimit(__rlimit_resource_t(resource), &limits)
     limits.rlim_cur = min(limits.rlim_cur, rlim_t(most))
-    limits.rlim_max = limits.rlim_cur
+    limits.rlim_max = min(limits.rlim_max, max(limits.rlim_cur, rlim_t(hard ?? 0)))
     setrlimit(__rlimit_resource_t(resource), &limits)
+  }
+
+  /// Whether this process, and so its children, may take less processor time than a look at a file may.
+  static var hasLessTime: Bool {
+    var limits = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_CPU.rawValue), &limits)
+    return min(limits.rlim_cur, limits.rlim_max) <= rlim_t(seconds)
   }
 
   /// Of memory from now on, in bytes; may be raised again, as far as the process's own limit.

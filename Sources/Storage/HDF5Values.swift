@@ -102,7 +102,7 @@ protocol HDF5Reading {
   /// All attributes of the root that are of our kinds.
   func attributes() throws -> [String: HDF5Attribute]
   /// The names in a group, in byte order; nil where there is no such group.
-  func names(in group: String) -> [String]?
+  func names(in group: String) throws -> [String]?
   /// What a data set is.
   func dataset(_ name: String) throws -> HDF5Dataset
   /// A whole data set as values of `type`.

@@ -5,6 +5,7 @@ import Foundation
 /// Keeps two runs out of one folder: by the system's lock, which ends with its process; on a file system without locks
 /// by a file that names its owner, and that is taken over when the owner is gone.
 public final class RunLock {
+  private let path: String
   private let descriptor: Int32
   /// Where the file system has no locks: the owner file, and what it says.
   private let owned: (path: String, owner: RunOwner)?
@@ -35,7 +36,26 @@ public final class RunLock {
       close(descriptor)
       throw error
     }
-    self.descriptor = descriptor
+    (self.path, self.descriptor) = (path, descriptor)
+  }
+
+  /// Makes sure that the folder is still this run's: whoever makes the lock file anew gets in beside it.
+  ///
+  /// - Throws: `Failure` 73 where the lock file was removed or replaced.
+  public func check() throws {
+    let name = owned?.path ?? path
+    var (own, named) = (stat(), stat())
+    // What cannot be looked up for another reason says nothing.
+    guard fstat(descriptor, &own) == 0, stat(name, &named) == 0 || errno == ENOENT || errno == ENOTDIR else { return }
+    let isOwn =
+      if let owned { named.st_nlink > 0 && RunOwner(path: name).map { $0 == owned.owner } ?? true } else {
+        named.st_ino == own.st_ino && named.st_dev == own.st_dev
+      }
+    guard isOwn else {
+      throw Failure.cannotWrite(
+        "\(name): has vanished or was replaced while this run held it: another run may have begun in this folder; if none has, "
+          + "run the same command again")
+    }
   }
 
   private static func take(
@@ -120,7 +140,7 @@ public final class RunLock {
     let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
       if errno == EEXIST { return false }
-      throw Failure.cannotWrite("\(file): cannot be made: \(systemReason(errno))")
+      throw Failure.ofCall(.cannotWrite, "\(file): cannot be made")
     }
     defer { close(descriptor) }
     do {

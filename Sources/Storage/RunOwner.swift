@@ -7,6 +7,9 @@ package struct RunOwner: Codable, Equatable {
   package let host: String
   /// Of the host's start: after another one no process of this owner lives.
   package let boot: String
+  /// In which its id counts: containers of one host may have its name and each a process of that id. Nil where it is not
+  /// known.
+  package let pidNamespace: String?
   package let pid: Int32
   /// In the clock ticks of `/proc/PID/stat` since the host's start; tells a process from a later one of the same id.
   package let processStart: String
@@ -19,15 +22,18 @@ package struct RunOwner: Codable, Equatable {
 
   package static func current() -> RunOwner {
     RunOwner(
-      host: ownHost(), boot: ownBoot(), pid: getpid(), processStart: start(of: getpid()) ?? "",
+      host: ownHost(), boot: ownBoot(), pidNamespace: ownPIDNamespace(), pid: getpid(),
+      processStart: start(of: getpid()) ?? "",
       since: Date().timeIntervalSince1970.rounded(),
       command: CommandLine.arguments.map(shellWord).joined(separator: " "))
   }
 
-  /// Whether its process is known to have ended. Of another host nothing is known.
+  /// Whether its process is known to have ended. Of another host, and of another namespace of processes, nothing is known.
   var isGone: Bool {
     guard host == Self.ownHost() else { return false }
-    return boot != Self.ownBoot() || Self.start(of: pid) != processStart
+    guard boot == Self.ownBoot() else { return true }
+    guard let pidNamespace, pidNamespace == Self.ownPIDNamespace() else { return false }
+    return Self.start(of: pid) != processStart
   }
 
   /// "pid 71 on node1 for 3 min (ala train --config c.yaml)".
@@ -46,8 +52,11 @@ package struct RunOwner: Codable, Equatable {
     self = owner
   }
 
-  package init(host: String, boot: String, pid: Int32, processStart: String, since: Double, command: String) {
-    (self.host, self.boot, self.pid, self.processStart) = (host, boot, pid, processStart)
+  package init(
+    host: String, boot: String, pidNamespace: String?, pid: Int32, processStart: String, since: Double, command: String
+  ) {
+    (self.host, self.boot, self.pidNamespace) = (host, boot, pidNamespace)
+    (self.pid, self.processStart) = (pid, processStart)
     (self.since, self.command) = (since, command)
   }
 
@@ -67,6 +76,10 @@ package struct RunOwner: Codable, Equatable {
   private static func ownBoot() -> String {
     let text = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
     return (text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  private static func ownPIDNamespace() -> String? {
+    try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
   }
 
   /// Field 22; nil where there is no such process.

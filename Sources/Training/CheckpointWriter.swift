@@ -20,6 +20,9 @@ public final class CheckpointWriter: @unchecked Sendable {
   private struct Shared {
     var isBusy = false
     var failure: Failure?
+    /// Why an older checkpoint could not be removed.
+    var reasonOfOldOnes: String?
+    var hasToldOfOldOnes = false
   }
 
   public init(_ folder: CheckpointFolder, of store: ParameterStore) {
@@ -31,6 +34,15 @@ public final class CheckpointWriter: @unchecked Sendable {
   public var isBusy: Bool { shared.withLock { $0.isBusy } }
   /// Why a checkpoint could not be written.
   public var failure: Failure? { shared.withLock { $0.failure } }
+
+  /// Why older checkpoints could not be removed; once, and nil from then on.
+  public func takeReasonOfOldOnes() -> String? {
+    shared.withLock {
+      guard !$0.hasToldOfOldOnes, let reason = $0.reasonOfOldOnes else { return nil }
+      $0.hasToldOfOldOnes = true
+      return reason
+    }
+  }
 
   /// Copies the state as it is now and begins to write it.
   ///
@@ -48,12 +60,16 @@ public final class CheckpointWriter: @unchecked Sendable {
     running.enter()
     let thread = Thread { [self] in
       var failure: Failure?
+      var reason: String?
       do {
-        try folder.write(contents, step: step, isBest: isBest, bestStep: bestStep)
+        reason = try folder.write(contents, step: step, isBest: isBest, bestStep: bestStep)
       } catch {
         failure = error as? Failure ?? .internalError("unexpected: \(error)")
       }
-      shared.withLock { $0 = Shared(isBusy: false, failure: failure) }
+      shared.withLock {
+        ($0.isBusy, $0.failure) = (false, failure)
+        $0.reasonOfOldOnes = $0.reasonOfOldOnes ?? reason
+      }
       running.leave()
     }
     thread.name = "ala-checkpoint"

@@ -1,6 +1,7 @@
 import Cluster
 import Experiments
 import Failures
+import Files
 import Foundation
 import Layers
 import Machine
@@ -51,16 +52,19 @@ public func resumedProducts(
   _ configuration: Configuration, _ resume: TrainingOptions.Resume, cluster: Cluster
 ) throws -> ProductLibrary? {
   let name = try cluster.fromRoot { () -> [UInt8] in
-    let products: ProductLibrary?
+    var products: ProductLibrary?
     switch resume {
-    case .never: products = nil
+    case .never: break
     case .file(let path): products = storedProducts(try storedAttributes(path))
     case .automatic:
       let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: 1)
-      products =
-        folder.steps().lazy.compactMap { step in
-          (try? storedAttributes(folder.file(step: step))).flatMap(storedProducts)
-        }.first
+      for path in try folder.steps().map(folder.file) where products == nil {
+        do {
+          products = storedProducts(try storedAttributes(path))
+        } catch let failure as Failure where isFault(failure, of: path) {
+          continue
+        }
+      }
     }
     return Array((products?.rawValue ?? "").utf8)
   }

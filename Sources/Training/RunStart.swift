@@ -30,11 +30,11 @@ public struct TrainingOptions: Sendable {
 
 /// Refuses a run's folder that holds files of others under the names of its own.
 ///
-/// - Throws: `Failure` 73.
+/// - Throws: `Failure` 73; 66 or 69 where its checkpoints cannot be listed.
 func refuseStrangers(in configuration: Configuration) throws {
   let run = configuration.run.dir
   // A run that was copied may have lost its lock file, but not its checkpoints.
-  let isRun = !CheckpointFolder(path: "\(run)/checkpoints", keep: configuration.checkpoint.keep).steps().isEmpty
+  let isRun = !(try CheckpointFolder(path: "\(run)/checkpoints", keep: configuration.checkpoint.keep).steps().isEmpty)
   try refuseStrangers(
     in: run, mark: ".lock",
     names: [
@@ -109,9 +109,10 @@ func begin(
     var found: String?
     switch options.resume {
     case .never:
-      if !folder.steps().isEmpty {
+      let steps = try folder.steps()
+      if !steps.isEmpty {
         log.info("--resume never: the run in \(experiment.configuration.run.dir) starts anew")
-        for step in folder.steps() { unlink(folder.file(step: step)) }
+        for step in steps { unlink(folder.file(step: step)) }
         unlink(folder.last)
         unlink(folder.best)
         try log.beginAnew(folder: experiment.configuration.run.dir)
@@ -122,7 +123,7 @@ func begin(
     case .automatic:
       let newest = try folder.newest(onDamage: { log.warning("\($0); it is passed over") }, accept: goOn)
       found = newest.map { folder.file(step: $0.step) }
-      if found == nil, let damaged = folder.steps().first {
+      if found == nil, let damaged = try folder.steps().first {
         throw Failure.badData(
           "\(folder.file(step: damaged)): no checkpoint of this run is sound; --resume never starts anew")
       }

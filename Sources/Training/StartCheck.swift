@@ -23,7 +23,7 @@ extension TrainingOptions {
 
 /// Refuses a folder that no run of these settings could begin or go on in.
 ///
-/// - Throws: `Failure` 73; the same on every rank.
+/// - Throws: `Failure` 73; 66 or 69 where its checkpoints cannot be listed; the same on every rank.
 public func checkRunFolder(_ configuration: Configuration, on cluster: Cluster) throws {
   try cluster.onRoot {
     try refuseStrangers(in: configuration)
@@ -42,7 +42,7 @@ public func checkStart(_ experiment: Experiment, _ options: TrainingOptions, log
     switch options.resume {
     case .never: false
     case .file: true
-    case .automatic: experiment.cluster.maximum(own.steps().isEmpty ? 0 : 1) > 0
+    case .automatic: experiment.cluster.maximum(try experiment.cluster.agree { try own.steps().isEmpty } ? 0 : 1) > 0
     }
   guard goesOn || options.initialWeights != nil else { return }
   let cache = goesOn ? try openCache(experiment, log: log) : nil

@@ -23,14 +23,14 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   let (cluster, configuration) = (experiment.cluster, experiment.configuration)
   let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: configuration.checkpoint.keep)
   let lock = try openFolder(experiment, folder, log)
-  defer { withExtendedLifetime(lock) {} }
   let source = SampleSource(experiment, cache: try openCache(experiment, log: log), log: log)
   let state = try begin(experiment, options, folder, mode: source.mode, log: log)
   try cluster.onRoot {
     try writeAtomically(configuration.resolvedYAML, to: "\(configuration.run.dir)/config.yaml")
     try writeAtomically(experiment.split.json, to: "\(configuration.run.dir)/split.json")
   }
-  let run = try TrainingRun(experiment, source, folder, state, options, log)
+  let run = try TrainingRun(experiment, source, folder, lock, state, options, log)
+  defer { withExtendedLifetime(lock) {} }
   if run.isFinished {
     log.info("the run is finished: \(state.step) steps, \(state.epoch) epochs")
     return
@@ -61,6 +61,8 @@ private final class TrainingRun {
   private let experiment: Experiment
   private let source: SampleSource
   private let folder: CheckpointFolder
+  /// On rank 0.
+  private let lock: RunLock?
   private let options: TrainingOptions
   private let log: RunLog
   private let step: TrainingStep
@@ -75,14 +77,15 @@ private final class TrainingRun {
   private(set) var state: TrainingState
 
   init(
-    _ experiment: Experiment, _ source: SampleSource, _ folder: CheckpointFolder, _ state: TrainingState,
-    _ options: TrainingOptions, _ log: RunLog
+    _ experiment: Experiment, _ source: SampleSource, _ folder: CheckpointFolder, _ lock: RunLock?,
+    _ state: TrainingState, _ options: TrainingOptions, _ log: RunLog
   ) throws {
     let configuration = experiment.configuration
     let settings = configuration.training
     self.experiment = experiment
     self.source = source
     self.folder = folder
+    self.lock = lock
     self.options = options
     self.log = log
     self.state = state
@@ -190,7 +193,7 @@ private final class TrainingRun {
   private func refuseTooMany() throws {
     guard state.skipped >= experiment.configuration.training.maxSkipped else { return }
     try finishWriting()
-    let last = folder.steps().first.map { folder.file(step: $0) } ?? "none"
+    let last = (try? folder.steps().first).map { folder.file(step: $0) } ?? "none"
     throw experiment.cluster.agreed(
       .internalError(
         "\(state.skipped) updates in a row were not finite (training.max_skipped); the last good checkpoint is \(last)")
@@ -212,15 +215,28 @@ private final class TrainingRun {
   /// Begins to write a checkpoint of the state as it is now.
   private func save(isBest: Bool) throws {
     try experiment.cluster.onRoot {
+      try lock?.check()
       try Profile.of(.checkpoint) {
         try writer?.begin(
           step: state.step, attributes: checkpointAttributes(experiment, state, mode: source.mode), isBest: isBest,
           bestStep: state.best?.step)
       }
+      tellOfOldOnes()
     }
     schedule.note(begunAt: Date())
   }
 
   /// Waits until every checkpoint that was begun is there.
-  private func finishWriting() throws { try experiment.cluster.onRoot { try writer?.finish() } }
+  private func finishWriting() throws {
+    try experiment.cluster.onRoot {
+      try writer?.finish()
+      tellOfOldOnes()
+    }
+  }
+
+  /// Says once that the folder grows.
+  private func tellOfOldOnes() {
+    guard let reason = writer?.takeReasonOfOldOnes() else { return }
+    log.warning("\(reason); older checkpoints stay, whatever checkpoint.keep says")
+  }
 }

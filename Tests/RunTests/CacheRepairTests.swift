@@ -41,6 +41,10 @@ private struct CacheBench {
     return Set(sound.keys).union(now.keys).filter { sound[$0] != now[$0] }.sorted()
   }
 
+  func hasSetAside() throws -> Bool {
+    try FileManager.default.contentsOfDirectory(atPath: folder).contains { $0.contains(".damaged") }
+  }
+
   /// Puts the undisturbed cache back.
   func restore() throws {
     for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.contains(".h5") {
@@ -109,26 +113,125 @@ private struct CacheBench {
   #expect(try cache.changed() == [])
 }
 
-@Test func aShardThatIsNotToBeReadIsSetAside() throws {
+@Test func aShardOrAnIndexThatThisUserMayNotReadIsLeftAsItIs() throws {
   guard getuid() == 0 else {
-    print("skipped: only root can take a file's owner away")
+    print("skipped: only root can make another user's files")
     return
   }
   let cache = try CacheBench()
   let root = cache.bench.folder.path
-  chmod("\(cache.folder)/\(CacheBench.shard)", 0)
   // Another user's, who may rename what lies in the folder.
   for path in FileManager.default.enumerator(atPath: root)?.compactMap({ $0 as? String }) ?? [] {
     chown("\(root)/\(path)", 65534, 65534)
   }
   chown(root, 65534, 65534)
   let arguments = ["cache", "--config", "\(root)/c.yaml", "--threads", "1"]
-  let mended = try run(
-    "/usr/bin/setpriv", ["--reuid", "65534", "--clear-groups", cache.bench.program] + arguments)
-  #expect(mended.code == 0 && mended.errors.contains("\(CacheBench.shard).damaged"), "\(mended.errors)")
-  #expect(FileManager.default.fileExists(atPath: "\(cache.folder)/\(CacheBench.shard).damaged"))
-  let verified = try cache.bench.ala("cache", run: "run", ["--verify"])
-  #expect(verified.code == 0, "\(verified.errors)")
+  for name in [CacheBench.shard, "index.h5", ""] {
+    chown("\(cache.folder)/\(name)", 0, 0)
+    // Of the folder: where names may be made and looked up, but not listed.
+    chmod("\(cache.folder)/\(name)", name.isEmpty ? 0o733 : 0o600)
+    let refused = try run(
+      "/usr/bin/setpriv", ["--reuid", "65534", "--clear-groups", cache.bench.program] + arguments)
+    #expect(refused.code == 66 && refused.errors.contains("Permission denied"), "\(refused.code) \(refused.errors)")
+    #expect(refused.errors.contains(name.isEmpty ? cache.folder : "\(cache.folder)/\(name)"), "\(refused.errors)")
+    #expect(try cache.changed() == [] && !cache.hasSetAside(), "\(name)")
+    chown("\(cache.folder)/\(name)", 65534, 65534)
+  }
+}
+
+/// A system whose calls fail for a file, for reasons that say nothing of what is in it.
+private struct FaultySystem {
+  let library: String
+
+  /// Nil where there is no C compiler.
+  init?(_ folder: String) throws {
+    let compilers = ["/usr/bin/cc", "/usr/bin/gcc", "/usr/bin/clang"]
+    guard let compiler = compilers.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
+      return nil
+    }
+    library = "\(folder)/faulty.so"
+    try """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <stdarg.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <unistd.h>
+    static int fails(const char *call, const char *path) {
+      const char *wanted = getenv("FAULT_CALL"), *mark = getenv("FAULT_FILE"), *number = getenv("FAULT_NUMBER");
+      if (!wanted || !mark || !number || !path || strcmp(wanted, call) || !strstr(path, mark)) return 0;
+      errno = atoi(number);
+      return 1;
+    }
+    static int fails_open(int descriptor) {
+      char name[64], path[4096];
+      snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
+      ssize_t count = readlink(name, path, sizeof path - 1);
+      if (count < 0) return 0;
+      path[count] = 0;
+      return fails("read", path);
+    }
+    #define OPEN(name) int name(const char *path, int flags, ...) { \\
+      va_list more; va_start(more, flags); int mode = va_arg(more, int); va_end(more); \\
+      if (fails("open", path)) return -1; \\
+      return ((int (*)(const char *, int, ...))dlsym(RTLD_NEXT, #name))(path, flags, mode); }
+    OPEN(open)
+    OPEN(open64)
+    #define READ(name) ssize_t name(int descriptor, void *to, size_t count, off_t at) { \\
+      if (fails_open(descriptor)) return -1; \\
+      return ((ssize_t (*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, #name))(descriptor, to, count, at); }
+    READ(pread)
+    READ(pread64)
+    """.write(toFile: "\(folder)/faulty.c", atomically: true, encoding: .utf8)
+    let made = try run(compiler, ["-shared", "-fPIC", "-O1", "-o", library, "\(folder)/faulty.c", "-ldl"])
+    try #require(made.code == 0, "\(made.errors)")
+  }
+}
+
+@Test func whatTheSystemDoesNotReadIsLeftAsItIsWhateverItsReason() throws {
+  let cache = try CacheBench()
+  guard let system = try FaultySystem(cache.bench.folder.path) else {
+    print("skipped: there is no C compiler")
+    return
+  }
+  let faults: [(call: String, file: String, number: Int32, code: Int32)] = [
+    ("open", CacheBench.shard, EIO, 66), ("open", CacheBench.shard, ESTALE, 66), ("open", "index.h5", EACCES, 66),
+    ("open", CacheBench.shard, EINTR, 66), ("open", CacheBench.shard, EMFILE, 69), ("open", "index.h5", ENFILE, 69),
+    ("open", CacheBench.shard, ENOMEM, 69), ("read", CacheBench.shard, EIO, 66), ("read", "index.h5", ETIMEDOUT, 66),
+    ("read", CacheBench.shard, ENOMEM, 69),
+  ]
+  for fault in faults {
+    let environment = [
+      "LD_PRELOAD": system.library, "FAULT_CALL": fault.call, "FAULT_FILE": fault.file,
+      "FAULT_NUMBER": "\(fault.number)",
+    ]
+    let result = try run(
+      cache.bench.program,
+      ["cache", "--config", "\(cache.bench.folder.path)/c.yaml", "--threads", "1"], environment: environment)
+    #expect(result.code == fault.code, "\(fault): \(result.code) \(result.errors)")
+    let reason = String(cString: strerror(fault.number))
+    #expect(
+      result.errors.contains("\(cache.folder)/\(fault.file): ") && result.errors.contains(reason),
+      "\(fault): \(result.errors)")
+    #expect(try cache.changed() == [] && !cache.hasSetAside(), "\(fault)")
+  }
+}
+
+@Test func aLimitOnDescriptorsSetsNothingAside() throws {
+  let cache = try CacheBench()
+  let command = [cache.bench.program, "cache", "--config", "\(cache.bench.folder.path)/c.yaml", "--threads", "1"]
+  var codes: Set<Int32> = []
+  for most in [3, 4, 5, 8, 16, 64] {
+    let result = try run("/usr/bin/prlimit", ["--nofile=\(most):\(most)"] + command)
+    // The system's loader ends a program whose libraries it cannot open with 127.
+    #expect([0, 69, 127].contains(result.code), "\(most): \(result.code) \(result.errors)")
+    #expect(try cache.changed() == [] && !cache.hasSetAside(), "\(most)")
+    codes.insert(result.code)
+  }
+  #expect(codes.contains(69) && codes.contains(0), "\(codes)")
 }
 
 @Test func whateverIsChangedInACacheNothingDiesOfItAndItIsMended() throws {

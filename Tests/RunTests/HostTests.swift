@@ -125,6 +125,17 @@ func aSignalToTheLauncherOfHostsEndsTheJobInACheckpointOrBeforeItBegan(moment: S
 }
 
 @Test(.enabled(if: isFree(obstacle), "there can be no hosts here"))
+func aHostOfIPv6AloneThatIsCutOffIsNamed() throws {
+  let hosts = try Hosts(2)
+  let alone = [
+    "IPV6": "yes", "OMPI_MCA_btl_tcp_disable_family": "4", "OMPI_MCA_oob_tcp_disable_ipv4_family": "1",
+  ]
+  let result = try hosts.train("six", long, alone) { _ in _ = hosts.hit("six", "cut") }
+  #expect(result.code == 69 && result.errors.contains("rank 1 on host2 has not answered"), "\(result.errors)")
+  #expect(processes(of: "\(hosts.root)/ala").isEmpty)
+}
+
+@Test(.enabled(if: isFree(obstacle), "there can be no hosts here"))
 func mpirunWithoutALauncherEndsOnceTheRankBesideItHasLeft() throws {
   let hosts = try Hosts(1)
   let train = "\(hosts.root)/ala train --config \(hosts.root)/c.yaml --set run.dir=\(hosts.root)/direct --threads 1"

@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 import TestSupport
 import Testing
 
@@ -35,6 +36,25 @@ private func prove(
     trials.contains { $0["threads"] as? Int == 2 } && trials.contains { $0["interruption"] as? String == "stopped" })
   let after = try FileManager.default.contentsOfDirectory(atPath: bench.folder.path)
   #expect(Set(after) == Set(before + ["tmp"]))
+}
+
+@Test func whatAKilledProofHasLeftIsRemovedByTheNext() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let temporary = "\(bench.folder.path)/tmp"
+  let left = ["ala-prove-1-2", "ala-prove-3-4", "ala-prove-5-6"].map { "\(temporary)/\($0)" }
+  for folder in left { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+  // One that was killed, one that goes on, and one that is none.
+  for folder in left[..<2] {
+    try RunOwner.current().text.write(toFile: "\(folder)/.lock", atomically: true, encoding: .utf8)
+  }
+  let held = open("\(left[1])/.lock", O_RDWR | O_CLOEXEC)
+  defer { close(held) }
+  #expect(FileLock.attempt(held) == .held)
+  let result = try run(
+    bench.program, ["prove", "--config", "\(bench.folder.path)/c.yaml", "--ranks", "1", "--steps", "2"],
+    environment: ["TMPDIR": temporary, "ALA_MPIRUN": "/bin/false"])
+  #expect(result.code != 70, "\(result.errors)")
+  #expect(left.map { FileManager.default.fileExists(atPath: $0) } == [false, true, true], "\(result.errors)")
 }
 
 @Test func aRunThatEndsInOtherBitsIsNamedWithCode70() throws {

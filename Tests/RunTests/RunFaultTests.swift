@@ -150,8 +150,8 @@ private struct FaultyRun {
   let bench = try FaultyRun()
   let folder = "\(bench.folder.path)/run"
   #expect(try bench.train(["--stop-after-steps", "1"]).code == 0)
-  let left = [".ala-sight.tmp-8231", ".ala-sight.tmp-8231.tmp-40", "config.yaml.tmp-41", "split.json.tmp-42"]
-  let ofOthers = ["notes.tmp-1", "config.yaml.tmp-old"]
+  let left = [".ala-sight.tmp-8231", ".ala-sight.tmp-8231.tmp-40", "config.yaml.tmp-41", "split.json.tmp-42-0a1b2c3d"]
+  let ofOthers = ["notes.tmp-1", "config.yaml.tmp-old", "config.yaml.tmp-41-old"]
   for name in left + ofOthers { try Data().write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
   #expect(try bench.train(ranks: 2, ["--stop-after-steps", "1"]).code == 0)
   let names = try FileManager.default.contentsOfDirectory(atPath: folder)

@@ -20,7 +20,7 @@ struct TrainingBench {
       program, ["synth", "--out", "\(folder.path)/data", "--classes", "3", "--images-per-class", "24", "--size", "32"])
     try #require(made.code == 0, "\(made.errors)")
     try """
-    run: {products: \(products?.rawValue ?? "auto")}
+    \(products.map { "run: {products: \($0.rawValue)}" } ?? "# run.products is left alone")
     data: {root: \(folder.path)/data}
     image: {size: 32}
     encoder: {weights: \(folder.path)/data/encoder.safetensors}

@@ -24,11 +24,13 @@ private func failure(_ body: () throws -> Void) -> Failure? {
 }
 
 /// The owner as another process would have it.
-private func owner(host: String? = nil, boot: String? = nil, pid: Int32? = nil, start: String? = nil) -> RunOwner {
+private func owner(
+  host: String? = nil, boot: String? = nil, namespace: String?? = .none, pid: Int32? = nil, start: String? = nil
+) -> RunOwner {
   let own = RunOwner.current()
   return RunOwner(
-    host: host ?? own.host, boot: boot ?? own.boot, pid: pid ?? own.pid, processStart: start ?? own.processStart,
-    since: own.since - 7000, command: "ala train --config other.yaml")
+    host: host ?? own.host, boot: boot ?? own.boot, pidNamespace: namespace ?? own.pidNamespace, pid: pid ?? own.pid,
+    processStart: start ?? own.processStart, since: own.since - 7000, command: "ala train --config other.yaml")
 }
 
 @Test(arguments: unsupported) func withoutLocksAnOwnerFileKeepsASecondRunOut(number: Int32) throws {
@@ -78,6 +80,36 @@ private func owner(host: String? = nil, boot: String? = nil, pid: Int32? = nil, 
     #expect(refused?.message.contains(part) == true, "\(refused as Any)")
   }
   #expect(RunOwner(path: "\(path).owner")?.host == "elsewhere")
+}
+
+/// Containers with the host's name, whose processes are not seen from one another; and owners of before that was told.
+@Test(arguments: ["pid:[1]", nil]) func theOwnerFileOfAnotherNamespaceOfProcessesIsRefused(namespace: String?) throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/.lock"
+  try owner(namespace: .some(namespace), pid: 4_194_303).text.write(
+    toFile: "\(path).owner", atomically: true, encoding: .utf8)
+  let refused = failure { _ = try lock(path) }
+  #expect(refused?.code == .cannotWrite && refused?.message.contains("remove this file") == true, "\(refused as Any)")
+  #expect(RunHolder.description(of: folder.path) != nil)
+}
+
+@Test(arguments: [false, true]) func aLockFileThatIsRemovedOrReplacedUnderItsRunIsSeen(isReplaced: Bool) throws {
+  let folder = try TemporaryFolder()
+  for (name, make) in [
+    (".lock", { try RunLock(path: $0, warn: { _ in }) }), (".lock.owner", { try lock($0) }),
+  ] as [(String, (String) throws -> RunLock)] {
+    let held = try make("\(folder.path)/.lock")
+    #expect(failure { try held.check() } == nil)
+    unlink("\(folder.path)/\(name)")
+    let other = isReplaced ? try make("\(folder.path)/.lock") : nil
+    // In the same process only its beginning tells two owners apart.
+    if isReplaced, name.hasSuffix("owner") {
+      try owner().text.write(toFile: "\(folder.path)/\(name)", atomically: true, encoding: .utf8)
+    }
+    let seen = failure { try held.check() }
+    #expect(seen?.code == .cannotWrite && seen?.message.contains("\(name): has vanished or was replaced") == true)
+    withExtendedLifetime(other) {}
+  }
 }
 
 @Test func anOwnerFileThatNamesNobodyIsNotTakenOver() throws {
