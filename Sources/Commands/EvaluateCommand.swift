@@ -89,7 +89,8 @@ struct EvaluateCommand: ClusterCommand {
         StandardError.note("ala: warning: \(checkpoint): there is no such checkpoint yet (--checkpoint)")
       }
       let work = EvaluatedWork(split: split, method: explaining, limit: limit, out: out)
-      return try cost.show(resolved, settings, of: .evaluation(work), on: cluster)
+      return try cost.show(
+        resolved, settings, of: .evaluation(work), on: cluster, check: { _ = try images(ofSplit: split, $0) })
     }
     let log = RunLog(cluster, volume: volume.volume)
     volume.describe(resolved, log)

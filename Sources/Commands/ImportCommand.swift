@@ -72,9 +72,7 @@ struct ImportCommand: ClusterCommand {
   var endsOnSignals: Bool { false }
 
   func validate() throws {
-    for (value, option) in [(source, "the folder to import"), (out, "--out")] where value.isEmpty {
-      throw ValidationError("\(option) is empty; expected the name of a folder")
-    }
+    if source.isEmpty { throw ValidationError("the folder to import is empty; expected the name of a folder") }
     guard FileTransfer.Kind(rawValue: transfer) != nil else {
       throw ValidationError("--transfer \(transfer): expected hard-link, copy or symbolic-link")
     }
@@ -105,7 +103,7 @@ struct ImportCommand: ClusterCommand {
       if json { return try StandardOutput.print(try report.json(), terminator: "") }
       let links = kind == .symbolicLink ? " --set data.follow_links=true" : ""
       let next = "next: ala train --config my.yaml --set \(shellWord("data.root=\(out)"))\(links)"
-      volume.note((report.lines + [next]).joined(separator: "\n"))
+      volume.note((report.lines + (report.train > 0 ? [next] : [])).joined(separator: "\n"))
     }
   }
 }

@@ -87,10 +87,18 @@ package enum Program {
     if let problem = GivenBytes.problemOfArguments() { throw ValidationError(problem) }
     try checkName(arguments.first ?? "")
     var command = try Ala.parseAsRoot(arguments.map(expandingHome(inArgument:)))
+    try checkOut(arguments)
     if let command = command as? ClusterCommand { return command }
+    if arguments.first == "help" { try checkName(arguments.dropFirst().first ?? "") }
     // Help is a command of the parser's own, which ends by throwing its text.
     try command.run()
     throw CleanExit.helpRequest()
+  }
+
+  /// Nothing has an empty name; many commands have such an option.
+  private static func checkOut(_ arguments: [String]) throws {
+    guard zip(arguments, arguments.dropFirst()).contains(where: { $0 == ("--out", "") }) else { return }
+    throw ValidationError("--out is empty; expected the name of a file or a folder")
   }
 
   /// ArgumentParser speaks of the options of a command that is not there instead.

@@ -2,6 +2,7 @@ import Experiments
 import ArgumentParser
 import Cluster
 import Foundation
+import Settings
 import Training
 
 struct TrainCommand: ClusterCommand {
@@ -20,8 +21,9 @@ struct TrainCommand: ClusterCommand {
   @OptionGroup var volume: VolumeOptions
 
   @Option(
-    help: ArgumentHelp("auto goes on with the newest sound checkpoint.", valueName: "auto|never|FILE"),
-    completion: .file())
+    help: ArgumentHelp(
+      "auto goes on with the newest sound checkpoint of run.dir, never starts anew there and removes its checkpoints, FILE "
+        + "goes on from that checkpoint.", valueName: "auto|never|FILE"), completion: .file())
   var resume = "auto"
 
   @Option(
@@ -51,7 +53,6 @@ struct TrainCommand: ClusterCommand {
 
   func run(on cluster: Cluster) throws {
     let resolved = try settings.resolve(on: cluster, isTraining: true)
-    if settings.dryRun { return try cost.show(resolved, settings, of: .training, on: cluster) }
     let configuration = resolved.configuration
     var options = TrainingOptions(program: Program.path)
     switch resume {
@@ -62,9 +63,11 @@ struct TrainCommand: ClusterCommand {
     options.initialWeights = initial
     options.stopAfterSteps = stopAfterSteps
     options.isProfiled = profile
+    if settings.dryRun { return try foresee(resolved, options, on: cluster) }
     let log = RunLog(cluster, volume: volume.volume)
     volume.describe(resolved, log)
     let start = Date()
+    try options.checkFiles(on: cluster)
     let experiment = try Experiment(
       configuration, cluster: cluster, training: true,
       resumed: try resumedProducts(configuration, options.resume, cluster: cluster))
@@ -75,5 +78,16 @@ struct TrainCommand: ClusterCommand {
       log.keepLastWords(of: error, cluster)
       throw error
     }
+  }
+
+  /// `--dry-run`: the settings, what they cost, and what the run would be refused for.
+  private func foresee(_ resolved: ResolvedSettings, _ options: TrainingOptions, on cluster: Cluster) throws {
+    try cost.show(
+      resolved, settings, of: .training, on: cluster,
+      begin: {
+        try checkRunFolder(resolved.configuration, on: cluster)
+        try options.checkFiles(on: cluster)
+      },
+      check: { try checkStart($0, options, log: RunLog(cluster, volume: .quiet)) })
   }
 }

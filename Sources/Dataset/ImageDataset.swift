@@ -185,9 +185,19 @@ public struct ImageDataset: Sendable {
         + "run the command again")
   }
 
-  /// Classes that a split gives no image to train on: the model cannot learn them.
-  public func classesWithoutTraining(_ split: Split) -> [ImageClass] {
+  /// What a user should be told before a model is trained on a split: a single class, classes that the model cannot learn
+  /// for want of images, no image to validate on.
+  public func trainingRemarks(_ split: Split) -> [String] {
     let trained = Set(split.train.compactMap { image($0)?.label })
-    return classes.indices.filter { !trained.contains($0) }.map { classes[$0] }
+    let untaught = classes.indices.filter { !trained.contains($0) }.map { classes[$0] }
+    let named = 10
+    let missing =
+      "\(untaught.count) of \(classes.count) classes have no training image, and cannot be learnt: "
+      + untaught.prefix(named).map(\.name).joined(separator: ", ")
+      + (untaught.count > named ? " and \(untaught.count - named) more" : "")
+    return [
+      Split.singleClass(classes.map(\.name)), untaught.isEmpty ? nil : missing,
+      split.valid.isEmpty ? Split.noValidation : nil,
+    ].compactMap(\.self)
   }
 }

@@ -61,7 +61,8 @@ struct ImageListing {
     masks = Self.placeOfMasks(options).map { MaskFolder(found: Dictionary(uniqueKeysWithValues: found), place: $0) }
     remarks =
       catalogue.findings.lines(problems: true).map { "left out: \($0)" }
-      + (catalogue.findings[.unusedList].isEmpty ? [] : [catalogue.findings.line(.unusedList)])
+      + [FindingKind.maskWithoutImage, .unlikeMask, .unusedList].filter { !catalogue.findings[$0].isEmpty }
+      .map(catalogue.findings.line)
   }
 
   /// Where masks are looked for in folders of pictures, in words; nil where they are not.

@@ -81,13 +81,16 @@ public struct ImportReport: Encodable, Sendable {
       let names = counts.indices.filter { isMeant(counts[$0]) }.map { plan.classes[$0].name }
       return names.isEmpty ? nil : "\(words): \(names.count) (\(list(names)))"
     }
+    let isDrawn = !plan.hasOwnValidation && hasTraining
     return [
+      Split.singleClass(counts.indices.filter { counts[$0].all > 0 }.map { plan.classes[$0].name }),
       hasTest ? nil : "there is no test image, so that nothing can be evaluated",
       hasTraining ? nil : "there is no training image, so that nothing can be trained",
       line("classes of which no image is left") { $0.all == 0 },
       line("classes of a single image, which cannot both train and test") { $0.all == 1 },
       hasTest ? line("classes without a test image") { $0.all > 1 && $0.test == 0 } : nil,
       hasTraining ? line("classes without a training image") { $0.all > 1 && $0.train == 0 } : nil,
+      isDrawn && counts.allSatisfy { Split.validCount(of: $0.train) == 0 } ? Split.noValidation : nil,
     ].compactMap(\.self)
   }
 

@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Foundation
+import ImageFolders
 import Randomness
 
 /// Which images train, validate and test (docs/model.md, "Data and order"). Lists are ascending.
@@ -25,13 +26,29 @@ public struct Split: Equatable, Sendable, Codable {
       let ids = dataset.images.filter { $0.label == label && !$0.isTest }.map(\.id).sorted()
       var stream = RandomStream(seed: seed, name: "split", index: UInt64(entry.id))
       let order = stream.permutation(ids.count)
-      let trainCount = (5 * ids.count + 5) / 6
-      train += order.prefix(trainCount).map { ids[$0] }
-      valid += order.dropFirst(trainCount).map { ids[$0] }
+      let validCount = Self.validCount(of: ids.count)
+      train += order.dropLast(validCount).map { ids[$0] }
+      valid += order.suffix(validCount).map { ids[$0] }
     }
     guard !train.isEmpty else { throw Failure.badData("\(dataset.root): has no training image") }
     self.init(
       train: train.sorted(), valid: valid.sorted(), test: dataset.images.filter(\.isTest).map(\.id).sorted())
+  }
+
+  /// How many of a class's images validate that do not test, where the data set does not say which.
+  static func validCount(of count: Int) -> Int { count - (5 * count + 5) / 6 }
+
+  /// What to say where none is drawn.
+  public static let noValidation =
+    "there is no validation image: of a class's images that do not test a sixth validates, rounded down, which is none of "
+    + "up to five; no epoch is the best then (no best.h5), and training.patience ends nothing"
+
+  /// What to say of a set of one class; nil of others.
+  ///
+  /// - Parameter names: of the classes that have images.
+  static func singleClass(_ names: [String]) -> String? {
+    guard names.count == 1 else { return nil }
+    return "there is a single class, \(onOneLine(names[0])): accuracy says nothing where nothing else can be answered"
   }
 
   /// `{"train": [ids], "valid": [ids], "test": [ids]}`.

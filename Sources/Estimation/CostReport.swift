@@ -24,15 +24,29 @@ public struct EvaluatedWork {
 /// What a command would cost under some settings, for people. Reads data set and encoder, and writes nothing. Call on
 /// every rank.
 ///
-/// - Parameter isMeasured: adds times, from a few seconds' work on this machine.
+/// - Parameters:
+///   - isMeasured: adds times, from a few seconds' work on this machine.
+///   - check: asks for more of what the command itself would refuse.
 /// - Throws: what the command itself would throw before it begins.
 public func costLines(
-  _ configuration: Configuration, of work: Work, isMeasured: Bool, cluster: Cluster
+  _ configuration: Configuration, of work: Work, isMeasured: Bool, cluster: Cluster,
+  check: (Experiment) throws -> Void = { _ in }
 ) throws -> [String] {
   let start = Date()
   let experiment = try Experiment(configuration, cluster: cluster, training: work.trains)
+  let lines = try costLines(experiment, of: work, isMeasured: isMeasured, since: start)
+  // What it reads into the memory is none of the network's own, which the lines tell.
+  try check(experiment)
+  return lines
+}
+
+/// - Parameter start: when the experiment was begun to be made.
+private func costLines(
+  _ experiment: Experiment, of work: Work, isMeasured: Bool, since start: Date
+) throws -> [String] {
+  let (configuration, cluster) = (experiment.configuration, experiment.cluster)
   let report = CostReport(experiment, secondsToBegin: Date().timeIntervalSince(start))
-  var lines = report.setLines + report.networkLines(trains: work.trains)
+  var lines = report.setLines + (work.trains ? report.warnings : []) + report.networkLines(trains: work.trains)
   lines.append(try MeasuredMemory(work, experiment).line)
   lines += report.diskLines(work)
   guard isMeasured else { return lines + ["times: measured with --estimate"] }
@@ -67,6 +81,10 @@ private struct CostReport {
       "images: \(ground.trainCount) train, \(ground.validCount) validate, \(ground.testCount) test; "
         + "\(ground.classCount) classes"
     ]
+  }
+
+  var warnings: [String] {
+    experiment.dataset.trainingRemarks(experiment.split).map { "warning: \(printable($0))" }
   }
 
   /// Parameters by module, and what each phase does with them.

@@ -64,19 +64,30 @@ private let outputs = [
 /// What a cascade adds.
 private let cascadeOutputs = ["cascade.csv", "cascade.png"]
 
+/// The images of a split.
+///
+/// - Throws: `Failure` 65 where it has none, 64 for a name of no split; the same on every rank.
+public func images(ofSplit name: String, _ experiment: Experiment) throws -> [Int] {
+  let (split, cluster) = (experiment.split, experiment.cluster)
+  let all = [("train", split.train), ("valid", split.valid), ("test", split.test)]
+  guard let ids = all.first(where: { $0.0 == name })?.1 else {
+    throw cluster.agreed(.usage("--split \(name): expected train, valid or test"))
+  }
+  guard !ids.isEmpty else {
+    let counts = all.filter { $0.0 != name }.map { "\($0.0) has \($0.1.count)" }.joined(separator: ", ")
+    throw cluster.agreed(.badData("split \(name) has no image; choose another one with --split (\(counts))"))
+  }
+  return ids
+}
+
 /// `ala evaluate`: evaluates a split and writes figures, per-image values, maps and pictures; goes on where an
 /// interrupted call was.
 ///
 /// - Returns: the figures, on every rank.
 public func evaluate(_ experiment: Experiment, _ request: EvaluationRequest, log: RunLog) throws -> EvaluationSummary {
   let cluster = experiment.cluster
-  let split = experiment.split
   let out = request.out
-  guard let all = ["train": split.train, "valid": split.valid, "test": split.test][request.split] else {
-    throw cluster.agreed(.usage("--split \(request.split): expected train, valid or test"))
-  }
-  let (ids, subset) = request.choose(all)
-  guard !ids.isEmpty else { throw cluster.agreed(.badData("split \(request.split) has no image")) }
+  let (ids, subset) = request.choose(try images(ofSplit: request.split, experiment))
   describe(experiment, request, subset: subset, count: ids.count, log)
   let start = Date()
   let pass = try EvaluationPass(

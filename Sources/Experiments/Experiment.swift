@@ -122,17 +122,11 @@ public final class Experiment: @unchecked Sendable {
 
   /// Says once what of the data set is left out or odd.
   ///
-  /// - Parameter training: whether classes matter that no image teaches.
+  /// - Parameter training: whether it matters what a model can learn of it.
   public func describeData(_ log: RunLog, training: Bool = false) {
     for (id, reason) in dataset.unreadable { log.warning("image \(id) is left out: \(reason)") }
     for remark in dataset.remarks { log.warning(remark) }
-    let untaught = training ? dataset.classesWithoutTraining(split) : []
-    guard !untaught.isEmpty else { return }
-    let named = 10
-    log.warning(
-      "\(untaught.count) of \(dataset.classes.count) classes have no training image, and cannot be learnt: "
-        + untaught.prefix(named).map(\.name).joined(separator: ", ")
-        + (untaught.count > named ? " and \(untaught.count - named) more" : ""))
+    for remark in training ? dataset.trainingRemarks(split) : [] { log.warning(remark) }
   }
 
   /// Says once what products are made by, how the encoder's file was understood, and what the machine did not allow.

@@ -189,10 +189,11 @@ public func checkpointPath(_ given: String) -> String {
 
 /// The settings that a checkpoint carries.
 ///
-/// - Throws: `Failure` 78 for a file that carries none.
+/// - Throws: `Failure` 78 for a file of weights that carries none, 66 or 65 for what is none.
 public func storedSettings(_ checkpoint: String) throws -> String {
   let path = checkpointPath(checkpoint)
   guard case .text(let text)? = try Checkpoint.attributesIfOurs(path)?["config"] else {
+    if !startsAsSafetensors(path) { _ = try HDF5Contents(path) }
     throw Failure.badConfiguration("\(path): carries no settings; give --config")
   }
   return text

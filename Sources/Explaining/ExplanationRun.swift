@@ -53,24 +53,32 @@ public func explain(
     configuration, checkpoint: request.checkpoint, method: request.method, program: program)
   let names = OutputNames.names(paths)
   var folder = OutputFolder(request.out, of: "explain", isOverwriting: request.isOverwriting)
-  try folder.claim(
-    names.flatMap(OutputNames.files) + explanationFiles,
-    inputs: paths + [checkpointPath(request.checkpoint), configuration.encoder.weights])
+  let files = names.flatMap(OutputNames.files) + explanationFiles
+  let inputs = paths + [checkpointPath(request.checkpoint), configuration.encoder.weights]
+  try folder.check(files, inputs: inputs)
   var done: [(explanation: Explanation, name: String)] = []
   var failures: [Failure] = []
+  var isClaimed = false
   for (number, (path, name)) in zip(paths, names).enumerated() {
     do {
       let explained = try explainer.explain(path, number: number)
+      // Where no image can be read nothing is written.
+      if !isClaimed { try folder.claim(files, inputs: inputs) }
+      isClaimed = true
       try draw(explained, name, explainer.classNames, request, say: say)
       done.append((explained.explanation, name))
     } catch let failure as Failure where failure.code == .badData || failure.code == .missingInput {
       failures.append(failure)
     }
   }
-  try writeExplanations(done, method: request.method, classNames: explainer.classNames, to: request.out)
-  try folder.finish()
-  if let remark = orientationRemark(done.map(\.explanation.path)) { say(remark) }
-  say("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(request.out)")
+  if isClaimed {
+    try writeExplanations(done, method: request.method, classNames: explainer.classNames, to: request.out)
+    try folder.finish()
+    if let remark = orientationRemark(done.map(\.explanation.path)) { say(remark) }
+    let shown = explainer.classNames + done.map { ($0.explanation.path as NSString).lastPathComponent }
+    if let remark = signRemark(shown) { say(remark) }
+    say("\(done.count) image\(done.count == 1 ? "" : "s") explained; written to \(request.out)")
+  }
   guard let first = failures.first else { return }
   let named = failures.prefix(mostNamed).map(\.message).joined(separator: "; ")
   let rest = failures.count > mostNamed ? " (and \(failures.count - mostNamed) more)" : ""
@@ -127,6 +135,16 @@ private enum OutputNames {
 
   /// What is written of an image.
   static func files(_ name: String) -> [String] { [figure, overlay, map].map { name + $0 } }
+}
+
+/// What to say once of names that a figure cannot show.
+private func signRemark(_ names: [String]) -> String? {
+  guard let missing = try? Canvas.charactersWithoutSign(in: names), !missing.isEmpty else { return nil }
+  let named = missing.prefix(mostNamed).map(String.init).joined(separator: " ")
+  let more = missing.count > mostNamed ? " and others" : ""
+  return
+    "figures show boxes in place of \(named)\(more): no font here has them; install one that has, such as those of "
+    + "Debian's fonts-noto-cjk"
 }
 
 /// What to say once of images whose orientation is ignored.

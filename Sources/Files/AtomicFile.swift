@@ -100,6 +100,26 @@ public func makeFolder(_ path: String) throws {
   throw Failure.cannotWrite("\(path): cannot make this folder: \(reason)")
 }
 
+/// Refuses a folder that could not be made, or be written into, as far as can be seen without making it.
+///
+/// - Throws: `Failure` 73.
+public func checkFolder(_ path: String) throws {
+  var place = path
+  var status = stat()
+  while stat(place, &status) != 0 {
+    let code = errno
+    guard [ENOENT, ENOTDIR].contains(code), place != "." else {
+      throw Failure.cannotWrite("\(path): cannot make this folder: \(place): \(systemReason(code))")
+    }
+    let parent = parentFolder(of: place)
+    place = parent.isEmpty ? "." : parent
+  }
+  let isFolder = status.st_mode & S_IFMT == S_IFDIR
+  if isFolder, access(place, W_OK | X_OK) == 0 { return }
+  let reason = isFolder ? "\(place): \(systemReason())" : "\(place) is there, and no folder"
+  throw Failure.cannotWrite("\(path): cannot make this folder: \(reason)")
+}
+
 /// - Returns: why it cannot be made; nil where it is there.
 private func makeFolderChain(_ path: String) -> String? {
   if mkdir(path, 0o777) == 0 { return nil }

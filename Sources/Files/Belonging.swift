@@ -8,6 +8,9 @@ public struct Belonging: Equatable, Sendable {
   /// Where it lies, without links.
   public let folder: String
 
+  /// What a folder is, whatever has made it; nil for what is not known.
+  public static func kind(of folder: String) -> String? { makers.first { $0.hasMade(folder) }?.kind }
+
   /// What a file is part of; the innermost, where one thing lies in another. Nil for what is not known.
   ///
   /// - Parameter command: which may replace what it has made.

@@ -52,14 +52,21 @@ extension BoxFile {
       known[id] = Picture(name: name, size: size, place: "\(place) \(name)")
     }
     var labels: [Int: String] = [:]
-    for category in root["categories"] as? [[String: Any]] ?? [] {
+    let categories = root["categories"] as? [[String: Any]] ?? []
+    for category in categories {
       if let id = Self.integer(category["id"]), let name = category["name"] as? String { labels[id] = name }
     }
     var boxes: [ListedBox] = []
     for (index, annotation) in annotations.enumerated() {
-      // Keypoints and captions have none.
-      guard let numbers = annotation["bbox"] as? [Any] else { continue }
       let place = "\(file): annotation \(Self.integer(annotation["id"]) ?? index + 1)"
+      let numbers: [Double]
+      switch Self.bounds(annotation) {
+      case .none: continue
+      case .wrong(let words):
+        bad.append((place, words))
+        continue
+      case .box(let found): numbers = found
+      }
       guard let id = Self.integer(annotation["image_id"]), let picture = known[id] else {
         let words = Self.integer(annotation["image_id"]).map { "\($0)" } ?? "no number"
         bad.append((place, "its image_id is \(words), which is none of its images'"))
@@ -67,13 +74,54 @@ extension BoxFile {
       }
       // Which of two pictures it is of nothing tells.
       guard !clashing.contains(id) else { continue }
+      let category = Self.integer(annotation["category_id"])
+      if let category, !categories.isEmpty, labels[category] == nil {
+        bad.append((place, "its category_id is \(category), which is none of its categories'"))
+        continue
+      }
       boxes.append(
         ListedBox(
-          name: picture.name, numbers: numbers.map { Self.number($0) ?? .nan }, form: .cornerAndSize, size: nil,
-          label: Self.integer(annotation["category_id"]).flatMap { labels[$0] }, place: place))
+          name: picture.name, numbers: numbers, form: .cornerAndSize, size: nil, label: category.flatMap { labels[$0] },
+          place: place))
     }
     self.init(
       path: path, boxes: boxes, pictures: known.sorted { $0.key < $1.key }.map(\.value), badEntries: bad)
+  }
+
+  private enum Bounds {
+    /// Keypoints and captions have none.
+    case none
+    case box([Double])
+    case wrong(String)
+  }
+
+  /// x, y, width, height: the annotation's `bbox`, or the rectangle around its polygons.
+  private static func bounds(_ annotation: [String: Any]) -> Bounds {
+    switch annotation["bbox"] {
+    case nil, is NSNull: break
+    case let list as [Any] where list.isEmpty: break
+    case let list as [Any]:
+      let numbers = list.compactMap { number($0) }
+      return numbers.count == list.count ? .box(numbers) : .wrong("its bbox holds what is no number")
+    default: return .wrong("its bbox is no list of four numbers")
+    }
+    // A mask that is stored as lengths of runs is an object.
+    guard let polygons = annotation["segmentation"] as? [Any], !polygons.isEmpty else { return .none }
+    let points = polygons.compactMap { polygon -> [Double]? in
+      guard let list = polygon as? [Any] else { return nil }
+      let numbers = list.compactMap { number($0) }
+      return numbers.count == list.count ? numbers : nil
+    }
+    guard points.count == polygons.count, points.allSatisfy({ $0.count >= 6 && $0.count % 2 == 0 }) else {
+      return .wrong("its segmentation is no list of polygons, each x, y, x, y and so on")
+    }
+    let all = points.flatMap(\.self)
+    let across = stride(from: 0, to: all.count, by: 2).map { all[$0] }
+    let down = stride(from: 1, to: all.count, by: 2).map { all[$0] }
+    guard let left = across.min(), let right = across.max(), let top = down.min(), let bottom = down.max() else {
+      return .none
+    }
+    return .box([left, top, right - left, bottom - top])
   }
 
   private static func number(_ value: Any?) -> Double? { (value as? NSNumber)?.doubleValue }

@@ -100,6 +100,8 @@ public struct Catalogue: Sendable {
     let masks =
       source.hasMasks
       ? pairs.masks(of: images.map(\.path), prefix: placed.prefix, named: named, &findings) : [:]
+    let taken = Set(images.map { Array("\(placed.prefix.isEmpty ? "" : "\(placed.prefix)/")\($0.path)".utf8) })
+    for path in pairs.unlike where !taken.contains(Array(path.utf8)) { findings.note(.unlikeMask, path) }
     var boxes: [Int: PixelBox] = [:]
     if source.looksAtFiles, !found.boxes.isEmpty {
       let choice = BoxChoice(

@@ -146,15 +146,14 @@ struct ClassFolders {
     return prefix.joined(separator: "/")
   }
 
-  /// Whether the folders of the first level are parts: one of training, most of whose pictures lie in folders, and
-  /// either nothing but parts beside it or one more of them. A set of vehicles may have a class `train`.
+  /// Whether the folders of the first level are parts, most of whose pictures lie in folders: nothing but parts, even one
+  /// alone, or one of training and another beside what else lies there. A set of vehicles may have a class `train`.
   private static func hasParts(_ paths: [String]) -> Bool {
     let groups = Dictionary(grouping: paths.map { $0.split(separator: "/") }.filter { $0.count > 1 }) { String($0[0]) }
     let parts = groups.compactMap { name, paths in Part(name: name).map { (part: $0, paths: paths) } }
-    let hasClasses = parts.contains { one in
-      one.part == .train && 2 * one.paths.count(where: { $0.count > 2 }) > one.paths.count
-    }
-    return hasClasses && (parts.count == groups.count || parts.count > 1)
+    let withClasses = parts.filter { one in 2 * one.paths.count(where: { $0.count > 2 }) > one.paths.count }.map(\.part)
+    if parts.count == groups.count, !parts.contains(where: { $0.part == .train }) { return !withClasses.isEmpty }
+    return withClasses.contains(.train) && (parts.count == groups.count || parts.count > 1)
   }
 
   /// Whether all pictures lie in folders of parts, which lie in class folders: `CLASS/train/x.jpg`.

@@ -15,6 +15,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case emptyPart
   case annotations
   case maskWithoutImage
+  case unlikeMask
   case secondMask
   case boxWithoutImage
   case pictureWithoutFile
@@ -53,7 +54,8 @@ public enum FindingKind: String, CaseIterable, Sendable {
   public var isProblem: Bool {
     switch self {
     case .hidden, .system, .madeByAla, .noPicture, .noClass, .noPart, .notListed, .repeated, .emptyPart, .annotations,
-      .maskWithoutImage, .secondMask, .boxWithoutImage, .pictureWithoutFile, .unusedList, .clippedBox, .severalBoxes,
+      .maskWithoutImage, .unlikeMask, .secondMask, .boxWithoutImage, .pictureWithoutFile, .unusedList, .clippedBox,
+      .severalBoxes,
       .turned:
       false
     default: true
@@ -65,7 +67,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
 
   /// Whether it may be meant otherwise, though it stands in nobody's way.
   public var isSuspicious: Bool {
-    [.maskWithoutImage, .boxWithoutImage, .pictureWithoutFile, .unusedList].contains(self)
+    [.maskWithoutImage, .unlikeMask, .boxWithoutImage, .pictureWithoutFile, .unusedList].contains(self)
   }
 
   /// What they are, in words.
@@ -82,6 +84,7 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .emptyPart: "class folders without pictures, of classes that have some in another part"
     case .annotations: "folders of annotations"
     case .maskWithoutImage: "masks that have no picture's name"
+    case .unlikeMask: "pictures that are called as masks are and look like none, taken for neither"
     case .secondMask: "masks of pictures that have another one"
     case .boxWithoutImage: "boxes of pictures that are not there"
     case .pictureWithoutFile: "pictures that a list of boxes has no box of, and that are not there"

@@ -99,10 +99,9 @@ struct FoundLists {
   private static func ofWholeSets(
     _ lists: [(path: String, table: CSVTable)], tree: FolderTree
   ) -> [(path: String, table: CSVTable)] {
-    guard lists.count == 1, let part = Part(ofListAt: lists[0].path), part != .train,
-      ClassFolders(pictures: tree.pictures, folders: []).parts == .aboveClasses
-    else { return lists }
-    return []
+    guard lists.count == 1, let part = Part(ofListAt: lists[0].path), part != .train else { return lists }
+    let folders = ClassFolders(pictures: tree.pictures, folders: [])
+    return folders.parts == .aboveClasses && folders.images.contains { $0.part != part } ? [] : lists
   }
 
   private mutating func note(_ path: String, _ failure: Failure, _ place: String) {
@@ -115,7 +114,7 @@ struct FoundLists {
   private mutating func takeBoxes(_ file: BoxFile, of path: String) {
     boxes.append(file)
     paths.insert(path)
-    placesOfBoxes.append(path)
+    placesOfBoxes.append(path + (file.boxes.isEmpty ? " (which has none)" : ""))
   }
 
   private mutating func takeJSON(_ candidates: [String], _ tree: FolderTree) {

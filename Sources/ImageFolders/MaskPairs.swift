@@ -10,6 +10,8 @@ struct MaskPairs {
   private var inFolders: [(mask: String, stem: String)] = []
   /// Masks beside their pictures, by the same.
   private var beside: [(mask: String, stem: String)] = []
+  /// Pictures that are called as the set's masks are and do not look like masks, relative to the root.
+  private(set) var unlike: [String] = []
 
   private static let folderNames: Set = [
     "mask", "masks", "segmentation", "segmentations", "segmentationclass", "segmentationobject", "segmask", "segmasks",
@@ -43,7 +45,8 @@ struct MaskPairs {
       members[Array(folder.utf8), default: []].append(path)
     }
     for (_, paths) in members.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-      guard paths.prefix(Self.lookedAt).allSatisfy({ isMaskLike(path: "\(tree.root)/\($0)") }) else {
+      let looked = paths.prefix(Self.lookedAt)
+      guard 2 * looked.count(where: { isMaskLike(path: "\(tree.root)/\($0)") }) > looked.count else {
         rest += paths
         continue
       }
@@ -52,21 +55,63 @@ struct MaskPairs {
     images = rest.sorted(by: precedes)
   }
 
-  /// Masks beside pictures, where they look like masks.
+  /// Masks beside pictures, where they look like masks; then what is called as these are.
   private mutating func takeBeside(_ tree: FolderTree) {
     let stems = Dictionary(grouping: images) { Array(stem(of: $0).utf8) }
     var rest: [String] = []
+    var habits = Habits()
     for path in images {
       let own = stem(of: path)
       let isTwin = ending(of: path).lowercased() == "png" && (stems[Array(own.utf8)]?.count ?? 0) > 1
       let base = isTwin ? own : Self.withoutSuffix(own).flatMap { stems[Array($0.utf8)] == nil ? nil : $0 }
       if let base, isMaskLike(path: "\(tree.root)/\(path)") {
         beside.append((path, base))
+        habits.note(path, isTwin: isTwin)
       } else {
         rest.append(path)
       }
     }
-    images = rest
+    let hasOthers = rest.contains { Self.suffix(of: stem(of: $0)) == nil }
+    images = []
+    for path in rest {
+      let place = "\(tree.root)/\(path)"
+      let own = stem(of: path)
+      let base = Self.withoutSuffix(own)
+      let hasPicture = base.map { stems[Array($0.utf8)] != nil } ?? false
+      if habits.haveSuffix(of: path, whateverEnding: hasPicture) {
+        if isMaskLike(path: place) { beside.append((path, base ?? own)) } else { unlike.append(path) }
+      } else if base != nil && hasOthers && !hasPicture || habits.haveTwins(in: path), hasFewColours(path: place) {
+        // Its picture is not there.
+        beside.append((path, base ?? own))
+      } else {
+        images.append(path)
+      }
+    }
+  }
+
+  /// How the masks are called that lie beside their pictures.
+  private struct Habits {
+    /// `_mask`, with the files' endings.
+    private var endings: [String: Set<String>] = [:]
+    /// Folders with `x.png` beside `x.jpg`.
+    private var foldersOfTwins: Set<[UInt8]> = []
+
+    mutating func note(_ mask: String, isTwin: Bool) {
+      if isTwin {
+        foldersOfTwins.insert(Array(folder(of: mask).utf8))
+      } else if let suffix = MaskPairs.suffix(of: stem(of: mask)) {
+        endings[suffix, default: []].insert(ending(of: mask).lowercased())
+      }
+    }
+
+    func haveSuffix(of path: String, whateverEnding: Bool) -> Bool {
+      guard let known = MaskPairs.suffix(of: stem(of: path)).flatMap({ endings[$0] }) else { return false }
+      return whateverEnding || known.contains(ending(of: path).lowercased())
+    }
+
+    func haveTwins(in path: String) -> Bool {
+      ending(of: path).lowercased() == "png" && foldersOfTwins.contains(Array(folder(of: path).utf8))
+    }
   }
 
   /// Folders that are none of masks, nor lie in one.
@@ -84,8 +129,10 @@ struct MaskPairs {
     return stem(of: kept.joined(separator: "/"))
   }
 
+  private static func suffix(of stem: String) -> String? { suffixes.first { stem.lowercased().hasSuffix($0) } }
+
   private static func withoutSuffix(_ stem: String) -> String? {
-    suffixes.first { stem.lowercased().hasSuffix($0) }.map { String(stem.dropLast($0.count)) }
+    suffix(of: stem).map { String(stem.dropLast($0.count)) }
   }
 
   /// The masks of the set's images, by their number.

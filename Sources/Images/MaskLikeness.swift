@@ -12,9 +12,17 @@ public func isMaskLike(path: String) -> Bool {
   if file.format == .png, let type = try? file.bytes(at: colourTypePlace, count: 1).first, !types.contains(type) {
     return true
   }
-  guard let image = try? decodeImage(path: path) else { return false }
+  return (try? decodeImage(path: path)).map { hasFewColours($0, orIsGrey: true) } ?? false
+}
+
+/// Of no more colours than label images have, however they are stored. False where it cannot be read.
+public func hasFewColours(path: String) -> Bool {
+  (try? decodeImage(path: path)).map { hasFewColours($0, orIsGrey: false) } ?? false
+}
+
+private func hasFewColours(_ image: RGBImage, orIsGrey: Bool) -> Bool {
   var colours: Set<Int> = []
-  var isGrey = true
+  var isGrey = orIsGrey
   for place in stride(from: 0, to: image.pixels.count, by: 3) {
     let (red, green, blue) = (Int(image.pixels[place]), Int(image.pixels[place + 1]), Int(image.pixels[place + 2]))
     if colours.count <= mostLabelColours { colours.insert(red << 16 | green << 8 | blue) }

@@ -51,8 +51,6 @@ public final class Canvas {
   /// cairo reads an image's pixels when it replays the drawing.
   private var imageMemory: [UnsafeMutableRawBufferPointer] = []
 
-  private static let fontFamily = "DejaVu Sans"
-
   /// White; sizes are rounded up to whole units.
   public init(width: Double, height: Double) throws {
     let (width, height) = (width.rounded(.up), height.rounded(.up))
@@ -125,10 +123,19 @@ public final class Canvas {
     cairo_restore(context)
   }
 
+  /// Characters that no font here has a sign for, each once: a drawing shows an empty box in their place.
+  public static func charactersWithoutSign(in texts: [String]) throws -> [Character] {
+    let canvas = try Canvas(width: 1, height: 1)
+    var found: [Character] = []
+    for text in texts {
+      let missing = FontChoice(context: canvas.context).select(for: text, size: 11, isBold: false)
+      for scalar in missing where !found.contains(Character(scalar)) { found.append(Character(scalar)) }
+    }
+    return found
+  }
+
   public func textWidth(_ text: String, size: Double, isBold: Bool = false) -> Double {
-    cairo_select_font_face(
-      context, Self.fontFamily, CAIRO_FONT_SLANT_NORMAL, isBold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL)
-    cairo_set_font_size(context, size)
+    FontChoice(context: context).select(for: text, size: size, isBold: isBold)
     var extents = cairo_text_extents_t()
     cairo_text_extents(context, text, &extents)
     return extents.x_advance

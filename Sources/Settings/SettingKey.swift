@@ -117,11 +117,24 @@ public enum SettingValue: Equatable, Sendable {
 /// The shortest decimal that reads back as the same number.
 func format(_ value: Double) -> String { "\(value)" }
 
+private func isEscaped(_ scalar: Unicode.Scalar) -> Bool {
+  [.control, .lineSeparator, .paragraphSeparator].contains(scalar.properties.generalCategory)
+    || scalar == "\u{FEFF}"
+}
+
 func quoted(_ text: String) -> String {
   let isPlain =
     !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "_-./".contains($0) }
     && text.first?.isLetter == true && !["null", "true", "false", "yes", "no", "on", "off"].contains(text.lowercased())
   if isPlain { return text }
+  // YAML folds line breaks between simple quotes, and lets other control characters stand between double ones alone.
+  if text.unicodeScalars.contains(where: isEscaped) {
+    let escaped = text.unicodeScalars.map { scalar in
+      isEscaped(scalar)
+        ? String(format: "\\u%04x", scalar.value) : "\"\\".unicodeScalars.contains(scalar) ? "\\\(scalar)" : "\(scalar)"
+    }
+    return "\"\(escaped.joined())\""
+  }
   return "'" + text.replacingOccurrences(of: "'", with: "''") + "'"
 }
 

@@ -271,7 +271,8 @@ struct SettingReader {
   }
 
   private static func path(_ node: Node) -> SettingValue? {
-    text(node).flatMap { $0.isEmpty ? nil : .text(expandingHome($0)) }
+    // The system ends a path at its first NUL.
+    text(node).flatMap { $0.isEmpty || $0.unicodeScalars.contains("\0") ? nil : .text(expandingHome($0)) }
   }
 
   private static func isNull(_ node: Node) -> Bool {

@@ -28,6 +28,22 @@ public struct TrainingOptions: Sendable {
   public init(program: String) { self.program = program }
 }
 
+/// Refuses a run's folder that holds files of others under the names of its own.
+///
+/// - Throws: `Failure` 73.
+func refuseStrangers(in configuration: Configuration) throws {
+  let run = configuration.run.dir
+  // A run that was copied may have lost its lock file, but not its checkpoints.
+  let checkpoints = CheckpointFolder(path: "\(run)/checkpoints", keep: configuration.checkpoint.keep)
+  let isRun = !(try checkpoints.steps().isEmpty)
+  try refuseStrangers(
+    in: run, mark: ".lock",
+    names: [
+      "config.yaml", "split.json", "metrics.jsonl", "log.txt", "tensorboard", "checkpoints/last.h5",
+      "checkpoints/best.h5",
+    ], setting: "run.dir", isOwn: { _ in isRun })
+}
+
 /// Makes and locks the run's folder, and opens its logs.
 ///
 /// - Returns: on rank 0 the lock, which is held as long as it lives.
@@ -36,14 +52,7 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
   let run = experiment.configuration.run.dir
   var lock: RunLock?
   try cluster.onRoot {
-    // A run that was copied may have lost its lock file, but not its checkpoints.
-    let isRun = !(try folder.steps().isEmpty)
-    try refuseStrangers(
-      in: run, mark: ".lock",
-      names: [
-        "config.yaml", "split.json", "metrics.jsonl", "log.txt", "tensorboard", "checkpoints/last.h5",
-        "checkpoints/best.h5",
-      ], setting: "run.dir", isOwn: { _ in isRun })
+    try refuseStrangers(in: experiment.configuration)
     try makeFolder(folder.path)
     lock = try RunLock(path: "\(run)/.lock") { log.warning($0) }
     folder.sweep()
@@ -164,7 +173,7 @@ private func checkFits(
     let list = differences.map { "\($0.key) is \($0.own), the run has \($0.other)" }.joined(separator: "; ")
     let offer =
       differences.contains { $0.key == "training.epochs" }
-      ? " (to train longer, start another run with --init \(path))" : ""
+      ? " (to train longer, start another run with --init \(shellWord(path)))" : ""
     throw Failure.badConfiguration("\(path): cannot be resumed under settings that change the result: \(list)\(offer)")
   }
   for (key, own, setting) in [

@@ -47,9 +47,12 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
       + (run.state.best.map { String(format: "; best epoch %d, validation accuracy %.4f", $0.epoch, $0.accuracy) } ?? "")
   )
   let dir = configuration.run.dir
+  let split = experiment.split
+  let part = !split.test.isEmpty ? "test" : !split.valid.isEmpty ? "valid" : "train"
   log.info(
     run.isFinished
-      ? "next: ala evaluate --checkpoint \(shellWord(dir)) --out \(shellWord("\(dir)/test"))"
+      ? "next: ala evaluate --checkpoint \(shellWord(dir))\(part == "test" ? "" : " --split \(part)") --out "
+        + shellWord("\(dir)/\(part)")
       : "next: the same command goes on with the run")
 }
 

@@ -15,6 +15,12 @@ struct RunMetrics {
 
   init(_ path: String) { file = TailedFile(path) }
 
+  /// When the file was last written into, in seconds since 1970; nil where there is none.
+  var changedAt: Double? {
+    var status = stat()
+    return stat(file.path, &status) == 0 ? Double(status.st_mtim.tv_sec) : nil
+  }
+
   /// Reads what is new. A line that is no object of a run is left out: this only looks on.
   mutating func look() {
     var file = file

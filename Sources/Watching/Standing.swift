@@ -34,15 +34,18 @@ struct Standing: Progress {
 
   /// Whose mean is the loss of now.
   private static let meanSteps = 20
+  /// Seconds without a step that are not worth a word.
+  private static let leastSilence = 10.0
   /// More ranks than a page has room for: those that are waited for are shown.
   private static let mostRanks = 32
 
-  init(_ run: WatchedRun) {
+  /// - Parameter date: now.
+  init(_ run: WatchedRun, at date: Date = Date()) {
     let pace = Pace(run)
     let last = run.metrics.steps.last
     state =
-      run.isFinished && run.holder == nil
-      ? "finished" : stateWords(run.holder, run.killed, goingOn: run.goingOn)
+      run.ending == .finished && run.holder == nil
+      ? "finished" : stateWords(run.holder, run.killed, run.ending, goingOn: run.goingOn)
     lastWords = run.lastWords
     let total = run.epochs * run.stepsPerEpoch
     let step = last?.step ?? 0
@@ -51,7 +54,8 @@ struct Standing: Progress {
       last.map { line in
         "epoch \(line.epoch)" + (run.epochs > 0 ? " of \(run.epochs)" : "") + " (\(line.phase)), step \(step)"
           + (total > 0 ? " of \(total)" : "")
-          + (run.holder == nil ? "" : pace.secondsLeft.map { ", at most \(clock($0)) left" } ?? "")
+          + (run.holder == nil
+            ? "" : (pace.secondsLeft.map { ", at most \(clock($0)) left" } ?? "") + Self.silence(run, pace, line, date))
       } ?? "no step yet"
     phases = Self.phases(run, pace)
     validation = Self.validation(run.metrics.epochs)
@@ -61,6 +65,18 @@ struct Standing: Progress {
       .enumerated().map { RankRow(rank: $0, dataMilliseconds: $1.0, ranksMilliseconds: $1.1) }
     ranks = Array(all.sorted { $0.ranksMilliseconds < $1.ranksMilliseconds }.prefix(Self.mostRanks))
     rankNote = all.count > Self.mostRanks ? "of \(all.count) ranks, those that the others wait for" : nil
+  }
+
+  /// How long a run that goes on has made no step, where that is much longer than a step takes: it may be validating, or
+  /// held. Roughly, so that it is not news at every look.
+  private static func silence(_ run: WatchedRun, _ pace: Pace, _ last: RunFolder.Line, _ date: Date) -> String {
+    guard let since = run.lastStepAt else { return "" }
+    let (seconds, step) = (date.timeIntervalSince1970 - since, pace.secondsPerStep[last.phase] ?? 0)
+    guard seconds > max(leastSilence, 10 * step), seconds < 1e9 else { return "" }
+    let whole = Int(seconds)
+    let age =
+      whole < 120 ? "\(whole / 10 * 10) s" : whole < 7200 ? "\(whole / 60) min" : "\(whole / 3600) h"
+    return ", last step \(age) ago"
   }
 
   private static func phases(_ run: WatchedRun, _ pace: Pace) -> [PhaseRow] {

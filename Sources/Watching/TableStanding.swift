@@ -23,7 +23,7 @@ struct TableStanding: Progress {
   /// - Parameter date: now.
   init(_ table: WatchedTable, at date: Date = Date()) {
     state =
-      table.isFinished ? "finished" : stateWords(table.holder, table.killed, goingOn: table.goingOn)
+      table.isFinished ? "finished" : stateWords(table.holder, table.killed, table.ending, goingOn: table.goingOn)
     lastWords = table.lastWords
     guard let told = table.stages else {
       progress = table.holder == nil ? "no stage was begun" : "measures, and makes its plan"

@@ -16,12 +16,14 @@ extension WatchedRun {
 
 /// Who has a folder, or how the last one left it that has not come to its end, and what goes on there.
 ///
-/// - Parameter goingOn: the command, where it is known.
-func stateWords(_ holder: String?, _ killed: RunHolder.Killed?, goingOn: String?) -> String {
+/// - Parameters:
+///   - ending: where it gave the folder back, as far as its log says.
+///   - goingOn: the command, where it is known.
+func stateWords(_ holder: String?, _ killed: RunHolder.Killed?, _ ending: Ending?, goingOn: String?) -> String {
   if let holder { return "running: \(holder)" }
   let command = "the same command goes on" + (goingOn.map { ": \($0)" } ?? "")
   return killed.map { "killed: \($0.process) has ended without a word; \(command)" }
-    ?? "not running, and not at its end; \(command)"
+    ?? "\(ending?.words ?? "not running, and not at its end"); \(command)"
 }
 
 /// What every page tells of how far it has come.

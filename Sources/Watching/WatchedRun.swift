@@ -20,8 +20,10 @@ struct WatchedRun: Watched {
   private(set) var trainCount = 0
   /// The log's last lines.
   private(set) var lastWords: [String] = []
-  /// Whether the log says that the run has come to its end.
-  private(set) var isFinished = false
+  /// How the run has ended, as far as its log says.
+  private(set) var ending: Ending?
+  /// When the last step was made, in seconds since 1970; nil before there is one.
+  private(set) var lastStepAt: Double?
 
   private static let shownWords = 3
   /// From the log's end.
@@ -30,13 +32,17 @@ struct WatchedRun: Watched {
   /// - Throws: `Failure` 66 for what is no run's folder, 65 where one of its files is no regular file.
   init(_ path: String) throws {
     self.path = path
-    let marks = ["metrics.jsonl", "log.txt", "config.yaml", ".lock"]
-    guard marks.contains(where: { FileManager.default.fileExists(atPath: "\(path)/\($0)") }) else {
+    func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(name)") }
+    // A run has made these before its first step; other commands lock their folders and keep logs, too.
+    guard has("metrics.jsonl") || has("config.yaml") && has("split.json") || has("checkpoints/last.h5") else {
       throw Failure.missingInput(
-        "\(path): is no folder of a run (run.dir) or of a table (--out): it has no \(marks[0]) and no \(marks[1]), or the run has not begun yet"
+        Belonging.kind(of: path).map {
+          "\(path): is \($0), no folder of a run (run.dir) or of a table (--out), which ala watch looks on at"
+        }
+          ?? "\(path): is no folder of a run (run.dir) or of a table (--out): it has no metrics.jsonl, or the run has not begun yet"
       )
     }
-    try requireRegularFiles(marks + ["split.json"], in: path)
+    try requireRegularFiles(["metrics.jsonl", "log.txt", "config.yaml", ".lock", "split.json"], in: path)
     metrics = RunMetrics("\(path)/metrics.jsonl")
     events = RunEvents("\(path)/tensorboard")
   }
@@ -59,11 +65,12 @@ struct WatchedRun: Watched {
     events.look()
     let log = Self.logEnd(of: path)
     lastWords = log.suffix(Self.shownWords)
-    isFinished = log.last { line in Self.turns.contains { line.hasPrefix($0) } }?.contains("finished") == true
+    ending = log.last { line in Self.turns.contains { line.hasPrefix($0) } }.flatMap(Ending.init)
+    lastStepAt = metrics.steps.last.flatMap { line in line.step.flatMap { events.times[$0] } ?? metrics.changedAt }
   }
 
   /// How lines of the log begin that tell of a run's beginning, its epochs and its end.
-  private static let turns = ["writes to ", "resuming ", "epoch ", "stopped: ", "finished: ", "the run is finished: "]
+  private static let turns = ["writes to ", "resuming ", "epoch "] + Ending.beginnings
 
   /// What a run's command goes on with, where none has the folder now: that of the process that was killed, or the run's
   /// own settings. As many ranks as the run had.

@@ -42,9 +42,12 @@ struct WatchedTable: Watched {
     holder == nil && killed == nil && stages.map { $0.stages.allSatisfy { $0.state == .done } } ?? false
   }
 
-  /// By how many ranks a killed call was made; the command of one that has stopped by itself is not known.
+  /// How the last call has ended, as far as its log says.
+  var ending: Ending? { lastWords.last.flatMap(Ending.init) }
+
+  /// The command of the last call, at as many ranks.
   var goingOn: String? {
-    guard let command = killed?.command else { return nil }
+    guard let command = killed?.command ?? stages?.command else { return nil }
     let ranks = (stages?.workers.prefix { $0.isNumber }).flatMap { Int($0) } ?? 1
     return ranks > 1 ? "mpirun -np \(ranks) \(command)" : command
   }

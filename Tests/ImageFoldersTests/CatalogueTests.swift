@@ -1,3 +1,4 @@
+import Dataset
 import Failures
 import Foundation
 import ImageFolders
@@ -235,4 +236,57 @@ func validationImagesInOneFolderHaveTheClassesThatAListOfThemTells(name: String,
 @Test func aClassFolderWhoseNameIsNoLineIsToldOnceAndNotCalledEmpty() throws {
   let read = try catalogue(try PictureFolder().photographs("a/1.jpg", "b\nc/1.jpg", "b\nc/2.jpg"))
   #expect(found(read, .badName) == ["b\nc"] && found(read, .emptyClass) == [] && paths(read) == ["a/1.jpg"])
+}
+
+@Test(arguments: ["val", "Test", "only/validation", "a/b/testing"])
+func aPartThatStandsAloneIsNoClassAndItsImagesAreOfThatPart(folder: String) throws {
+  let pictures = try PictureFolder().photographs("\(folder)/cat/1.jpg", "\(folder)/cat/2.jpg", "\(folder)/dog/1.jpg")
+  let read = try catalogue(pictures)
+  #expect(names(read) == ["cat", "dog"] && read.images.allSatisfy { $0.part == .test }, "\(read.notes)")
+  #expect(read.notes[0].hasPrefix("taken as folders of training, validation and test"))
+  // A list that is named after the part is one of labels then.
+  try pictures.text(
+    "\(folder)/cat/1.jpg,big\n\(folder)/cat/2.jpg,small\n", to: "\((folder as NSString).lastPathComponent).csv")
+  #expect(try names(catalogue(pictures)) == ["big", "small"])
+}
+
+@Test func validationAndTestFoldersNeedNoTrainingBesideThem() throws {
+  let read = try catalogue(try PictureFolder().photographs("val/cat/1.jpg", "val/dog/1.jpg", "test/cat/2.jpg"))
+  #expect(names(read) == ["cat", "dog"] && read.images.map(\.part) == [.test, .valid, .valid])
+}
+
+/// Masks that have lost their pictures, and pictures that are called as masks are.
+@Test func whatIsCalledAsTheMasksAreIsNoImage() throws {
+  let pictures = try PictureFolder().photographs("zebra/1.jpg", "zebra/4.jpg", "cow/1.jpg", "cow/my_mask.jpg")
+    .masks("zebra/1_mask.png", "zebra/3_mask.png").photographs("zebra/4_mask.png", "zebra/5_mask.png")
+  let read = try catalogue(pictures)
+  #expect(paths(read) == ["cow/1.jpg", "cow/my_mask.jpg", "zebra/1.jpg", "zebra/4.jpg"])
+  #expect(read.images.map { $0.mask != nil } == [false, false, true, false] && read.findings.problemCount == 0)
+  #expect(found(read, .maskWithoutImage) == ["zebra/3_mask.png"])
+  #expect(found(read, .unlikeMask) == ["zebra/4_mask.png", "zebra/5_mask.png"])
+  #expect(read.findings.suspicions.count == 2)
+  // Who reads the folder where it lies is told, too.
+  var options = DatasetOptions(root: pictures.path)
+  options.layout = .folders
+  #expect(try ImageDataset(options).remarks.count { $0.contains("_mask.png") } == 2)
+  // A list that names one has the last word.
+  try pictures.text("path,label\nzebra/1.jpg,z\nzebra/4_mask.png,z\n", to: "labels.csv")
+  let listed = try catalogue(pictures)
+  #expect(paths(listed) == ["zebra/1.jpg", "zebra/4_mask.png"] && found(listed, .unlikeMask) == ["zebra/5_mask.png"])
+}
+
+@Test func aMaskWhosePictureIsGoneIsNoImageWhetherOrNotOthersAreThere() throws {
+  let suffixed = try catalogue(try PictureFolder().photographs("a/1.jpg", "b/1.jpg").masks("a/2_seg.png"))
+  #expect(paths(suffixed) == ["a/1.jpg", "b/1.jpg"] && found(suffixed, .maskWithoutImage) == ["a/2_seg.png"])
+  let twins = try catalogue(
+    try PictureFolder().photographs("a/1.jpg", "b/1.jpg", "a/3.png").masks("a/1.png", "a/2.png", "b/4.png"))
+  #expect(paths(twins) == ["a/1.jpg", "a/3.png", "b/1.jpg", "b/4.png"])
+  #expect(found(twins, .maskWithoutImage) == ["a/2.png"])
+  // One cut-out among them does not make a folder of masks one of images.
+  let folder = try catalogue(
+    try PictureFolder().photographs("a/1.jpg", "a/2.jpg", "a/3.jpg", "masks/a/1.png").masks(
+      "masks/a/2.png", "masks/a/3.png"))
+  #expect(names(folder) == ["a"] && folder.images.allSatisfy { $0.mask != nil })
+  // Where there is nothing else, they are what is to be learnt.
+  #expect(try paths(catalogue(try PictureFolder().masks("a/1_seg.png", "b/2_seg.png"))).count == 2)
 }

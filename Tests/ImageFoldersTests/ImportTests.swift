@@ -266,23 +266,28 @@ private func make(_ name: [UInt8], in folder: String, isFolder: Bool = false) th
     let skipping = options(pictures) { $0.skipsUnreadable = true }
     return try bring(skipping, to: "\(out.path)/\(UUID().uuidString)").warnings
   }
-  #expect(try warnings(makePlain()) == [] && warnings(makeParts()) == [])
+  let few = "there is no validation image: "
+  #expect(try warnings(makePlain()).allSatisfy { $0.hasPrefix(few) } && warnings(makeParts()) == [])
   let singles = try PictureFolder().photographs("a/1.jpg", "b/1.jpg").write([1], to: "c/1.jpg")
   #expect(
     try warnings(singles) == [
       "there is no test image, so that nothing can be evaluated", "classes of which no image is left: 1 (c)",
-      "classes of a single image, which cannot both train and test: 2 (a, b)",
+      "classes of a single image, which cannot both train and test: 2 (a, b)", Split.noValidation,
     ])
   let parts = try PictureFolder().photographs(
     "train/a/1.jpg", "train/a/2.jpg", "test/a/3.jpg", "train/b\u{1B}/1.jpg", "train/b\u{1B}/2.jpg", "test/c/1.jpg",
     "test/c/2.jpg")
   #expect(
     try warnings(parts) == [
-      "classes without a test image: 1 (b\\u{1B})", "classes without a training image: 1 (c)",
+      "classes without a test image: 1 (b\\u{1B})", "classes without a training image: 1 (c)", Split.noValidation,
     ])
   let tests = try PictureFolder().text("path,label,split\n1.jpg,a,test\n2.jpg,a,test\n", to: "l.csv")
     .photographs("1.jpg", "2.jpg")
-  #expect(try warnings(tests) == ["there is no training image, so that nothing can be trained"])
+  #expect(
+    try warnings(tests) == [
+      "there is a single class, a: accuracy says nothing where nothing else can be answered",
+      "there is no training image, so that nothing can be trained",
+    ])
 }
 
 @Test func anOutThatIsALinkOrEndsInDotsIsItsFolder() throws {
@@ -306,4 +311,15 @@ private func make(_ name: [UInt8], in folder: String, isFolder: Bool = false) th
     let failure = #expect(throws: Failure.self) { try bring(options(pictures), to: place) }
     #expect(failure?.code == .cannotWrite && failure?.message.contains(words) == true, "\(failure?.message ?? "")")
   }
+}
+
+@Test(arguments: [(10, true), (11, false), (12, false)])
+func upToFiveTrainingImagesOfAClassGiveNoneToValidateAndThatIsSaid(count: Int, isWarned: Bool) throws {
+  let (pictures, out) = (try PictureFolder(), try TemporaryFolder())
+  for index in 1...count { try pictures.photographs("a/\(index).jpg", "b/\(index).jpg") }
+  let report = try bring(options(pictures), to: "\(out.path)/x")
+  let dataset = try ImageDataset(options(pictures))
+  let split = try Split(dataset, seed: 0)
+  #expect(split.valid.isEmpty == isWarned && report.warnings == (isWarned ? [Split.noValidation] : []))
+  #expect(dataset.trainingRemarks(split) == report.warnings)
 }

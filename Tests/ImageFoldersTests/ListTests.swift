@@ -330,3 +330,31 @@ func aBrokenListOfValidationImagesIsAProblem(text: String) throws {
     unlink("\(pictures.path)/\(name)")
   }
 }
+
+@Test func withoutABoxAnAnnotationOfCOCOHasThatOfItsPolygons() throws {
+  let pictures = try PictureFolder().photographs("a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg").text(
+    """
+    {"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}, {"id": 3, "file_name": "3.jpg"}],
+     "categories": [{"id": 1, "name": "a"}],
+     "annotations": [
+      {"image_id": 1, "category_id": 1, "segmentation": [[2, 3, 8, 4, 5, 12], [6, 1, 11, 2, 7, 5]]},
+      {"image_id": 2, "bbox": [], "segmentation": [[1, 1, 4, 1, 4, 6]]},
+      {"image_id": 3, "category_id": 1, "segmentation": {"counts": "x", "size": [20, 24]}},
+      {"image_id": 3, "category_id": 9, "bbox": [1, 1, 5, 5]},
+      {"image_id": 3, "bbox": ["5", "5", "2", "2"]}, {"image_id": 3, "bbox": "5 5 2 2"},
+      {"image_id": 3, "bbox": null, "segmentation": [[1, 2, 3]]}]}
+    """, to: "x.json")
+  let read = try catalogue(pictures)
+  #expect(read.images.map(\.box) == [box(2, 1, 9, 11), box(1, 1, 3, 5), nil, nil])
+  #expect(
+    read.findings[.badEntry].map(\.text) == [
+      "x.json: annotation 4 (its category_id is 9, which is none of its categories')",
+      "x.json: annotation 5 (its bbox holds what is no number)",
+      "x.json: annotation 6 (its bbox is no list of four numbers)",
+      "x.json: annotation 7 (its segmentation is no list of polygons, each x, y, x, y and so on)",
+    ])
+  let none = try PictureFolder().photographs("a/1.jpg").text(
+    "{\"images\": [{\"id\": 1, \"file_name\": \"1.jpg\"}], \"annotations\": [{\"image_id\": 1, \"caption\": \"x\"}]}",
+    to: "x.json")
+  #expect(try catalogue(none).notes.contains("boxes are those of x.json (which has none)"))
+}

@@ -129,3 +129,9 @@ private func okLab(_ levels: SIMD3<Float>) -> SIMD3<Double> {
   for _ in 0..<60 { try draw() }
   #expect(try memory() < before + 16)
 }
+
+@Test func aCharacterThatNoFontHasIsNamedOnce() throws {
+  // Of Unicode's last plane for private use; and what draws another character's variant is none to miss.
+  let missing = try Canvas.charactersWithoutSign(in: ["plain", "a\u{10FFFD}", "\u{10FFFD}é\u{FE0F}\u{200D}"])
+  #expect(missing == ["\u{10FFFD}"])
+}

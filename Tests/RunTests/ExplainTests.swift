@@ -86,6 +86,11 @@ private func noOutputReplacesAnInputOrAStranger(_ program: String, _ root: Strin
   #expect(broken.code == 65 && broken.errors.contains("broken.jpg") && broken.errors.contains("other.png"))
   #expect(broken.output.contains("8 images explained"))
   #expect(try run(program, ["explain", "\(root)/nowhere.png"] + checkpoint).code == 66)
+  let nothing = try run(program, ["explain", "\(root)/c.yaml", "--checkpoint", "\(root)/run", "--out", "\(root)/none"])
+  #expect(nothing.code == 65 && nothing.errors.contains("c.yaml") && nothing.output.isEmpty, "\(nothing)")
+  #expect(!FileManager.default.fileExists(atPath: "\(root)/none"))
+  let text = try run(program, ["explain", first, "--checkpoint", "\(root)/c.yaml", "--out", "\(root)/none"])
+  #expect(text.code == 65 && text.errors.contains("c.yaml") && text.errors.contains("HDF5"), "\(text.errors)")
   try noOutputReplacesAnInputOrAStranger(program, root, picture: first)
   #expect(try run(program, ["explain", first, "--threshold", "2"] + checkpoint).code == 64)
 }

@@ -170,7 +170,17 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
     let result = try run(builtProgram("ala"), arguments)
     #expect(result.code == 64 && result.errors.contains("there is no command trian; the nearest is train"))
   }
-  #expect(try run(builtProgram("ala"), ["help", "train"]).code == 0)
+  let help = try run(builtProgram("ala"), ["help", "trian"])
+  #expect(help.code == 64 && help.errors.contains("there is no command trian; the nearest is train"), "\(help)")
+  for arguments in [["help"], ["help", "train"], ["help", "help"], ["--help"]] {
+    #expect(try run(builtProgram("ala"), arguments).code == 0, "\(arguments)")
+  }
+  for out in [["--out", ""], ["--out="]] {
+    for command in ["explain", "evaluate", "synth", "watch", "report", "import", "export", "table", "manual"] {
+      let nameless = try run(builtProgram("ala"), [command] + (command == "explain" ? ["x.jpg"] : []) + out)
+      #expect(nameless.code == 64 && !nameless.errors.contains("error:"), "\(command): \(nameless)")
+    }
+  }
 }
 
 private let loader = "/usr/share/bash-completion/bash_completion"

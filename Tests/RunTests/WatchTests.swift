@@ -117,7 +117,7 @@ func handMadeRun() throws -> TemporaryFolder {
     "/bin/sh", ["-c", "\(command) --stop-after-steps 1"],
     environment: ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"])
   #expect(again.code == 0 && again.errors.contains("resuming from "), "\(command): \(again.errors)")
-  #expect(try run(ala, ["watch", folder]).output.contains(": not running, and not at its end; "))
+  #expect(try run(ala, ["watch", folder]).output.contains(": stopped; the same command goes on: "))
 }
 
 @Test func aRunIsWatchedWhileItGoesOnAndItsRanksSayWhatTheyWaitFor() throws {
@@ -226,6 +226,48 @@ func handMadeRun() throws -> TemporaryFolder {
   #expect(try foreign.code == 73 && page("\(folder.path)/notes.html") == "mine", "\(foreign.errors)")
   let metrics = try run(ala, ["watch", folder.path, "--once", "--out", "\(folder.path)/metrics.jsonl", "--overwrite"])
   #expect(try metrics.code == 73 && page("\(folder.path)/metrics.jsonl").hasPrefix("{\"event\""), "\(metrics.errors)")
+  // What other commands have made is named, and no page is written there.
+  let bench = try TrainingBench(lanes: 4, cache: "there")
+  let root = bench.folder.path
+  #expect(try bench.ala("cache", run: "run").code == 0)
+  #expect(try bench.ala("train", run: "run", ["--set", "training.epochs=1"]).code == 0)
+  let none4 = ["--set", "evaluation.steps=0"]
+  #expect(
+    try bench.ala("evaluate", run: "run", ["--checkpoint", "\(root)/run", "--out", "\(root)/e"] + none4).code == 0)
+  for (name, kind) in [("cache", "a feature cache"), ("e", "an evaluation"), ("data", "a synthetic data set")] {
+    let other = try run(ala, ["watch", "\(root)/\(name)", "--once"])
+    #expect(other.code == 66 && other.errors.contains("/\(name): is \(kind), "), "\(other)")
+    #expect(!FileManager.default.fileExists(atPath: "\(root)/\(name)/watch.html"))
+  }
   #expect(try mpirun(ranks: 2, ala, ["watch", folder.path, "--once"]).code == 64)
   #expect(try run(ala, ["watch", folder.path, "--every", "0"]).code == 64)
+}
+
+@Test(arguments: [
+  ("ala: interrupted at step 3; x is written: run the same command again", "stopped"),
+  ("stopped: 3 steps, 2 epochs\nnext: the same command goes on with the run", "stopped"),
+  ("ala: error: data: images/1.jpg is gone", "ended by an error"),
+  ("ala: interrupted at step 2\nresuming from x", "not running, and not at its end"),
+])
+func howARunHasEndedIsWhatItsLogSaysLast(words: String, state: String) throws {
+  let folder = try handMadeRun()
+  try "epoch 1: done\n\(words)\n".write(toFile: "\(folder.path)/log.txt", atomically: true, encoding: .utf8)
+  let seen = try run(ala, ["watch", folder.path])
+  #expect(seen.output.contains(": \(state); the same command goes on: mpirun -np 3 ala train "), "\(seen)")
+}
+
+/// A run that is held by SIGSTOP has its lock still.
+@Test func aRunThatMakesNoStepIsToldWithTheAgeOfItsLastOne() throws {
+  let folder = try handMadeRun()
+  let lock = try RunLock(path: "\(folder.path)/.lock") { _ in }
+  func progress(age: Double) throws -> String {
+    let date = Date(timeIntervalSinceNow: -age)
+    try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: "\(folder.path)/metrics.jsonl")
+    let seen = try run(ala, ["watch", folder.path, "--once"])
+    return seen.output.split(separator: "\n").dropFirst().first.map(String.init) ?? ""
+  }
+  #expect(try progress(age: 0).hasSuffix(" left"))
+  #expect(try progress(age: 64).hasSuffix(" left, last step 60 s ago"))
+  #expect(try progress(age: 3000).hasSuffix(", last step 50 min ago"))
+  withExtendedLifetime(lock) {}
 }

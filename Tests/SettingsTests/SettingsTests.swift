@@ -214,3 +214,14 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(
     failure?.message.hasPrefix("side.width is 100: ") == true && failure?.message.contains("5760000 bytes") == true)
 }
+
+@Test func aPathReadsBackWhateverItHoldsAndHoldsNoNUL() throws {
+  for text in ["a\nb", "a\tb\"c\\d", "a\r\n\u{1B}\u{85}\u{2028}b", "a'b: #c", " a ", "ä"] {
+    let settings = try load("", environment: ["ALA_RUN__DIR": text])
+    #expect(settings.run.dir == text)
+    let again = try load(settings.resolvedYAML)
+    #expect(again.run.dir == text && again.resolvedYAML == settings.resolvedYAML, "\(settings.yaml("run.dir"))")
+  }
+  let refused = refusal("run: {dir: \"a\\0b\"}")
+  #expect(refused?.code == .badConfiguration && refused?.message.contains("run.dir") == true)
+}
