@@ -30,11 +30,12 @@ public struct TrainingOptions: Sendable {
 
 /// Refuses a run's folder that holds files of others under the names of its own.
 ///
-/// - Throws: `Failure` 73; 66 or 69 where its checkpoints cannot be listed.
+/// - Throws: `Failure` 73.
 func refuseStrangers(in configuration: Configuration) throws {
   let run = configuration.run.dir
   // A run that was copied may have lost its lock file, but not its checkpoints.
-  let isRun = !(try CheckpointFolder(path: "\(run)/checkpoints", keep: configuration.checkpoint.keep).steps().isEmpty)
+  let checkpoints = CheckpointFolder(path: "\(run)/checkpoints", keep: configuration.checkpoint.keep)
+  let isRun = !(try checkpoints.steps().isEmpty)
   try refuseStrangers(
     in: run, mark: ".lock",
     names: [
@@ -91,6 +92,22 @@ func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
   }
 }
 
+/// Fresh weights, or those of `--init`. Call on one rank.
+func startAfresh(_ experiment: Experiment, _ options: TrainingOptions, log: RunLog) throws {
+  let store = experiment.model.parameters
+  store.initialise(seed: experiment.configuration.run.seed)
+  guard let file = options.initialWeights else { return }
+  let stored = try storedAttributes(file)
+  try checkNetwork(stored, experiment.configuration, path: file)
+  try checkExplained(stored, experiment.model.explains, path: file)
+  // The same encoder may lie in another file, and a new run may well begin with another encoder.
+  let difference = encoderDifference(
+    stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
+  if let difference { log.warning("\(difference)") }
+  try setModel(store, try readModelTensors(file, program: options.program), path: file)
+  log.info("starting from the weights of \(file)")
+}
+
 /// Fresh weights, a checkpoint's, or `--init`'s; the same on every rank.
 func begin(
   _ experiment: Experiment, _ options: TrainingOptions, _ folder: CheckpointFolder, mode: String, log: RunLog
@@ -135,18 +152,7 @@ func begin(
           "--init \(file) has no effect: a run goes on; --resume never would start it anew from these weights")
       }
     } else {
-      store.initialise(seed: experiment.configuration.run.seed)
-      if let file = options.initialWeights {
-        let stored = try storedAttributes(file)
-        try checkNetwork(stored, experiment.configuration, path: file)
-        try checkExplained(stored, experiment.model.explains, path: file)
-        // The same encoder may lie in another file, and a new run may well begin with another encoder.
-        let difference = encoderDifference(
-          stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
-        if let difference { log.warning("\(difference)") }
-        try setModel(store, try readModelTensors(file, program: options.program), path: file)
-        log.info("starting from the weights of \(file)")
-      }
+      try startAfresh(experiment, options, log: log)
     }
   }
   cluster.broadcast(store)

@@ -23,7 +23,7 @@ extension TrainingOptions {
 
 /// Refuses a folder that no run of these settings could begin or go on in.
 ///
-/// - Throws: `Failure` 73; 66 or 69 where its checkpoints cannot be listed; the same on every rank.
+/// - Throws: `Failure` 73; the same on every rank.
 public func checkRunFolder(_ configuration: Configuration, on cluster: Cluster) throws {
   try cluster.onRoot {
     try refuseStrangers(in: configuration)
@@ -42,11 +42,9 @@ public func checkStart(_ experiment: Experiment, _ options: TrainingOptions, log
     switch options.resume {
     case .never: false
     case .file: true
-    case .automatic: experiment.cluster.maximum(try experiment.cluster.agree { try own.steps().isEmpty } ? 0 : 1) > 0
+    case .automatic: try experiment.cluster.fromRoot { [try own.steps().isEmpty ? 0 : 1] } == [1]
     }
-  guard goesOn || options.initialWeights != nil else { return }
-  let cache = goesOn ? try openCache(experiment, log: log) : nil
-  // Else nothing that is there may be read, or removed.
-  let folder = goesOn ? own : CheckpointFolder(path: "/dev/null", keep: 1)
-  _ = try begin(experiment, options, folder, mode: SampleSource(experiment, cache: cache).mode, log: log)
+  guard goesOn else { return try experiment.cluster.onRoot { try startAfresh(experiment, options, log: log) } }
+  let cache = try openCache(experiment, log: log)
+  _ = try begin(experiment, options, own, mode: SampleSource(experiment, cache: cache).mode, log: log)
 }
