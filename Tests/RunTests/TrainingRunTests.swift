@@ -251,8 +251,17 @@ func waitForFirstStep(of run: String) {
   try bytes.prefix(bytes.count - 8).write(to: URL(fileURLWithPath: "\(root)/cut.safetensors"))
   let cut = try bench.ala("train", run: "cut", ["--init", "\(root)/cut.safetensors"])
   #expect(cut.code == 65 && cut.errors.contains("cut.safetensors"), "\(cut.errors)")
-  let log = try String(contentsOfFile: "\(root)/cut/log.txt", encoding: .utf8)
-  #expect(log.contains("ala: error: ") && log.split(separator: "\n").last.map { cut.errors.contains($0) } == true)
+  // It is looked at before anything is made.
+  #expect(!FileManager.default.fileExists(atPath: "\(root)/cut"))
+}
+
+@Test func whatARunEndsWithStandsInItsLog() throws {
+  let bench = try TrainingBench()
+  let result = try bench.ala(
+    "train", run: "failed", ["--set", "training.inject_nan_at_step=2", "--set", "training.max_skipped=1"])
+  #expect(result.code == 70, "\(result.errors)")
+  let log = try String(contentsOfFile: "\(bench.folder.path)/failed/log.txt", encoding: .utf8)
+  #expect(log.contains("ala: error: ") && log.split(separator: "\n").last.map { result.errors.contains($0) } == true)
 }
 
 @Test func anExportIsNotTakenForOneOfAnotherEncoder() throws {
