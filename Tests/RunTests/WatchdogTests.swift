@@ -14,6 +14,17 @@ private func ranks(of mpirun: Int32, inRun folder: String) -> [Int32] {
   return (found?.output ?? "").split(separator: "\n").compactMap { Int32($0) }.sorted()
 }
 
+/// The same of the `mpirun` that a launch script has started.
+private func ranks(ofLaunchScript script: Int32, inRun folder: String) -> [Int32] {
+  var mpirun: Int32?
+  for _ in 0..<600 where mpirun == nil {
+    usleep(50_000)
+    let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
+    mpirun = found.flatMap { Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
+  }
+  return mpirun.map { ranks(of: $0, inRun: folder) } ?? []
+}
+
 private let endless = [
   "--set", "training.epochs=100000", "--set", "training.patience=0", "--set", "run.patience_seconds=\(patience)",
 ]
@@ -155,13 +166,7 @@ private final class Parrot: Sendable {
       + ["--set", "run.dir=\(folder)/stopped", "--threads", "1"],
     environment: ["ALA": bench.program], seconds: 90
   ) { script in
-    var mpirun: Int32?
-    for _ in 0..<600 where mpirun == nil {
-      usleep(50_000)
-      let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
-      mpirun = found.flatMap { Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
-    }
-    let found = mpirun.map { ranks(of: $0, inRun: "\(folder)/stopped") } ?? []
+    let found = ranks(ofLaunchScript: script, inRun: "\(folder)/stopped")
     for rank in found { kill(rank, SIGSTOP) }
     for _ in 0..<300 where !isTold {
       usleep(50_000)
@@ -185,13 +190,7 @@ private final class Parrot: Sendable {
     "\(repositoryRoot)/launch/local", ["train", "\(folder)/c.yaml", "2"] + long, environment: ["ALA": bench.program],
     seconds: 60
   ) { script in
-    var mpirun: Int32?
-    for _ in 0..<600 where mpirun == nil {
-      usleep(50_000)
-      let found = try? run("/usr/bin/pgrep", ["-P", "\(script)", "mpirun"])
-      mpirun = found.flatMap { Int32($0.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
-    }
-    let found = mpirun.map { ranks(of: $0, inRun: "\(folder)/deaf") } ?? []
+    let found = ranks(ofLaunchScript: script, inRun: "\(folder)/deaf")
     if found.count == 2 { kill(found[1], SIGSTOP) }
     kill(script, SIGTERM)
     usleep(3_200_000)
