@@ -44,6 +44,7 @@ public func checkStart(_ experiment: Experiment, _ options: TrainingOptions, log
     case .file: true
     case .automatic: try experiment.cluster.fromRoot { [try own.steps().isEmpty ? 0 : 1] } == [1]
     }
+  guard goesOn || options.initialWeights != nil else { return }
   guard goesOn else { return try experiment.cluster.onRoot { try startAfresh(experiment, options, log: log) } }
   let cache = try openCache(experiment, log: log)
   _ = try begin(experiment, options, own, mode: SampleSource(experiment, cache: cache).mode, log: log)
