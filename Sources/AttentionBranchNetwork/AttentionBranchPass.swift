@@ -21,7 +21,7 @@ final class AttentionBranchPass: NetworkPass {
     lanes = LanePass(
       plan,
       room: LanePass.Room(
-        sample: at.count, scratch: at.scratchCount, segments: [model.perception.segment, model.attention.segment],
+        sample: at.count, scratch: at.scratchCount, segments: model.perception.segments + model.attention.segments,
         losses: 2),
       gradients: model.parameters.gradients, team: team, exchange: exchange)
   }

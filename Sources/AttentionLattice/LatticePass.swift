@@ -23,7 +23,7 @@ public final class LatticePass: NetworkPass {
     at = LatticeLayout(model, isTraining: true, keepsSideLayers: true)
     blockSegments = model.encoder.blocks.map(Self.segment)
     let segments =
-      [model.perception.segment, model.attention.segment, model.side.rootSegment] + model.side.layerSegments
+      model.perception.segments + model.attention.segments + [model.side.rootSegment] + model.side.layerSegments
       + blockSegments
     lanes = LanePass(
       plan, room: LanePass.Room(sample: at.count, scratch: at.scratchCount, segments: segments, losses: 2),
@@ -139,36 +139,29 @@ public final class LatticePass: NetworkPass {
     }
   }
 
-  /// Down the side layers, each a segment, to the patch embedding and the positions.
+  /// Down the side layers to the patch embedding and the positions.
   private func backwardSide() {
     let side = model.side
     let D = model.encoder.width
     for index in side.layers.indices.reversed() {
-      lanes.segment(side.layerSegments[index]) {
-        lanes.region(.sideBranch) { _, m, slot, scratch in
-          side.backward(
-            layer: index, m, at.side, feature: { ConstFloats(at.tokens($0, m)) },
-            featureGradient: { at.trace.featureGradient($0, m).map { $0 + D } }, slot: slot,
-            scratch: scratch, encoderWidth: D)
-        }
+      lanes.region(.sideBranch, summing: side.layerSegments[index]) { _, m, slot, scratch in
+        side.backward(
+          layer: index, m, at.side, feature: { ConstFloats(at.tokens($0, m)) },
+          featureGradient: { at.trace.featureGradient($0, m).map { $0 + D } }, slot: slot,
+          scratch: scratch, encoderWidth: D)
       }
     }
-    lanes.segment(side.rootSegment) {
-      lanes.region(.sideBranch) { _, m, slot, _ in
-        side.backwardRoot(m, at.side, patches: at.trace.patches(m), slot: slot)
-      }
+    lanes.region(.sideBranch, summing: side.rootSegment) { _, m, slot, _ in
+      side.backwardRoot(m, at.side, patches: at.trace.patches(m), slot: slot)
     }
   }
 
-  /// Down the blocks from k to the first with LoRA, each a segment.
+  /// Down the blocks from k to the first with LoRA.
   private func backwardEncoder(_ phase: Phase) {
     let usesAttention = phase.usesAttention
     for layer in stride(from: model.encoder.depth, through: model.encoder.firstLoRABlock, by: -1) {
-      lanes.segment(blockSegments[layer - 1]) {
-        lanes.region(.trainedBlocks) { _, m, slot, scratch in
-          at.trace.backward(
-            layer: layer, readsLayers: usesAttention, m, slot: slot, scratch: scratch)
-        }
+      lanes.region(.trainedBlocks, summing: blockSegments[layer - 1]) { _, m, slot, scratch in
+        at.trace.backward(layer: layer, readsLayers: usesAttention, m, slot: slot, scratch: scratch)
       }
     }
   }

@@ -94,7 +94,8 @@ public struct SideBranch: Sendable {
   func places(
     _ layout: inout Layout, encoderWidth D: Int, keeping: TransformerBlock.Keeping, keepsInputs: Bool
   ) -> Places {
-    let block = layers[0].places(tokens: patches, keeping: keeping)
+    // A sample's hidden values of all layers would be as large as all else that it keeps for this branch.
+    let block = layers[0].places(tokens: patches, keeping: keeping, keepsHidden: false)
     let size = patches * width
     let inputs =
       keepsInputs

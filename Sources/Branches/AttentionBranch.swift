@@ -31,7 +31,8 @@ package struct AttentionBranch: Sendable {
   /// Of head `abn` only.
   package let alphaNorm: BatchNorm?
   package let classifier: Linear
-  package let segment: Range<Int>
+  /// What the regions of the backward pass make the gradients of, in their order.
+  package let segments: [Range<Int>]
 
   private static let smallestRange: Float = 1e-7
 
@@ -67,10 +68,14 @@ package struct AttentionBranch: Sendable {
       isABN
       ? BatchNorm(store, "\(prefix)attention.alpha.norm", channels: 1, group: .attention, lanes: lanes) : nil
     let bound = 1 / Double(C).squareRoot()
+    let last = store.count
     classifier = Linear(
       store, "\(prefix)attention.classifier", inputs: C, outputs: C, group: .attention, weight: .uniform(bound),
       bias: .uniform(bound))
-    segment = start..<store.count
+    let ends = [
+      store.count, alphaNorm?.weight.offset ?? last, mapsNorm.weight.offset, stemNorm.weight.offset, start,
+    ]
+    segments = zip(ends.dropFirst(), ends).map { $0..<$1 }
   }
 
   /// Where one sample's values lie: the outputs of convolutions (before their norm), z, F, and the map.
@@ -91,6 +96,7 @@ package struct AttentionBranch: Sendable {
     package let pooled: Int
     package let logits: Int
     package let dLogits: Int
+    package let dPooled: Int
     /// [N, max(d, C)] gradients, and [N] that of α.
     package let gradient: Int
     package let dAlpha: Int
@@ -102,7 +108,8 @@ package struct AttentionBranch: Sendable {
       stem: layout.take(N * width), z: layout.take(N * width), maps: layout.take(N * classes),
       F: layout.take(N * classes), raw: layout.take(N), squashed: layout.take(N), alpha: layout.take(N),
       kept: layout.take(N), pooled: layout.take(classes), logits: layout.take(classes),
-      dLogits: layout.take(classes), gradient: layout.take(N * max(width, classes)), dAlpha: layout.take(N))
+      dLogits: layout.take(classes), dPooled: layout.take(classes), gradient: layout.take(N * max(width, classes)),
+      dAlpha: layout.take(N))
   }
 
   package var scratchCount: Int {
@@ -182,9 +189,12 @@ package struct AttentionBranch: Sendable {
 
   // MARK: Backward
 
-  /// From dα to the gradient of the norm's output (head `abn`) or of the convolution's (head `minmax`), in `dAlpha`.
-  package func backwardFinish(_ memory: Floats, _ at: Places) -> (dy: Floats, x: Floats) {
+  /// From dα to the gradient of the norm's output (head `abn`) or of the convolution's (head `minmax`), in `dAlpha`, and
+  /// from that of the logits [C], in `dLogits`, to that of GAP(F).
+  package func backwardFinish(_ memory: Floats, _ at: Places, slot: GradientSlot) -> (dy: Floats, x: Floats) {
     let N = grid * grid
+    classifier.backward(
+      memory + at.dPooled, memory + at.dLogits, memory + at.pooled, low: nil, slot: slot, scratch: nil, rows: 1)
     let (dAlpha, squashed, alpha) = (memory + at.dAlpha, memory + at.squashed, memory + at.alpha)
     if options.head == .abn {
       for n in 0..<N { dAlpha[n] *= memory[at.kept + n] }
@@ -207,8 +217,7 @@ package struct AttentionBranch: Sendable {
     return (dAlpha, memory + at.raw)
   }
 
-  /// Through the C→1 convolution and the logits, whose gradient [C] stands in `dLogits`, to the gradient of the maps'
-  /// norm, in `gradient`.
+  /// Through the C→1 convolution and GAP to the gradient of the maps' norm, in `gradient`.
   package func backwardAlpha(_ memory: Floats, _ at: Places, slot: GradientSlot, scratch: Floats) -> (
     dy: Floats, x: Floats
   ) {
@@ -217,10 +226,7 @@ package struct AttentionBranch: Sendable {
     let dRaw = memory + at.dAlpha
     alphaNorm?.backward(dRaw, dRaw, memory + at.raw, rows: N)
     alpha.backward(dF, dRaw, memory + at.F, grid: grid, slot: slot, scratch: scratch)
-    let dPooled = scratch
-    classifier.backward(
-      dPooled, memory + at.dLogits, memory + at.pooled, low: nil, slot: slot, scratch: nil, rows: 1)
-    globalAveragePoolBackward(dF, dPooled, rows: N, channels: classes, adding: true)
+    globalAveragePoolBackward(dF, memory + at.dPooled, rows: N, channels: classes, adding: true)
     reluBackward(dF, dF, memory + at.F, N * classes)
     return (dF, memory + at.maps)
   }
@@ -272,21 +278,21 @@ package struct AttentionBranch: Sendable {
     lanes.forward(.attentionBranch, alphaNorm, rows: N) { _, m, scratch in forwardAlpha(m, at, scratch: scratch) }
   }
 
-  /// From dα and the branch's own logits, inside `segment`.
+  /// From dα and the branch's own logits.
   ///
   /// - Parameter stem: ends it for a sample, by `backwardStem`.
   package func backward(_ lanes: LanePass, _ at: Places, stem: (Floats, GradientSlot, Floats) -> Void) {
     let N = grid * grid
-    lanes.segment(segment) {
-      lanes.backward(.attentionBranch, alphaNorm, rows: N) { _, m, _, _ in backwardFinish(m, at) }
-      lanes.backward(.attentionBranch, mapsNorm, rows: N) { _, m, slot, scratch in
-        backwardAlpha(m, at, slot: slot, scratch: scratch)
-      }
-      lanes.backward(.attentionBranch, stemNorm, rows: N) { _, m, slot, scratch in
-        backwardMaps(m, at, slot: slot, scratch: scratch)
-      }
-      lanes.region(.attentionBranch) { _, m, slot, scratch in stem(m, slot, scratch) }
+    lanes.backward(.attentionBranch, alphaNorm, rows: N, summing: segments[0]) { _, m, slot, _ in
+      backwardFinish(m, at, slot: slot)
     }
+    lanes.backward(.attentionBranch, mapsNorm, rows: N, summing: segments[1]) { _, m, slot, scratch in
+      backwardAlpha(m, at, slot: slot, scratch: scratch)
+    }
+    lanes.backward(.attentionBranch, stemNorm, rows: N, summing: segments[2]) { _, m, slot, scratch in
+      backwardMaps(m, at, slot: slot, scratch: scratch)
+    }
+    lanes.region(.attentionBranch, summing: segments[3]) { _, m, slot, scratch in stem(m, slot, scratch) }
   }
 
   // MARK: Inference

@@ -27,7 +27,9 @@ package struct PerceptionBranch: Sendable {
   package let inputNorm: LayerNorm?
   package let stages: [Stage]
   package let classifier: Linear
-  package let segment: Range<Int>
+  /// What a region of the backward pass makes the gradients of, by stage: its convolution and the norm before it; last
+  /// the last norm and the classifier.
+  package let segments: [Range<Int>]
 
   /// conv3×3, BN, ReLU, max-pool.
   package struct Stage: Sendable {
@@ -53,13 +55,13 @@ package struct PerceptionBranch: Sendable {
     _ store: ParameterStore, _ options: PerceptionOptions, prefix: String = "", grid: Int, width D: Int,
     classes C: Int, lanes: Int
   ) {
-    let start = store.count
     self.options = options
     self.grid = grid
     width = D
     classes = C
     inputNorm = options.inputNorm == .layernorm ? LayerNorm(width: D, eps: 1e-6, weight: nil, bias: nil) : nil
     var stages: [Stage] = []
+    var starts = [store.count]
     var inputs = D
     var g = grid
     for (index, channels) in options.channels.enumerated() {
@@ -70,6 +72,7 @@ package struct PerceptionBranch: Sendable {
             store, "\(stem).conv", inputs: inputs, outputs: channels, kernel: 3, padding: .zeros, group: .perception,
             initialiser: Convolution.kaimingFanOut(outputs: channels, kernel: 3)),
           norm: BatchNorm(store, "\(stem).norm", channels: channels, group: .perception, lanes: lanes), grid: g))
+      if let last = stages.last { starts.append(last.norm.weight.offset) }
       inputs = channels
       g /= 2
     }
@@ -78,7 +81,7 @@ package struct PerceptionBranch: Sendable {
     classifier = Linear(
       store, "\(prefix)perception.classifier", inputs: inputs, outputs: C, group: .perception, weight: .uniform(bound),
       bias: .uniform(bound))
-    segment = start..<store.count
+    segments = zip(starts, starts.dropFirst() + [store.count]).map { $0..<$1 }
   }
 
   /// Channels of the last stage.
@@ -300,21 +303,21 @@ package struct PerceptionBranch: Sendable {
     }
   }
 
-  /// From the gradient of the logits, in `dLogits`, inside `segment`.
+  /// From the gradient of the logits, in `dLogits`.
   ///
   /// - Parameter first: ends it for a sample, by `backwardFirst`.
   package func backward(_ lanes: LanePass, _ at: Places, first: (Floats, GradientSlot, Floats) -> Void) {
     let last = stages.count - 1
-    lanes.segment(segment) {
-      lanes.backward(.perceptionBranch, stages[last].norm, rows: cells(last)) { _, m, slot, scratch in
-        backwardLogits(m, at, slot: slot, scratch: scratch)
-      }
-      for index in stride(from: last, to: 0, by: -1) {
-        lanes.backward(.perceptionBranch, stages[index - 1].norm, rows: cells(index - 1)) { _, m, slot, scratch in
-          backwardStage(index, m, at, slot: slot, scratch: scratch)
-        }
-      }
-      lanes.region(.perceptionBranch) { _, m, slot, scratch in first(m, slot, scratch) }
+    lanes.backward(.perceptionBranch, stages[last].norm, rows: cells(last), summing: segments[last + 1]) {
+      _, m, slot, scratch in
+      backwardLogits(m, at, slot: slot, scratch: scratch)
     }
+    for index in stride(from: last, to: 0, by: -1) {
+      lanes.backward(.perceptionBranch, stages[index - 1].norm, rows: cells(index - 1), summing: segments[index]) {
+        _, m, slot, scratch in
+        backwardStage(index, m, at, slot: slot, scratch: scratch)
+      }
+    }
+    lanes.region(.perceptionBranch, summing: segments[0]) { _, m, slot, scratch in first(m, slot, scratch) }
   }
 }

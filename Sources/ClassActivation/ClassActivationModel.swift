@@ -127,15 +127,12 @@ final class ClassActivationPass: NetworkPass {
   func run(_ phase: Phase, at place: StepPlace) -> StepOutcome {
     let C = model.classes
     lanes.beginStep(at: place)
-    lanes.segment(model.trainedRange(phase)) {
-      lanes.region(.classActivation) { sample, m, slot, scratch in
-        at.trace.forward(sample.input, m, scratch: scratch)
-        at.classify(m, model)
-        lanes.addCrossEntropy(0, sample, m + at.logits, dLogits: m + at.dLogits, classes: C)
-        lanes.countIfRight(sample, m + at.logits, classes: C)
-        model.classifier.backward(
-          nil, m + at.dLogits, m + at.pooled, low: nil, slot: slot, scratch: nil, rows: 1)
-      }
+    lanes.region(.classActivation, summing: model.trainedRange(phase)) { sample, m, slot, scratch in
+      at.trace.forward(sample.input, m, scratch: scratch)
+      at.classify(m, model)
+      lanes.addCrossEntropy(0, sample, m + at.logits, dLogits: m + at.dLogits, classes: C)
+      lanes.countIfRight(sample, m + at.logits, classes: C)
+      model.classifier.backward(nil, m + at.dLogits, m + at.pooled, low: nil, slot: slot, scratch: nil, rows: 1)
     }
     lanes.finishLosses()
     lanes.endStep(trained: model.trainedRange(phase))

@@ -40,10 +40,11 @@ struct Decoder: Sendable {
 
   var last: DecoderStage { stages[stages.count - 1] }
 
-  /// What is summed together: a stage, and the head with the last.
-  func segment(_ index: Int) -> Range<Int> {
-    let own = stages[index].segment
-    return index == stages.count - 1 ? own.lowerBound..<headBias.range.upperBound : own
+  /// What regions of the backward pass make the gradients of, by stage: the head's with the last norm's.
+  func segments(_ index: Int) -> [Range<Int>] {
+    var segments = stages[index].segments
+    if index == stages.count - 1 { segments[2] = segments[2].lowerBound..<headBias.range.upperBound }
+    return segments
   }
 
   /// Where one sample's values lie.

@@ -20,7 +20,9 @@ struct DecoderStage: Sendable {
   let firstNorm: BatchNorm
   let second: Parameter
   let secondNorm: BatchNorm
-  let segment: Range<Int>
+  /// What a region of the backward pass makes the gradients of: the first convolution and the skip's; the second and the
+  /// first norm; the second norm.
+  let segments: [Range<Int>]
 
   struct Skip: Sendable {
     let layer: Int
@@ -58,7 +60,8 @@ struct DecoderStage: Sendable {
     firstNorm = BatchNorm(store, "\(name).norm1", channels: width, group: .decoder, lanes: lanes)
     second = convolution("\(name).conv2", inputs: width)
     secondNorm = BatchNorm(store, "\(name).norm2", channels: width, group: .decoder, lanes: lanes)
-    segment = start..<store.count
+    let starts = [start, firstNorm.weight.offset, secondNorm.weight.offset, store.count]
+    segments = zip(starts, starts.dropFirst()).map { $0..<$1 }
   }
 
   /// Kaiming-uniform, fan-in, ReLU gain: ±√(6 / fan-in).

@@ -25,8 +25,8 @@ final class FCAMPass: NetworkPass {
     lanes = LanePass(
       plan,
       room: LanePass.Room(
-        sample: at.count, scratch: at.scratchCount, segments: model.decoder.stages.indices.map(model.decoder.segment),
-        losses: 4),
+        sample: at.count, scratch: at.scratchCount,
+        segments: model.decoder.stages.indices.flatMap(model.decoder.segments), losses: 4),
       gradients: model.parameters.gradients, team: team, exchange: exchange)
   }
 
@@ -94,34 +94,33 @@ final class FCAMPass: NetworkPass {
     let (model, at, sums) = (model, at, sums)
     let (decoder, stage, places) = (model.decoder, model.decoder.stages[index], at.decoder.stages[index])
     let gradient = at.decoder.gradient
-    lanes.segment(decoder.segment(index)) {
-      lanes.backward(.decoder, stage.secondNorm, rows: stage.positions) { _, m, slot, scratch in
-        if index == decoder.stages.count - 1 { decoder.backwardHead(m, at.decoder, slot: slot, scratch: scratch) }
-        return (m + gradient, m + places.second)
+    let segments = decoder.segments(index)
+    lanes.backward(.decoder, stage.secondNorm, rows: stage.positions, summing: segments[2]) { _, m, slot, scratch in
+      if index == decoder.stages.count - 1 { decoder.backwardHead(m, at.decoder, slot: slot, scratch: scratch) }
+      return (m + gradient, m + places.second)
+    }
+    lanes.backward(.decoder, stage.firstNorm, rows: stage.positions, summing: segments[1]) { _, m, slot, scratch in
+      stage.backwardSecond(m, places, dy: m + gradient, slot: slot, scratch: scratch)
+    }
+    lanes.region(.decoder, summing: segments[0]) { _, m, slot, scratch in
+      let h = at.h(m)
+      let row = { (target: Floats, row: Int) in
+        decoder.writeInput(target, row, of: index, m, at.decoder, h: h, activation: self.activation)
       }
-      lanes.backward(.decoder, stage.firstNorm, rows: stage.positions) { _, m, slot, scratch in
-        stage.backwardSecond(m, places, dy: m + gradient, slot: slot, scratch: scratch)
+      let layer = stage.skip.map { at.h($0.layer, m) }
+      guard index > 0 else {
+        return stage.backwardFirst(
+          m, places, sums: sums[index], layer: layer, slot: slot, scratch: scratch, row: row, dRow: nil)
       }
-      lanes.region(.decoder) { _, m, slot, scratch in
-        let h = at.h(m)
-        let row = { (target: Floats, row: Int) in
-          decoder.writeInput(target, row, of: index, m, at.decoder, h: h, activation: self.activation)
-        }
-        let layer = stage.skip.map { at.h($0.layer, m) }
-        guard index > 0 else {
-          return stage.backwardFirst(
-            m, places, sums: sums[index], layer: layer, slot: slot, scratch: scratch, row: row, dRow: nil)
-        }
-        // To the gradient of the norm before.
-        let (norm, x, count) = (
-          decoder.stages[index - 1].secondNorm, m + at.decoder.stages[index - 1].second, stage.grid * stage.inputs
-        )
-        stage.backwardFirst(
-          m, places, sums: sums[index], layer: layer, slot: slot, scratch: scratch, row: row,
-          dRow: { dRow, row in
-            norm.reluBackward(m + gradient + row * count, dRow, x + row * count, rows: stage.grid)
-          })
-      }
+      // To the gradient of the norm before.
+      let (norm, x, count) = (
+        decoder.stages[index - 1].secondNorm, m + at.decoder.stages[index - 1].second, stage.grid * stage.inputs
+      )
+      stage.backwardFirst(
+        m, places, sums: sums[index], layer: layer, slot: slot, scratch: scratch, row: row,
+        dRow: { dRow, row in
+          norm.reluBackward(m + gradient + row * count, dRow, x + row * count, rows: stage.grid)
+        })
     }
   }
 

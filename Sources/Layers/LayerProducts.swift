@@ -31,8 +31,8 @@ extension ProductCount {
     let head = block.width / block.heads
     if isBackward {
       add(.weight, m: T, n: head, k: T, times: 2 * block.heads)
-      // The scores once more, and the gradient of the probabilities.
-      add(.forward, m: T, n: T, k: head, times: 2 * block.heads)
+      // The gradient of the probabilities.
+      add(.forward, m: T, n: T, k: head, times: block.heads)
       add(.input, m: T, n: head, k: T, times: block.heads)
     } else {
       add(.forward, m: T, n: T, k: head, times: block.heads)

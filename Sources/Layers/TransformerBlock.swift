@@ -71,10 +71,11 @@ public struct TransformerBlock: Sendable {
   /// Where one sample's intermediate values lie: `saved` lives until the backward pass, `scratch` is a thread's.
   ///
   /// Normed inputs, attention probabilities and activations are not kept: the backward pass makes them again from
-  /// what is.
+  /// what is. So it does the hidden values where asked, for one product of the block's more.
   public struct Places: Sendable {
     let tokens: Int
     let keeping: Keeping
+    let keepsHidden: Bool
     let mean1: Int
     let inverse1: Int
     let qkv: Int
@@ -97,11 +98,14 @@ public struct TransformerBlock: Sendable {
     let dNormed: Int
     let again: Int
     let dLow: Int
+    let hiddenAgain: Int
     public let backwardScratchCount: Int
   }
 
-  /// - Parameter tokens: T, rows of a sample.
-  public func places(tokens T: Int, keeping: Keeping) -> Places {
+  /// - Parameters:
+  ///   - tokens: T, rows of a sample.
+  ///   - keepsHidden: whether the hidden values are kept for a backward pass, or made again by it.
+  public func places(tokens T: Int, keeping: Keeping, keepsHidden: Bool = true) -> Places {
     let D = width
     var saved = Layout()
     var scratch = Layout()
@@ -111,8 +115,9 @@ public struct TransformerBlock: Sendable {
     let (normed, square) = (scratch.take(T * D), scratch.take(squareCount))
     let qkv = place(T * 3 * D, isKept: isBackward)
     let middle = place(T * D, isKept: isBackward)
-    let hidden = place(T * hidden, isKept: isBackward)
-    let activated = isBackward ? scratch.take(T * self.hidden) : hidden
+    let keepsHidden = isBackward && keepsHidden
+    let hidden = place(T * hidden, isKept: keepsHidden)
+    let activated = keepsHidden ? scratch.take(T * self.hidden) : hidden
     // Without a backward pass the normed input is done with when the attended values are made.
     let attended = keeping == .inputs ? saved.take(T * D) : normed
     let statistics = (0..<4).map { _ in saved.take(isBackward ? T : 0) }
@@ -123,12 +128,15 @@ public struct TransformerBlock: Sendable {
     var backward = Layout()
     let dHidden = backward.take(max(T * self.hidden, T * 3 * D))
     return Places(
-      tokens: T, keeping: keeping, mean1: statistics[0], inverse1: statistics[1], qkv: qkv, logSums: logSums,
+      tokens: T, keeping: keeping, keepsHidden: keepsHidden, mean1: statistics[0], inverse1: statistics[1], qkv: qkv,
+      logSums: logSums,
       attended: attended, middle: middle, mean2: statistics[2], inverse2: statistics[3], hidden: hidden, low: low,
       savedCount: saved.count, normed: normed, square: square, activated: activated, scratchCount: scratch.count,
       dQKV: dHidden, dHidden: dHidden, dNormed: backward.take(T * D),
       again: backward.take(max(T * self.hidden, T * D, 2 * squareCount)),
-      dLow: backward.take(T * (maps.map { $0.lowRank }.max() ?? 0)), backwardScratchCount: backward.count)
+      dLow: backward.take(T * (maps.map { $0.lowRank }.max() ?? 0)),
+      hiddenAgain: backward.take(isBackward && !keepsHidden ? T * self.hidden : 0), backwardScratchCount: backward.count
+    )
   }
 
   /// y [T, D] of x [T, D]. y may be x where no backward pass follows.
@@ -140,7 +148,9 @@ public struct TransformerBlock: Sendable {
     let normed = scratch + at.normed
     let attended = (at.keeping == .inputs ? saved : scratch) + at.attended
     let low = at.keeping == .inputs ? saved : scratch
-    let (qkv, middle, hiddenValues) = (kept + at.qkv, kept + at.middle, kept + at.hidden)
+    let (qkv, middle, hiddenValues) = (
+      kept + at.qkv, kept + at.middle, (at.keepsHidden ? saved : scratch) + at.hidden
+    )
     func statistic(_ offset: Int) -> Floats? { isBackward ? saved + offset : nil }
 
     norm1.forward(normed, x, mean: statistic(at.mean1), inverse: statistic(at.inverse1), rows: T)
@@ -154,7 +164,7 @@ public struct TransformerBlock: Sendable {
     norm2.forward(normed, middle, mean: statistic(at.mean2), inverse: statistic(at.inverse2), rows: T)
     fc1.forward(hiddenValues, normed, low: low + at.low[4], rows: T)
     let activated = scratch + at.activated
-    if at.keeping == .passage {
+    if at.keeping == .passage && at.keepsHidden {
       activation.forwardAndDerivative(activated, hiddenValues, T * hidden)
     } else {
       activation.forward(activated, hiddenValues, T * hidden)
@@ -187,10 +197,15 @@ public struct TransformerBlock: Sendable {
     let isTrained = at.keeping == .inputs
     let (dHidden, dQKV, dNormed) = (scratch + at.dHidden, scratch + at.dQKV, scratch + at.dNormed)
     let (again, dLow) = (scratch + at.again, scratch + at.dLow)
-    let (middle, derivative) = (saved + at.middle, saved + at.hidden)
+    let middle = saved + at.middle
+    let derivative = at.keepsHidden ? saved + at.hidden : scratch + at.hiddenAgain
     let low = ConstFloats(saved)
 
-    if isTrained { activation.forwardAndDerivative(again, derivative, T * hidden) }
+    if !at.keepsHidden {
+      norm2.forwardAgain(dNormed, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, rows: T)
+      ProductCount.repeating { fc1.forward(derivative, dNormed, low: saved + at.low[4], rows: T) }
+    }
+    if isTrained || !at.keepsHidden { activation.forwardAndDerivative(again, derivative, T * hidden) }
     fc2.backward(dHidden, d, again, low: low + at.low[5], slot: slot, scratch: dLow, rows: T)
     scale(dHidden, by: derivative, T * hidden)
     if isTrained { norm2.forwardAgain(again, middle, mean: saved + at.mean2, inverse: saved + at.inverse2, rows: T) }

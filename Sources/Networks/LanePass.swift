@@ -20,7 +20,8 @@ public struct LaneSample: Sendable {
 
 /// What every network's training pass is made of: memory for a rank's samples, regions in which lanes run in parallel
 /// and a lane's samples one after another, batch norms between them, at which lanes and ranks meet (docs/model.md,
-/// "Lanes"), and gradients that are gathered lane by lane and summed by a binary tree, segment by segment.
+/// "Lanes"), and gradients that are gathered lane by lane and summed by a binary tree, segment by segment: a segment is
+/// a range of the arenas whose gradients one region makes.
 ///
 /// A step is `beginStep`, a row of regions, and `endStep`.
 public final class LanePass: @unchecked Sendable {
@@ -51,12 +52,10 @@ public final class LanePass: @unchecked Sendable {
 
   private let team: ThreadTeam
   private let exchange: any LaneExchange
-  private let gradients: Buffer
   private let sampleCount: Int
   private let memory: Buffer
   private let scratch: [Buffer]
-  /// Gradients of a segment by own lane, from the second on: the first's are made where the sum belongs.
-  private let slots: [Buffer]
+  private let slots: LaneSlots
   /// By lane: the parts of the loss, and how many samples are classified rightly.
   private let losses: LaneTable
 
@@ -64,8 +63,7 @@ public final class LanePass: @unchecked Sendable {
   /// The samples of each own lane, as indices into `samples`.
   private var laneSamples: [Range<Int>] = []
   private var place = StepPlace(seed: 0, epoch: 1, step: 1)
-  /// The segment whose gradients are being made, and those of the step that are summed.
-  private var segment = 0..<0
+  /// The step's segments that are summed.
   private var summed: [Range<Int>] = []
   /// The step's batch norms.
   private var norms: [BatchNorm] = []
@@ -80,7 +78,6 @@ public final class LanePass: @unchecked Sendable {
     self.plan = plan
     self.team = team
     self.exchange = exchange
-    self.gradients = gradients
     sampleCount = room.sample
     let capacity =
       (0...plan.batch).map {
@@ -90,7 +87,7 @@ public final class LanePass: @unchecked Sendable {
     scratch = (0..<team.threadCount).map { _ in Buffer(room.scratch) }
     let largest = room.segments.map(\.count).max() ?? 0
     largestSegment = largest
-    slots = plan.ownLanes.dropFirst().map { _ in Buffer(largest) }
+    slots = LaneSlots(gradients, size: largest, lanes: plan.ownLanes.count, threads: team.threadCount)
     losses = LaneTable(lanes: plan.lanes, width: room.losses + 1)
     summed.reserveCapacity(room.segments.count)
   }
@@ -190,23 +187,29 @@ public final class LanePass: @unchecked Sendable {
     }
   }
 
-  /// The same inside `segment`, with each lane's slot for the segment's gradients.
-  public func region(_ part: ProfiledPart, _ body: (LaneSample, Floats, GradientSlot, Floats) -> Void) {
-    team.run(laneSamples.count) { lane, thread in
-      let slot = slot(lane)
+  /// The same with each lane's slot for the gradients of a segment, which `body` adds to and which are then summed.
+  ///
+  /// - Parameter segment: one of the room's; an empty one is a plain region's.
+  public func region(
+    _ part: ProfiledPart, summing segment: Range<Int>, _ body: (LaneSample, Floats, GradientSlot, Floats) -> Void
+  ) {
+    sumLanes(segment) { lane, slot, thread in
       Profile.of(part) {
         for index in laneSamples[lane] { body(samples[index], memory(index), slot, scratch[thread].base) }
       }
     }
   }
 
-  /// - Parameter lane: from 0 among this rank's own.
-  private func gradients(ofLane lane: Int) -> Floats {
-    lane == 0 ? gradients.base + segment.lowerBound : slots[lane - 1].base
-  }
-
-  private func slot(_ lane: Int) -> GradientSlot {
-    GradientSlot(base: gradients(ofLane: lane), origin: segment.lowerBound)
+  /// Makes the gradients of a segment: `body` adds a lane's to its slot.
+  private func sumLanes(_ segment: Range<Int>, _ body: (_ lane: Int, _ slot: GradientSlot, _ thread: Int) -> Void) {
+    slots.begin(segment, lanes: laneSamples.count)
+    team.run(laneSamples.count) { lane, thread in
+      body(lane, slots.slot(lane), thread)
+      slots.end(lane)
+    }
+    guard !segment.isEmpty else { return }
+    summed.append(segment)
+    onSummed(segment)
   }
 
   /// A region that ends at a batch norm: `body` returns the norm's input, whose sums are completed. Without a norm it
@@ -227,66 +230,29 @@ public final class LanePass: @unchecked Sendable {
     norm.finishSums(count: plan.batch * rows)
   }
 
-  /// A region that ends at a batch norm's backward sums, inside `segment`, which holds the norm's tensors: `body`
-  /// returns the gradient of the norm's output and the norm's input.
+  /// A region that ends at a batch norm's backward sums: `body` returns the gradient of the norm's output and the norm's
+  /// input. Without a norm it is a region that sums gradients, or a plain one.
   ///
-  /// - Parameter rows: of a sample's input.
+  /// - Parameters:
+  ///   - rows: of a sample's input.
+  ///   - segment: of the room's, which holds the norm's tensors.
   public func backward(
-    _ part: ProfiledPart, _ norm: BatchNorm?, rows: Int,
+    _ part: ProfiledPart, _ norm: BatchNorm?, rows: Int, summing segment: Range<Int>,
     _ body: (LaneSample, Floats, GradientSlot, Floats) -> (dy: Floats, x: Floats)
   ) {
     norm?.sums.clear()
-    region(part) { sample, m, slot, scratch in
-      let (dy, x) = body(sample, m, slot, scratch)
-      norm?.addBackwardSums(lane: sample.lane, dy, x, rows: rows)
+    sumLanes(segment) { lane, slot, thread in
+      Profile.of(part) {
+        for index in laneSamples[lane] {
+          let (dy, x) = body(samples[index], memory(index), slot, scratch[thread].base)
+          norm?.addBackwardSums(lane: samples[index].lane, dy, x, rows: rows)
+        }
+        norm?.writeGradients(lane: plan.ownLanes.lowerBound + lane, slot: slot)
+      }
     }
     guard let norm else { return }
-    for (index, lane) in plan.ownLanes.enumerated() { norm.writeGradients(lane: lane, slot: slot(index)) }
     complete(norm.sums)
     norm.finishBackwardSums(count: plan.batch * rows)
-  }
-
-  // MARK: Gradients
-
-  /// Makes the gradients of a range of the arenas: `body` runs regions that add to the lanes' slots, which are then
-  /// summed into the first's, the range in the gradient arena. An empty range is nothing but its body.
-  public func segment(_ range: Range<Int>, _ body: () -> Void) {
-    segment = range
-    precondition(range.count <= largestSegment)
-    if !range.isEmpty {
-      // A rank without lanes adds nothing to the others' sum.
-      team.run(max(laneSamples.count, 1)) { lane, _ in
-        Profile.of(.laneSums) { clear(gradients(ofLane: lane), range.count) }
-      }
-    }
-    body()
-    guard !range.isEmpty else { return }
-    sumLanes()
-    summed.append(range)
-    onSummed(range)
-  }
-
-  /// Values that a thread sums at a time.
-  private static let chunk = 1 << 15
-
-  /// Adds up the lanes' slots by a binary tree over neighbours.
-  private func sumLanes() {
-    let segment = segment
-    let lanes = laneSamples.count
-    guard lanes > 1 else { return }
-    team.run((segment.count + Self.chunk - 1) / Self.chunk) { chunk, _ in
-      let start = chunk * Self.chunk
-      let count = min(Self.chunk, segment.count - start)
-      Profile.of(.laneSums) {
-        var distance = 1
-        while distance < lanes {
-          for lane in stride(from: 0, to: lanes - distance, by: 2 * distance) {
-            accumulate(gradients(ofLane: lane) + start, gradients(ofLane: lane + distance) + start, count)
-          }
-          distance *= 2
-        }
-      }
-    }
   }
 }
 

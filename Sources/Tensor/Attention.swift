@@ -68,8 +68,10 @@ public func attentionBackward(
     let q = qkv + head * headWidth
     let dq = dqkv + head * headWidth
     let dOutHead = dOut + head * headWidth
-    multiplyTransposed(
-      p, q, q + D, m: T, n: T, k: headWidth, strideY: stride, strideX: 3 * D, strideW: 3 * D, scale: scale)
+    ProductCount.repeating {
+      multiplyTransposed(
+        p, q, q + D, m: T, n: T, k: headWidth, strideY: stride, strideX: 3 * D, strideW: 3 * D, scale: scale)
+    }
     multiplyTransposed(
       dp, dOutHead, q + 2 * D, m: T, n: T, k: headWidth, strideY: stride, strideX: D, strideW: 3 * D)
     softmaxRowsBackward(dp, p, logSums: logSums + head * T, rows: T, columns: T, stride: stride)

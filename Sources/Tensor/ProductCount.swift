@@ -22,7 +22,7 @@ public struct ProductShape: Hashable, Sendable {
 }
 
 /// Matrix products by shape: what a network says of its work, for `ala bench` and the training log, and what kernels
-/// have really made, which a test holds it against.
+/// have really made, which a test holds it against. A product that is made again, to save memory, is no work.
 public struct ProductCount: Sendable {
   public private(set) var counts: [ProductShape: Int] = [:]
 
@@ -43,6 +43,7 @@ public struct ProductCount: Sendable {
   private final class Recording: @unchecked Sendable {
     let thread = pthread_self()
     var count = ProductCount()
+    var isRepeating = false
   }
 
   /// Read by every product; set only by `made`.
@@ -57,10 +58,23 @@ public struct ProductCount: Sendable {
     return own.count
   }
 
+  /// Leaves out what `body` makes: products that the thread has made before, and does again.
+  public static func repeating(_ body: () -> Void) {
+    let own = ownRecording
+    own?.isRepeating = true
+    body()
+    own?.isRepeating = false
+  }
+
+  private static var ownRecording: Recording? {
+    guard let recording, pthread_equal(recording.thread, pthread_self()) != 0 else { return nil }
+    return recording
+  }
+
   /// Tells of a product that a kernel makes.
   @inline(__always)
   static func note(_ form: ProductShape.Form, m: Int, n: Int, k: Int, packed: Precision? = nil) {
-    guard let recording, pthread_equal(recording.thread, pthread_self()) != 0 else { return }
+    guard let recording = ownRecording, !recording.isRepeating else { return }
     recording.count.add(form, m: m, n: n, k: k, packed: packed)
   }
 }

@@ -88,10 +88,8 @@ private final class PooledClassifier: Network, @unchecked Sendable {
           m + dLogits, m + logits, label: sample.label, classes: C, scale: 1 / Float(lanes.plan.batch))
       }
       lanes.finishLosses()
-      lanes.segment(0..<network.parameters.count) {
-        lanes.region(.classifier) { _, m, slot, _ in
-          linear.backward(nil, m + dLogits, m + pooled, low: nil, slot: slot, scratch: nil, rows: 1)
-        }
+      lanes.region(.classifier, summing: 0..<network.parameters.count) { _, m, slot, _ in
+        linear.backward(nil, m + dLogits, m + pooled, low: nil, slot: slot, scratch: nil, rows: 1)
       }
       lanes.endStep(trained: network.trainedRange(phase))
       return StepOutcome(loss: lanes.loss(0), parts: [LossPart("ce", lanes.loss(0))], correct: lanes.correct)
@@ -149,19 +147,19 @@ private func makeStep(lanes: Int, threads: Int) throws -> (PooledClassifier, Tra
   await #expect(processExitsWith: .failure) {
     let (network, step) = try makeStep(lanes: 1, threads: 1)
     step.pass.lanes.beginStep(at: StepPlace(seed: 0, epoch: 1, step: 1))
-    step.pass.lanes.segment(0..<1) {}
+    step.pass.lanes.region(.classifier, summing: 0..<1) { _, _, _, _ in }
     step.pass.lanes.endStep(trained: 0..<network.parameters.count)
   }
   await #expect(processExitsWith: .failure) {
     let (_, step) = try makeStep(lanes: 1, threads: 1)
     step.pass.lanes.beginStep(at: StepPlace(seed: 0, epoch: 1, step: 1))
-    for _ in 0..<2 { step.pass.lanes.segment(0..<1) {} }
+    for _ in 0..<2 { step.pass.lanes.region(.classifier, summing: 0..<1) { _, _, _, _ in } }
     step.pass.lanes.endStep(trained: 0..<2)
   }
   await #expect(processExitsWith: .success) {
     let (_, step) = try makeStep(lanes: 1, threads: 1)
     step.pass.lanes.beginStep(at: StepPlace(seed: 0, epoch: 1, step: 1))
-    for range in [1..<2, 0..<1] { step.pass.lanes.segment(range) {} }
+    for range in [1..<2, 0..<1] { step.pass.lanes.region(.classifier, summing: range) { _, _, _, _ in } }
     step.pass.lanes.endStep(trained: 0..<2)
   }
 }
