@@ -186,6 +186,9 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Safetensors", "Tensor"], path: "Tests/TestSupport", swiftSettings: processor),
+    .target(
+      name: "ReferenceSupport", dependencies: ["Lanes", "Networks", "Tensor", "TestSupport"],
+      path: "Tests/ReferenceSupport", swiftSettings: processor),
     tests("RandomnessTests", ["Randomness"]),
     tests("StatisticsTests", ["Statistics"], hasFixtures: true),
     tests(
@@ -204,23 +207,22 @@ let package = Package(
       "AttentionLatticeTests",
       [
         "AllocationCounter", "AttentionLattice", "Branches", "Cluster", "Encoder", "Explaining", "Lanes", "Layers",
-        "Networks", "Settings", "Tensor", "Training",
+        "Networks", "ReferenceSupport", "Settings", "Tensor", "Training",
       ],
       hasFixtures: true
     ),
     tests(
       "BaselineTests",
       [
-        "AttentionBranchNetwork", "Branches", "ClassActivation", "Encoder", "Lanes", "Layers", "Networks", "Tensor",
-        "Training",
+        "AttentionBranchNetwork", "Branches", "ClassActivation", "Encoder", "Lanes", "Layers", "Networks",
+        "ReferenceSupport", "Tensor", "Training",
       ],
       hasFixtures: true),
     tests(
       "FCAMTests",
       [
         "AllocationCounter", "Cluster", "FCAM", "Encoder", "Failures", "Lanes", "Layers", "Networks", "Randomness",
-        "Tensor",
-        "Training",
+        "ReferenceSupport", "Tensor", "Training",
       ],
       hasFixtures: true),
     tests("ImagesTests", ["Images", "Digests", "Failures"], hasFixtures: true),

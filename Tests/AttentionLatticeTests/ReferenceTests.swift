@@ -5,6 +5,7 @@ import Foundation
 import Lanes
 import Layers
 import Networks
+import ReferenceSupport
 import Tensor
 import TestSupport
 import Testing
@@ -18,78 +19,41 @@ let variants = [
 ]
 
 /// A variant's model with its initial tensors, and its inputs.
-struct Setup {
+struct Setup: ReferenceNetwork {
   let fixture: Fixture
-  let settings: [String: Any]
+  let reference: ReferenceSettings
   let model: LatticeModel
   let labels: [Int]
-  let lanes: Int
 
   init(_ variant: String, lanes: Int = 4, loraPhases: Set<Phase> = [.alpha, .ones]) throws {
     fixture = try Fixture("\(variant).safetensors", testFile: #filePath)
-    let s = try fixture.json("settings")
-    settings = s
-    func integer(_ key: String) -> Int { s[key] as? Int ?? 0 }
-    func text(_ key: String) -> String { s[key] as? String ?? "" }
+    let s = try ReferenceSettings(fixture)
+    reference = s
     var options = ModelOptions(
       encoder: EncoderOptions(
-        weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: integer("size"), heads: integer("heads"),
-        loraBlocks: s["lora_blocks"] as? [Int] ?? [], loraRank: integer("rank"), loraScale: 1),
-      classes: integer("classes"))
-    options.side.width = integer("side_width")
-    options.side.heads = integer("side_heads")
-    options.side.layers = integer("side_layers")
-    options.side.fusion = s["fusion"] as? [Int] ?? []
-    options.attention.head = AttentionOptions.Head(rawValue: text("head")) ?? .abn
-    options.attention.kernel = integer("kernel")
-    options.attention.padding = Padding(rawValue: text("padding")) ?? .zeros
-    options.perception.channels = s["channels"] as? [Int] ?? []
-    options.perception.inputNorm = PerceptionOptions.InputNorm(rawValue: text("input_norm")) ?? .none
+        weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: s.integer("size"),
+        heads: s.integer("heads"),
+        loraBlocks: s.integers("lora_blocks"), loraRank: s.integer("rank"), loraScale: 1),
+      classes: s.integer("classes"))
+    options.side.width = s.integer("side_width")
+    options.side.heads = s.integer("side_heads")
+    options.side.layers = s.integer("side_layers")
+    options.side.fusion = s.integers("fusion")
+    options.attention.head = AttentionOptions.Head(rawValue: s.text("head")) ?? .abn
+    options.attention.kernel = s.integer("kernel")
+    options.attention.padding = Padding(rawValue: s.text("padding")) ?? .zeros
+    options.perception.channels = s.integers("channels")
+    options.perception.inputNorm = PerceptionOptions.InputNorm(rawValue: s.text("input_norm")) ?? .none
     options.lanes = lanes
     options.loraPhases = loraPhases
-    options.alternates = s["aea"] as? Bool ?? true
-    options.firstPhase = text("aea_start") == "ones" ? .ones : .alpha
-    self.lanes = lanes
+    options.alternates = s.flag("aea") ?? true
+    options.firstPhase = s.text("aea_start") == "ones" ? .ones : .alpha
     model = try LatticeModel(options, training: true)
     labels = try fixture.doubles("labels").map { Int($0) }
-    try reset()
+    try takeInitialTensors()
   }
 
-  func reset() throws {
-    let store = model.parameters
-    for parameter in store.parameters {
-      #expect(try fixture.shape("init/\(parameter.name)") == parameter.shape, "\(parameter.name)")
-      store.set(parameter, fromFile: try fixture.floats("init/\(parameter.name)"))
-    }
-    for statistic in store.statistics {
-      for (index, value) in try fixture.floats("init/\(statistic.name)").enumerated() {
-        statistic.values[index] = value
-      }
-    }
-    let count = store.parameters.count + store.statistics.count
-    #expect(fixture.names(below: "init/").count == count, "names of trained tensors")
-  }
-
-  /// Puts all images into a pass.
-  func load(_ pass: any NetworkPass) throws {
-    let pixels = try fixture.bytes("pixels")
-    let size = pixels.count / labels.count
-    pass.begin(batch: labels.count)
-    for (index, label) in labels.enumerated() {
-      pixels.withUnsafeBufferPointer { buffer in
-        if let base = buffer.baseAddress {
-          model.encoder.patchify(pass.patches(index), pixels: base + index * size)
-        }
-      }
-      pass.set(index, label: label, input: .pixels)
-    }
-  }
-
-  func makePass(threads: Int = 1) -> any NetworkPass {
-    model.makePass(
-      LanePlan(batch: labels.count, lanes: lanes, world: 1, rank: 0), team: ThreadTeam(threads: threads),
-      exchange: AllLanesHere())
-  }
+  var trained: any Network { model }
 }
 
 /// Expects a difference below the limit, and notes it.
@@ -180,12 +144,11 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
 
 @Test(.eachLibrary, arguments: variants) func fourEpochsOfTrainingAgreeWithPyTorch(variant: String) throws {
   let setup = try Setup(variant)
-  let s = setup.settings
-  func number(_ key: String) -> Double { (s[key] as? NSNumber)?.doubleValue ?? 0 }
+  let s = setup.reference
   let pass = setup.makePass()
   let store = setup.model.parameters
   let optimizer = Optimizer(
-    store, team: ThreadTeam(threads: 1), weightDecay: number("weight_decay"), clip: number("clip"))
+    store, team: ThreadTeam(threads: 1), weightDecay: s.number("weight_decay"), clip: s.number("clip"))
   let (losses, norms, rates) = (
     try setup.fixture.doubles("losses"), try setup.fixture.doubles("grad_norms"), try setup.fixture.doubles("lrs")
   )
@@ -199,7 +162,7 @@ private func tokenMajor(_ all: [Double], _ sample: Int, channels C: Int, cells N
       below: 1e-5)
     expect(
       "gradient norms of four epochs", of: "\(epoch)", abs(norm - norms[epoch - 1]) / norms[epoch - 1], below: 1e-4)
-    let rate = number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), number("power"))
+    let rate = s.number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), s.number("power"))
     #expect(abs(rate - rates[epoch - 1]) < 1e-12)
     optimizer.step(setup.model.trainedRange(phase), learningRate: rate, norm: norm)
     pass.lanes.commitStatistics()

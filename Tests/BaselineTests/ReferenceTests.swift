@@ -6,6 +6,7 @@ import Foundation
 import Lanes
 import Layers
 import Networks
+import ReferenceSupport
 import Tensor
 import TestSupport
 import Testing
@@ -17,73 +18,38 @@ import Training
 let variants = ["abn", "abn-replicate-layernorm", "cam", "cam-plain-sgd"]
 
 /// A variant's network with its initial tensors, and its inputs.
-private struct Setup {
+private struct Setup: ReferenceNetwork {
   let fixture: Fixture
-  let settings: [String: Any]
+  let reference: ReferenceSettings
   let network: any Network
   let labels: [Int]
 
   init(_ variant: String, lanes: Int = 4) throws {
     fixture = try Fixture("\(variant).safetensors", testFile: #filePath)
-    let s = try fixture.json("settings")
-    settings = s
-    func integer(_ key: String) -> Int { s[key] as? Int ?? 0 }
-    func text(_ key: String) -> String { s[key] as? String ?? "" }
+    let s = try ReferenceSettings(fixture)
+    reference = s
     let encoderOptions = EncoderOptions(
-      weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: integer("size"), heads: integer("heads"),
+      weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: s.integer("size"), heads: s.integer("heads"),
       loraBlocks: [])
     let file = try EncoderFile(encoderOptions)
-    if text("kind") == "cam" {
+    if s.text("kind") == "cam" {
       network = try ClassActivationModel(
-        classes: integer("classes"), lanes: lanes, encoderOptions, on: file, training: true)
+        classes: s.integer("classes"), lanes: lanes, encoderOptions, on: file, training: true)
     } else {
-      var options = AttentionBranchOptions(classes: integer("classes"))
-      options.attention.kernel = integer("kernel")
-      options.attention.padding = Padding(rawValue: text("padding")) ?? .zeros
-      options.perception.channels = s["channels"] as? [Int] ?? []
-      options.perception.inputNorm = PerceptionOptions.InputNorm(rawValue: text("input_norm")) ?? .none
-      options.lambda = (s["lambda"] as? NSNumber)?.doubleValue ?? 0
+      var options = AttentionBranchOptions(classes: s.integer("classes"))
+      options.attention.kernel = s.integer("kernel")
+      options.attention.padding = Padding(rawValue: s.text("padding")) ?? .zeros
+      options.perception.channels = s.integers("channels")
+      options.perception.inputNorm = PerceptionOptions.InputNorm(rawValue: s.text("input_norm")) ?? .none
+      options.lambda = s.number("lambda")
       options.lanes = lanes
       network = try AttentionBranchModel(options, encoderOptions, on: file, training: true)
     }
     labels = try fixture.doubles("labels").map { Int($0) }
-    let store = network.parameters
-    for parameter in store.parameters {
-      #expect(try fixture.shape("init/\(parameter.name)") == parameter.shape, "\(parameter.name)")
-      store.set(parameter, fromFile: try fixture.floats("init/\(parameter.name)"))
-    }
-    for statistic in store.statistics {
-      for (index, value) in try fixture.floats("init/\(statistic.name)").enumerated() {
-        statistic.values[index] = value
-      }
-    }
-    #expect(fixture.names(below: "init/").count == store.parameters.count + store.statistics.count)
+    try takeInitialTensors()
   }
 
-  func number(_ key: String) -> Double { (settings[key] as? NSNumber)?.doubleValue ?? 0 }
-
-  /// Puts the patches of an image in their place.
-  func patchify(_ sample: Int, _ patches: Floats) throws {
-    let pixels = try fixture.bytes("pixels")
-    let size = pixels.count / labels.count
-    pixels.withUnsafeBufferPointer { buffer in
-      if let base = buffer.baseAddress { network.encoder.patchify(patches, pixels: base + sample * size) }
-    }
-  }
-
-  func load(_ pass: any NetworkPass) throws {
-    pass.begin(batch: labels.count)
-    for (index, label) in labels.enumerated() {
-      try patchify(index, pass.patches(index))
-      pass.set(index, label: label, input: .pixels)
-    }
-  }
-
-  func makePass(threads: Int = 1) -> any NetworkPass {
-    network.makePass(
-      LanePlan(batch: labels.count, lanes: network.lanes, world: 1, rank: 0), team: ThreadTeam(threads: threads),
-      exchange: AllLanesHere())
-  }
+  var trained: any Network { network }
 }
 
 @Test(.eachLibrary, arguments: variants) func everyValueOfABaselineAgreesWithPyTorch(variant: String) throws {
@@ -140,10 +106,10 @@ private struct Setup {
   let setup = try Setup(variant)
   let pass = setup.makePass()
   let (network, store) = (setup.network, setup.network.parameters)
-  let isSGD = setup.settings["optimizer"] as? String == "sgd"
+  let isSGD = setup.reference.text("optimizer") == "sgd"
   let optimizer = Optimizer(
-    store, team: ThreadTeam(threads: 1), rule: isSGD ? .sgd(momentum: setup.number("momentum")) : .adamW,
-    weightDecay: setup.number("weight_decay"), clip: setup.number("clip"))
+    store, team: ThreadTeam(threads: 1), rule: isSGD ? .sgd(momentum: setup.reference.number("momentum")) : .adamW,
+    weightDecay: setup.reference.number("weight_decay"), clip: setup.reference.number("clip"))
   let losses = try setup.fixture.doubles("losses")
   var travel = 0.0
   for epoch in 1...losses.count {
@@ -151,7 +117,8 @@ private struct Setup {
     try setup.load(pass)
     let outcome = pass.run(phase, at: StepPlace(seed: 0, epoch: epoch, step: epoch))
     #expect(abs(outcome.loss - losses[epoch - 1]) < 1e-5)
-    let rate = setup.number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), setup.number("power"))
+    let rate =
+      setup.reference.number("lr") * pow(1 - Double(epoch - 1) / Double(losses.count), setup.reference.number("power"))
     travel += rate
     optimizer.step(
       network.trainedRange(phase), learningRate: rate, norm: optimizer.gradientNorm(network.trainedRange(phase)))

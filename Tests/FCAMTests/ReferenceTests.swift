@@ -5,6 +5,7 @@ import Lanes
 import Layers
 import Networks
 import Randomness
+import ReferenceSupport
 import Tensor
 import TestSupport
 import Testing
@@ -15,34 +16,32 @@ import Training
 let variants = ["fcam", "fcam-extended", "fcam-no-skips"]
 
 /// A variant's network with its initial tensors, and its inputs.
-struct Setup {
+struct Setup: ReferenceNetwork {
   let fixture: Fixture
-  let settings: [String: Any]
+  let reference: ReferenceSettings
   let options: FCAMOptions
   let network: FCAMModel
   let labels: [Int]
 
   init(_ variant: String, lanes: Int = 4) throws {
     fixture = try Fixture("\(variant).safetensors", testFile: #filePath)
-    let s = try fixture.json("settings")
-    settings = s
-    func integer(_ key: String) -> Int { s[key] as? Int ?? 0 }
-    func number(_ key: String) -> Double { (s[key] as? NSNumber)?.doubleValue ?? 0 }
+    let s = try ReferenceSettings(fixture)
+    reference = s
     let encoderOptions = EncoderOptions(
-      weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: integer("size"), heads: integer("heads"),
+      weights: Fixture.path("\(variant).encoder.safetensors"), imageSide: s.integer("size"), heads: s.integer("heads"),
       loraBlocks: [])
     var options = FCAMOptions()
-    options.skips = s["skips"] as? [Int] ?? []
-    options.widths = s["widths"] as? [Int] ?? []
-    (options.erosion, options.dilation) = (integer("erosion"), integer("dilation"))
-    options.backgroundShare = number("share")
-    options.seedWeight = number("seed_weight")
-    options.sizeWeight = number("size_weight")
-    options.crfWeight = number("crf_weight")
-    (options.sigmaXY, options.sigmaRGB) = (number("sigma_xy"), number("sigma_rgb"))
-    let t = (s["t"] as? [NSNumber] ?? []).map(\.doubleValue)
+    options.skips = s.integers("skips")
+    options.widths = s.integers("widths")
+    (options.erosion, options.dilation) = (s.integer("erosion"), s.integer("dilation"))
+    options.backgroundShare = s.number("share")
+    options.seedWeight = s.number("seed_weight")
+    options.sizeWeight = s.number("size_weight")
+    options.crfWeight = s.number("crf_weight")
+    (options.sigmaXY, options.sigmaRGB) = (s.number("sigma_xy"), s.number("sigma_rgb"))
+    let t = s.numbers("t")
     (options.barrier.start, options.barrier.growth, options.barrier.most) = (t[0], t[1], t[2])
-    (options.seed, options.epochs, options.lanes) = (UInt64(integer("seed")), integer("epochs"), lanes)
+    (options.seed, options.epochs, options.lanes) = (UInt64(s.integer("seed")), s.integer("epochs"), lanes)
     self.options = options
     network = try FCAMModel(
       options,
@@ -50,44 +49,11 @@ struct Setup {
         weight: try fixture.floats("classifier_weight"), bias: try fixture.floats("classifier_bias"), sha256: "x"),
       encoderOptions, on: try EncoderFile(encoderOptions), training: true)
     labels = try fixture.doubles("labels").map { Int($0) }
-    let store = network.parameters
-    for parameter in store.parameters {
-      #expect(try fixture.shape("init/\(parameter.name)") == parameter.shape, "\(parameter.name)")
-      store.set(parameter, fromFile: try fixture.floats("init/\(parameter.name)"))
-    }
-    for statistic in store.statistics {
-      for (index, value) in try fixture.floats("init/\(statistic.name)").enumerated() {
-        statistic.values[index] = value
-      }
-    }
-    #expect(fixture.names(below: "init/").count == store.parameters.count + store.statistics.count)
+    try takeInitialTensors()
   }
 
-  func number(_ key: String) -> Double { (settings[key] as? NSNumber)?.doubleValue ?? 0 }
+  var trained: any Network { network }
   var side: Int { network.mapSide ?? 0 }
-
-  /// Puts the patches of an image in their place.
-  func patchify(_ sample: Int, _ patches: Floats) throws {
-    let pixels = try fixture.bytes("pixels")
-    let size = pixels.count / labels.count
-    pixels.withUnsafeBufferPointer { buffer in
-      if let base = buffer.baseAddress { network.encoder.patchify(patches, pixels: base + sample * size) }
-    }
-  }
-
-  func load(_ pass: any NetworkPass) throws {
-    pass.begin(batch: labels.count)
-    for (index, label) in labels.enumerated() {
-      try patchify(index, pass.patches(index))
-      pass.set(index, label: label, input: .pixels)
-    }
-  }
-
-  func makePass(threads: Int = 1) -> any NetworkPass {
-    network.makePass(
-      LanePlan(batch: labels.count, lanes: network.lanes, world: 1, rank: 0), team: ThreadTeam(threads: threads),
-      exchange: AllLanesHere())
-  }
 
   func place(_ step: Int) -> StepPlace { StepPlace(seed: options.seed, epoch: step, step: step) }
 }
@@ -171,15 +137,15 @@ struct Setup {
   let pass = setup.makePass()
   let (network, store) = (setup.network, setup.network.parameters)
   let optimizer = Optimizer(
-    store, team: ThreadTeam(threads: 1), rule: .sgd(momentum: setup.number("momentum")),
-    weightDecay: setup.number("weight_decay"), clip: 0)
+    store, team: ThreadTeam(threads: 1), rule: .sgd(momentum: setup.reference.number("momentum")),
+    weightDecay: setup.reference.number("weight_decay"), clip: 0)
   let losses = try setup.fixture.doubles("losses")
   let range = network.trainedRange(network.phase(epoch: 1))
   for step in 1...losses.count {
     try setup.load(pass)
     let outcome = pass.run(network.phase(epoch: step), at: setup.place(step))
     #expect(abs(outcome.loss - losses[step - 1]) < 1e-4 * max(1, abs(losses[step - 1])))
-    optimizer.step(range, learningRate: setup.number("lr"), norm: optimizer.gradientNorm(range))
+    optimizer.step(range, learningRate: setup.reference.number("lr"), norm: optimizer.gradientNorm(range))
     pass.lanes.commitStatistics()
   }
   for parameter in store.parameters {
