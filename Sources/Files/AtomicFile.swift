@@ -1,3 +1,4 @@
+import Digests
 import Failures
 import Foundation
 
@@ -41,20 +42,53 @@ public func makeAtomically(_ path: String, _ build: (_ temporary: String) throws
 }
 
 /// Stands, before a number, at the end of the name of a file that is not there to stay: that of the process that writes
-/// it, where it is not whole yet, and digits by which it differs from that of a process with the same number elsewhere.
+/// it, where it is not whole yet, where that number counts (`TemporaryOwner`), and digits that nobody else has.
 public let temporaryMark = ".tmp-"
 
 /// A name beside `path` that nobody else uses.
 func temporaryName(for path: String) -> String {
-  path + temporaryMark + String(format: "%d-%08x", getpid(), UInt32.random(in: 0 ... .max))
+  let owner = TemporaryOwner.current
+  return path + temporaryMark
+    + String(format: "%d-%08x-%08x", owner.process, owner.place, UInt32.random(in: 0 ... .max))
 }
 
-/// The number of the process that a temporary name ends with; nil for any other name.
-func process(ofTemporary name: some StringProtocol) -> Int? {
-  guard let mark = name.range(of: temporaryMark, options: .backwards),
-    let parts = String(name[mark.upperBound...]).wholeMatch(of: /([0-9]+)(-[0-9a-f]{8})?/)
-  else { return nil }
-  return Int(parts.1) ?? .max
+/// Whose a temporary name is.
+struct TemporaryOwner: Equatable {
+  let process: Int32
+  /// Of the host's name and the namespace of processes: elsewhere another process may have the number.
+  let place: UInt32
+
+  static var current: TemporaryOwner { TemporaryOwner(process: getpid(), place: ownPlace) }
+
+  private static let ownPlace: UInt32 = {
+    var host = [CChar](repeating: 0, count: 256)
+    gethostname(&host, host.count - 1)
+    let namespace = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
+    var sum = CRC32()
+    host.withUnsafeBytes { sum.update($0) }
+    Array(namespace.utf8).withUnsafeBytes { sum.update($0) }
+    return sum.value
+  }()
+
+  private init(process: Int32, place: UInt32) { (self.process, self.place) = (process, place) }
+
+  /// Of a name that tells it.
+  init?(ofTemporary name: String) {
+    guard let mark = name.range(of: temporaryMark, options: .backwards),
+      let parts = name[mark.upperBound...].wholeMatch(of: /([0-9]+)-([0-9a-f]{8})-[0-9a-f]{8}/),
+      let process = Int32(parts.1), let place = UInt32(parts.2, radix: 16)
+    else { return nil }
+    self.init(process: process, place: place)
+  }
+
+  /// Whether it is known to have ended. Of a process elsewhere nothing is known.
+  var isGone: Bool { place == Self.ownPlace && kill(process, 0) != 0 && errno == ESRCH }
+}
+
+/// Whether a name is one of `temporaryName`'s, or of an earlier version's.
+private func isTemporary(_ name: String) -> Bool {
+  guard let mark = name.range(of: temporaryMark, options: .backwards) else { return false }
+  return name[mark.upperBound...].wholeMatch(of: /[0-9]+(-[0-9a-f]{8}){0,2}/) != nil
 }
 
 /// Removes files of a folder that were being written when their process died.
@@ -63,7 +97,7 @@ func process(ofTemporary name: some StringProtocol) -> Int? {
 public func removeTemporaries(in folder: String, of files: [String]? = nil) {
   for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
     if let files, !files.contains(where: { name.hasPrefix($0 + temporaryMark) }) { continue }
-    guard process(ofTemporary: name) != nil else { continue }
+    guard isTemporary(name) else { continue }
     unlink("\(folder)/\(name)")
   }
 }

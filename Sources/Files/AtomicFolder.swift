@@ -40,9 +40,7 @@ private func removeAbandoned(_ path: String) {
   let start = "\((path as NSString).lastPathComponent)\(temporaryMark)"
   for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
   where name.hasPrefix(start) {
-    guard let number = process(ofTemporary: name).flatMap({ Int32(exactly: $0) }), kill(number, 0) != 0,
-      errno == ESRCH
-    else { continue }
+    guard TemporaryOwner(ofTemporary: name)?.isGone == true else { continue }
     try? FileManager.default.removeItem(atPath: folder.isEmpty ? name : "\(folder)/\(name)")
   }
 }

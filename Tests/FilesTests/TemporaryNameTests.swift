@@ -22,6 +22,23 @@ import Testing
   #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.h5"])
 }
 
+@Test func halfMadeFoldersOfProcessesThatAreGoneAreRemovedAndThoseOfOtherPlacesStay() throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/data"
+  var own = ""
+  try replaceFolder(path) { own = ($0 as NSString).lastPathComponent }
+  let parts = own.split(separator: "-").map(String.init)
+  try #require(parts.count == 4 && parts[1] == "\(getpid())", "\(own)")
+  // No process has the largest number that the kernel's type holds.
+  let gone = "\(parts[0])-\(Int32.max)-\(parts[2])-0a1b2c3d"
+  let elsewhere = "\(parts[0])-\(Int32.max)-\(parts[2] == "00000000" ? "00000001" : "00000000")-0a1b2c3d"
+  let living = "\(parts[0])-\(getppid())-\(parts[2])-0a1b2c3d"
+  let ofNobody = "\(parts[0])-\(Int32.max)-notes"
+  for name in [gone, elsewhere, living, ofNobody] { try makeFolder("\(folder.path)/\(name)") }
+  try replaceFolder(path) { _ in }
+  #expect(try Set(names(inFolder: folder.path)) == ["data", elsewhere, living, ofNobody])
+}
+
 @Test func aFolderThatVanishesAsAFileIsMadeIsNoMissingInput() throws {
   let folder = try TemporaryFolder()
   let path = "\(folder.path)/checkpoints/a.h5"
