@@ -44,8 +44,7 @@ private func quoted(_ text: String) -> String {
   return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
 }
 
-/// What makes the products of the run that goes on, as its newest checkpoint that can be read says it; nil where a run
-/// begins.
+/// What makes the products of the run that goes on, as its newest sound checkpoint says it; nil where a run begins.
 ///
 /// - Throws: what reading the checkpoint that was named throws; the same on every rank.
 public func resumedProducts(
@@ -60,7 +59,7 @@ public func resumedProducts(
       let folder = CheckpointFolder(path: "\(configuration.run.dir)/checkpoints", keep: 1)
       for path in try folder.steps().map(folder.file) where products == nil {
         do {
-          products = storedProducts(try storedAttributes(path))
+          products = try Checkpoint.attributesIfOurs(path).flatMap(storedProducts)
         } catch let failure as Failure where isFault(failure, of: path) {
           continue
         }
@@ -72,7 +71,7 @@ public func resumedProducts(
 }
 
 /// nil where a checkpoint names none that there is.
-private func storedProducts(_ stored: [String: HDF5Attribute]) -> ProductLibrary? {
+func storedProducts(_ stored: [String: HDF5Attribute]) -> ProductLibrary? {
   // Checkpoints from before there was a choice say nothing.
   guard case .text(let name)? = stored["products"] else { return .openblas }
   return ProductLibrary(rawValue: name)

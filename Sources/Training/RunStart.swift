@@ -188,6 +188,13 @@ private func checkFits(
     guard try checkpoint.required(key, path) != own else { continue }
     throw Failure.badConfiguration("\(path): was trained with other contents of \(setting) (\(key) differs)")
   }
+  let products = storedProducts(checkpoint.attributes)
+  guard products == experiment.products else {
+    // A newer one that has another library can be read, but not be gone on with.
+    throw Failure.badConfiguration(
+      "\(path): has its products by \(products?.rawValue ?? "an unknown library"), a newer checkpoint of this run that is "
+        + "passed over by \(experiment.products.rawValue): remove that one")
+  }
   try checkExplained(checkpoint.attributes, experiment.model.explains, path: path)
   try checkEncoder(
     checkpoint.attributes, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)

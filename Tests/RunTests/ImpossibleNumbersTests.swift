@@ -106,6 +106,11 @@ private func forge(
   damages.append(("its stored settings cannot be read", { try forge(unset, to: newest, isAlike: true) }))
   short.secondMoments.removeLast()
   damages.append(("is missing or misshapen", { try forge(short, to: newest, isAlike: true) }))
+  // What a loss of power leaves, and files of others.
+  for bytes in [Data(), Data([0]), Data(count: 70_000), Data("no checkpoint\n".utf8)] {
+    damages.append(
+      ("its beginning is damaged", { try bytes.write(to: URL(fileURLWithPath: newest), options: .atomic) }))
+  }
   for (index, (words, make)) in damages.enumerated() {
     let run = "run-\(index)"
     try make()
@@ -119,6 +124,12 @@ private func forge(
     #expect(try bench.digest(run) == bench.digest("whole"), "\(words)")
   }
   // Of other settings is no damage.
+  var elsewhere = sound
+  elsewhere.attributes["products"] = .text(sound.attributes["products"] == .text("openblas") ? "onednn" : "openblas")
+  try forge(elsewhere, to: newest, progress: ["batchInEpoch": Int.max])
+  let mixed = try train("run", steps: 1)
+  #expect(
+    mixed.code == 78 && mixed.errors.contains("a newer checkpoint of this run that is passed over"), "\(mixed.errors)")
   let other = try train("run-0", steps: 1, ["--set", "training.lr=0.5"])
   #expect(other.code == 78 && !other.errors.contains("passed over"), "\(other.code) \(other.errors)")
 }
