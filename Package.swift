@@ -139,7 +139,7 @@ let package = Package(
       "Estimation",
       [
         "Failures", "Files", "Machine", "Tensor", "Layers", "Networks", "Safetensors", "Cluster", "Storage", "Settings",
-        "Experiments", "Caching", "Explaining", "Metrics", "Training",
+        "Experiments", "Caching", "Evaluation", "Explaining", "Metrics", "Training",
       ]),
     module(
       "Comparison",

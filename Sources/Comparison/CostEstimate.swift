@@ -26,10 +26,17 @@ struct CostEstimate {
     switch stage {
     case .cache(let index, _):
       return cost(plan.caches[index].maker).cacheBytes(layers: plan.caches[index].layers.count)
-    case .train(let network, _): return cost(network).checkpointBytes
+    case .train(let network, _): return cost(network).checkpointBytes + cost(network).logBytes
     case .evaluate(let index, _):
       return cost(plan.rows[index]).evaluationBytes(plan.rows[index].method, images: plan.evaluatedCount)
     }
+  }
+
+  /// Of the table's own files at most: the figure, and the page, which holds it in letters.
+  var tableBytes: Int {
+    let panels = QualitativeFigure.mostImages * (plan.rows.count + 1)
+    let figure = Double(panels) * WorkCost.bytes(side: QualitativeFigure.panelPixels)
+    return Int(figure * (1 + 4.0 / 3))
   }
 
   private func cost(_ network: Int) -> WorkCost {

@@ -39,7 +39,7 @@ extension TablePlan {
     lines += networkLines(estimate) + [""] + cacheLines(estimate) + [""] + rowLines(estimate) + [""]
     let open = stages.filter { states[$0]?.countsAsDone != true }
     let seconds = open.reduce(0) { $0 + estimate.seconds($1) }
-    let bytes = open.reduce(0) { $0 + estimate.bytes($1) }
+    let bytes = open.reduce(estimate.tableBytes) { $0 + estimate.bytes($1) }
     lines.append(
       "\(stages.count - open.count) of \(stages.count) stages are done; left at most \(Quantity.words(seconds: seconds)) "
         + "(\(workers)), \(Quantity.words(bytes: bytes)) of disk; memory of a rank at least \(peakMemory) MiB")

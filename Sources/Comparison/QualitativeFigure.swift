@@ -20,8 +20,10 @@ struct QualitativeFigure {
   }
 
   /// The most classes of which an image is shown.
-  private static let mostImages = 6
+  static let mostImages = 6
   private static let panel = 112.0
+  /// A panel's side in the picture.
+  static var panelPixels: Int { 2 * Int(panel) }
   private static let gap = 8.0
   private static let left = 12.0
   private static let top = 30.0

@@ -122,7 +122,8 @@ private struct CostReport {
     case .caching: [cacheLine]
     case .training:
       (configuration.cache.dir == nil ? [] : [cacheLine]) + [
-        diskLine("checkpoints", cost.checkpointBytes, folder: configuration.run.dir)
+        diskLine("checkpoints", cost.checkpointBytes, folder: configuration.run.dir),
+        diskLine("logs and maps", cost.logBytes, folder: configuration.run.dir),
       ]
     case .evaluation(let own):
       [diskLine("results", cost.evaluationBytes(own.method, images: imageCount(own)), folder: own.out)]

@@ -7,6 +7,8 @@ public struct NetworkShape: Sendable {
   /// Floats of the trained tensors, and of the running statistics.
   public let trainedCount: Int
   public let statisticCount: Int
+  /// Of both.
+  public let tensorCount: Int
   /// How many of all epochs are of a phase.
   public let epochs: [(phase: Phase, count: Double)]
 
@@ -18,6 +20,7 @@ public struct NetworkShape: Sendable {
     firstLoRABlock = network.encoder.firstLoRABlock
     trainedCount = network.parameters.parameters.reduce(0) { $0 + $1.count }
     statisticCount = network.parameters.statistics.reduce(0) { $0 + $1.count }
+    tensorCount = network.parameters.parameters.count + network.parameters.statistics.count
     let first = (1...min(epochs, Self.lookedAt)).map { network.phase(epoch: $0) }
     self.epochs = network.phases.map { phase in
       (phase, Double(first.count { $0 == phase }) * Double(epochs) / Double(first.count))

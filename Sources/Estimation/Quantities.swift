@@ -4,9 +4,11 @@ import Foundation
 /// Amounts in words.
 public enum Quantity {
   public static func words(seconds: Double) -> String {
-    seconds < 90
-      ? String(format: "%.0f s", max(seconds, 1))
-      : seconds < 5400 ? String(format: "%.0f min", seconds / 60) : String(format: "%.1f h", seconds / 3600)
+    seconds < 9.95
+      ? String(format: "%.1f s", max(seconds, 0.1))
+      : seconds < 90
+        ? String(format: "%.0f s", seconds)
+        : seconds < 5400 ? String(format: "%.0f min", seconds / 60) : String(format: "%.1f h", seconds / 3600)
   }
 
   public static func words(bytes: Int) -> String {

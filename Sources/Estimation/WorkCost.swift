@@ -1,7 +1,9 @@
+import Evaluation
 import Experiments
 import Explaining
 import Metrics
 import Settings
+import Training
 
 /// What a network's caching pass, training and evaluations take, by what was measured of it: the one reckoning behind
 /// every `--dry-run`.
@@ -12,8 +14,15 @@ public struct WorkCost {
 
   /// Forward passes that stand for a backward pass.
   private static let backwardViews = 3.0
-  /// Bytes of an image's small files: overlay, lines of text.
-  private static let bytesPerImage = 2048
+  /// Bytes of a pixel of photographs and overlays as PNG.
+  private static let pixelBytes = 1.8
+  /// What HDF5 needs of a tensor beside its values, with its moments and its steps.
+  private static let tensorBytes = 1600
+  /// Of an image in `per_image.csv` and the like; of a step in `metrics.jsonl` and TensorBoard's file.
+  private static let lineBytes = 256
+  private static let stepBytes = 768
+  /// Of an evaluation's curves and summary; of a run's settings, split and log.
+  private static let smallFileBytes = 128 << 10
 
   public init(_ configuration: Configuration, ground: Ground, shape: NetworkShape) {
     (self.configuration, self.ground, self.shape) = (configuration, ground, shape)
@@ -84,13 +93,28 @@ public struct WorkCost {
   /// Of all checkpoints that lie in a run's folder at a time: the recent ones, the best, and the last, which stands
   /// under two names. Each has weights and two moments.
   public var checkpointBytes: Int {
-    4 * (3 * shape.trainedCount + shape.statisticCount) * (configuration.checkpoint.keep + 1)
+    (4 * (3 * shape.trainedCount + shape.statisticCount) + Self.tensorBytes * shape.tensorCount)
+      * (configuration.checkpoint.keep + 1)
+  }
+
+  /// Of a run's other files at its end: logs, and the maps of validation images in TensorBoard's.
+  public var logBytes: Int {
+    let training = configuration.training
+    let steps = (ground.trainCount + training.batch - 1) / training.batch * training.epochs
+    let validations = shape.epochs.reduce(0) { $0 + ($1.phase.isValidated ? $1.count : 0) }
+    let maps = validations * Double(min(ground.validCount, mostShownMaps)) * Self.bytes(side: configuration.image.size)
+    return Self.smallFileBytes + Self.stepBytes * steps + Int(maps)
   }
 
   /// Of an evaluation's files.
   public func evaluationBytes(_ method: any ExplanationMethod, images: Int) -> Int {
     let isPixelwise = ["rise", "fcam"].contains(method.facts.name)
     let side = isPixelwise ? configuration.image.size : ground.grid
-    return images * (4 * (side * side + ground.classCount) + Self.bytesPerImage)
+    // An overlay alone, and on a sheet beside its image.
+    let pictures = 3 * Double(min(images, mostPictured)) * Self.bytes(side: configuration.image.size)
+    return Self.smallFileBytes + images * (4 * (side * side + ground.classCount) + Self.lineBytes) + Int(pictures)
   }
+
+  /// Of a picture of so many pixels a side.
+  public static func bytes(side: Int) -> Double { pixelBytes * Double(side * side) }
 }

@@ -5,12 +5,12 @@ import Images
 import Metrics
 import Reporting
 
-/// Images whose overlays are drawn.
-private let pictures = 24
+/// The most images whose overlays are drawn.
+public let mostPictured = 24
 
 /// The images whose overlays are drawn, of those that are evaluated.
 func pictured(_ ids: [Int]) -> [Int] {
-  stride(from: 0, to: ids.count, by: max(1, ids.count / pictures)).prefix(pictures).map { ids[$0] }
+  stride(from: 0, to: ids.count, by: max(1, ids.count / mostPictured)).prefix(mostPictured).map { ids[$0] }
 }
 
 /// Draws `overlays/`, `overlays.png`, and the curves that are measured.

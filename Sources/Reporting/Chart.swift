@@ -164,20 +164,16 @@ public struct Chart: Sendable {
 
   // MARK: Legend
 
-  /// Series whose names stand in one row, with their places.
+  /// Series whose names stand in one row, with their places: in columns, as many as the longest name leaves room for.
   private func legendRows() -> [[(series: Series, x: Double)]] {
-    var rows: [[(Series, Double)]] = []
-    var x = Double.infinity
-    for one in series where !one.name.isEmpty {
-      let length = 30 + Double(one.name.count) * 6.4 + 14
-      if x + length > Self.width - Self.right {
-        rows.append([])
-        x = Self.left
+    let named = series.filter { !$0.name.isEmpty }
+    let length = 44 + 6 * Double(named.map(\.name.count).max() ?? 0)
+    let columns = max(1, Int((Self.width - Self.right - Self.left) / length))
+    return stride(from: 0, to: named.count, by: columns).map { start in
+      named[start..<min(start + columns, named.count)].enumerated().map {
+        ($0.element, Self.left + Double($0.offset) * length)
       }
-      rows[rows.count - 1].append((one, x))
-      x += length
     }
-    return rows
   }
 
   private func drawLegend(_ rows: [[(series: Series, x: Double)]], _ canvas: Canvas) {

@@ -40,8 +40,7 @@ public func renderReport(_ paths: [String], warn: (String) -> Void = { _ in }) t
     "runCount":
       "\(runs.count) run\(runs.count == 1 ? "" : "s"), \(methods.count) evaluation\(methods.count == 1 ? "" : "s")",
     "date": ISO8601DateFormatter().string(from: Date()),
-    "notes": leftOut.map { "left out: \($0)" }
-      + methods.flatMap { name, folder in folder.summary.notes.map { "\(name): \($0)" } },
+    "notes": leftOut.map { "left out: \($0)" } + notes(methods),
     "figures": ReportTable.figures(methods),
     "curves": try chartSources(evaluationCharts(methods)).map { ["charts": $0] },
     "training": try ReportTable.training(runs).map { table in
@@ -64,6 +63,16 @@ public func renderReport(_ paths: [String], warn: (String) -> Void = { _ in }) t
     "machine": ReportTable.machine(runs, methods),
   ]
   return try MustacheTemplate(string: reportTemplate).render(context.compactMapValues { $0 })
+}
+
+/// What evaluations say of themselves, each sentence once with all that say it.
+private func notes(_ methods: [(name: String, folder: EvaluationFolder)]) -> [String] {
+  var sentences: [String] = []
+  for note in methods.flatMap(\.folder.summary.notes) where !sentences.contains(note) { sentences.append(note) }
+  return sentences.map { sentence in
+    let names = methods.filter { $0.folder.summary.notes.contains(sentence) }.map(\.name)
+    return "\(names.joined(separator: "; ")): \(sentence)"
+  }
 }
 
 /// Whether a file is a page that `renderReport` has made.
@@ -173,9 +182,9 @@ public func accuracyChart(_ name: String, _ lines: [RunFolder.Line]) -> Chart? {
       validation.append(Chart.Series(title, x: curve.x, y: curve.y, Chart.palette[index], isDashed: split == "train"))
     }
   }
-  return validation.isEmpty
-    ? nil
-    : Chart(title: "Accuracy and IoU: \(name)", xLabel: "epoch", yLabel: "share", series: validation, yRange: 0...1)
+  guard let last = validation.last else { return nil }
+  let title = last.name.hasPrefix("validation IoU") ? "Accuracy and IoU" : "Accuracy"
+  return Chart(title: "\(title): \(name)", xLabel: "epoch", yLabel: "share", series: validation, yRange: 0...1)
 }
 
 /// How much of the image the maps of several runs see, epoch by epoch: whether alternation widens them.

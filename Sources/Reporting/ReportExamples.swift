@@ -61,7 +61,7 @@ struct ReportExamples {
     }
     classes = result
     note =
-      "Ranked by \(keyName)"
+      "Ranked by \(keyName)\(methods.count > 1 ? " of \(methods[0].name)" : "")"
       + (present.count > shown.count ? "; \(shown.count) of \(present.count) classes are shown, evenly spread." : ".")
   }
 

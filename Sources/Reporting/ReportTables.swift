@@ -115,7 +115,10 @@ struct ReportTable {
     return rows.isEmpty ? nil : ReportTable(heads: runs.map(\.name) + methods.map(\.name), rows: rows)
   }
 
-  private static func number(_ value: Double?) -> String? { value.map { String(format: "%.3f", $0) } }
+  /// Shares with three digits; counts, which are larger, without.
+  private static func number(_ value: Double?) -> String? {
+    value.map { String(format: $0 < 100 ? "%.3f" : "%.0f", $0) }
+  }
   private static func percent(_ value: Double?) -> String? { value.map { String(format: "%.1f%%", 100 * $0) } }
 
   private static func text(_ figure: Figure, _ summary: EvaluationSummary) -> String? {

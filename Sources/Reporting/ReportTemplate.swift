@@ -16,7 +16,7 @@ public let reportStyle = """
   tr.primary td { font-weight: 600; background: var(--tint); }
   tr.control td { color: var(--soft); }
   code { font-size: 13px; overflow-wrap: anywhere; }
-  .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 18px; }
+  .charts { display: grid; margin-bottom: 14px; align-items: start; grid-template-columns: repeat(auto-fill, minmax(min(100%, 430px), 1fr)); gap: 18px; }
   .charts img { width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px; }
   .examples { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 350px), 1fr)); gap: 14px; }
   .example { border: 1px solid var(--line); border-radius: 6px; padding: 10px; break-inside: avoid; }

@@ -49,16 +49,16 @@ func validate(
   return isBest
 }
 
-/// Validation images whose maps are shown.
-private let shownMaps = 8
+/// The most validation images whose maps are shown.
+public let mostShownMaps = 8
 
 /// The maps of some validation images over their views, the same images each time.
 private func overlays(
   _ outcomes: [ImageOutcome], _ experiment: Experiment
 ) throws -> [(tag: String, image: RGBImage)] {
   let source = SampleSource(experiment, cache: nil)
-  let step = max(1, outcomes.count / shownMaps)
-  return try stride(from: 0, to: outcomes.count, by: step).prefix(shownMaps).compactMap { index in
+  let step = max(1, outcomes.count / mostShownMaps)
+  return try stride(from: 0, to: outcomes.count, by: step).prefix(mostShownMaps).compactMap { index in
     let outcome = outcomes[index]
     guard outcome.record.isFinite, let image = experiment.dataset.image(outcome.record.imageID) else { return nil }
     let picture = overlay(

@@ -99,6 +99,16 @@ private func lines(_ page: String, _ title: String, colour: Int) throws -> Int {
   try FileManager.default.copyItem(atPath: "\(folders.root)/test", toPath: "\(folders.root)/again")
   let page = try renderReport(["\(folders.root)/run"])
   #expect(page.contains("2 evaluations") && page.contains("ala, test (test)") && page.contains("ala, test (again)"))
+  #expect(page.contains("Accuracy: ") && !page.contains("Accuracy and IoU"))
+}
+
+@Test func whatSeveralEvaluationsSayOfThemselvesStandsOnAPageOnce() throws {
+  let folders = try Folders()
+  try FileManager.default.copyItem(atPath: "\(folders.root)/test", toPath: "\(folders.root)/again")
+  let page = try renderReport(["\(folders.root)/run"])
+  let sentence = "no image has a mask"
+  #expect(page.components(separatedBy: sentence).count == 2, "\(page)")
+  #expect(page.contains(/ala, test \((again|test)\); ala, test \((again|test)\): left out/))
 }
 
 @Test func aSummaryBesideARunThatCannotBeReadIsNamedOnThePageAndInAWarning() throws {
