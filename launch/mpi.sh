@@ -14,10 +14,7 @@ asked_by=
 verdict="The job ends (run.patience_seconds)"
 # Seconds that mpirun has then: it waits for the daemon of a host that is cut off for a quarter of an hour.
 verdict_seconds=10
-# Seconds between two looks at whether the ranks are stopped.
-look_seconds=2
-# run.patience_seconds where the settings cannot be asked.
-usual_patience=300
+. "$launch/watch.sh"
 
 usage() {
   echo "usage: $1" >&2
@@ -66,11 +63,14 @@ find_ala() {
   [ -x "$ala" ] || fail 69 "$ala is not built: run scripts/quickstart, or set ALA"
 }
 
-# note_mpirun_options ARGUMENTS...: sets given to the words behind --mpirun, which are mpirun's.
+# note_mpirun_options ARGUMENTS...: sets given to the words behind --mpirun, which are mpirun's; has ranks say a first line
+# where it is heard.
 note_mpirun_options() {
   given=
   while [ $# -gt 0 ] && [ "$1" != --mpirun ]; do shift; done
   [ $# -eq 0 ] || { shift; given=" $* "; }
+  unset LAUNCH_FIRST_LINE
+  ! hears_ranks || export LAUNCH_FIRST_LINE="$first_line"
 }
 
 # is_given OPTION: whether mpirun gets an option of the user's, which then stands for ours.
@@ -85,9 +85,11 @@ is_set() { is_given "$1" || printenv "OMPI_MCA_$1" >/dev/null; }
 processors() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
 
 # forwarded: mpirun's options that hand on every variable that sets something, which is to be the same for all ranks.
+# mpirun refuses them beside a list of the user's (mca_base_env_list); ranks of this machine alone need none.
 forwarded() {
   awk 'BEGIN {
-    for (name in ENVIRON) if (name ~ /^((ALA|OMP|OPENBLAS|HDF5)_[A-Za-z0-9_]+|PATH|LD_LIBRARY_PATH)$/) print "-x", name
+    for (name in ENVIRON)
+      if (name ~ /^((ALA|OMP|OPENBLAS|HDF5)_[A-Za-z0-9_]+|PATH|LD_LIBRARY_PATH|LAUNCH_FIRST_LINE)$/) print "-x", name
   }'
 }
 
@@ -145,11 +147,8 @@ run_ala() {
   reader=$!
   setsid "$launcher" "$@" 2>"$pipe/errors" &
   child=$!
-  # srun's ranks are children of another program.
-  [ "$launcher" = srun ] || {
-    watch_ranks 3>&2 >/dev/null 2>&1 &
-    watching=$!
-  }
+  watch_job 3>&2 >/dev/null 2>&1 &
+  watching=$!
   [ -z "$early" ] || stop "$early"
   # wait returns early when a trap runs; go on until mpirun has ended.
   code=0
@@ -158,11 +157,12 @@ run_ala() {
     kill -0 "$child" 2>/dev/null || break
   done
   for helper in $ending $asking $watching; do kill "$helper" 2>/dev/null || true; done
+  if [ -n "$judged$ended" ] || [ -d "$pipe" ]; then end_session; fi
   # What mpirun has left behind may hold its errors open.
   count=20
   while [ "$count" -gt 0 ] && kill -0 "$reader" 2>/dev/null; do sleep 0.1; count=$((count - 1)); done
-  if [ -n "$asked" ] && [ "$code" -eq 138 ]; then
-    # A rank that does not listen yet, or has nothing to listen for.
+  if { rmdir "$pipe" 2>/dev/null || [ "$code" -eq 138 ]; } && [ -n "$asked" ]; then
+    # There is no rank yet, or one that does not listen yet or has nothing to listen for.
     echo "$0: the job has ended at once: there was nothing to keep" >&2
     code=75
   fi
@@ -171,11 +171,22 @@ run_ala() {
   exit "$code"
 }
 
-# pass_errors FOLDER PROCESS: writes on what comes through the pipe in a folder, and tells a process of the verdict.
+# pass_errors FOLDER PROCESS: writes on what comes through the pipe in a folder, but for the ranks' first lines, and tells
+# a process of the verdict. Takes the folder away when a rank has begun, or where none would say so.
 pass_errors() {
   exec <"$1/errors"
-  rm -r "$1"
+  rm "$1/errors"
+  hears_ranks || rmdir "$1"
+  begun=
   while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      *"$first_line"*)
+        [ -n "$begun" ] || rmdir "$1" 2>/dev/null || true
+        begun=1
+        line=${line%%"$first_line"*}${line#*"$first_line"}
+        # With --tag-output mpirun puts the rank before it.
+        case $line in "" | *"<stderr>:") continue ;; esac ;;
+    esac
     printf '%s\n' "$line" >&2 || true
     case $line in
       # Behind the verdict: how mpirun says that a host's daemon is gone, or never came. It may have killed the ranks before
@@ -185,71 +196,7 @@ pass_errors() {
         kill -USR2 "$2" 2>/dev/null || true ;;
     esac
   done
-}
-
-# note_patience SETTING: keeps what --set says of the job's patience.
-note_patience() {
-  case $1 in run.patience_seconds=*) settings=$1 ;; esac
-}
-
-# watch_ranks: says so when all ranks of this machine have been stopped, as by kill -STOP, for as long as the job has
-# patience. They cannot say it themselves, and mpirun does not. They may go on, with the same bits, so nothing is ended.
-watch_ranks() {
-  rank_name=$(printf %.15s "${ala##*/}")
-  going=
-  since=
-  said=
-  patience=
-  while sleep "$look_seconds" 3>&-; do
-    look_at_ranks
-    if [ -z "$stopped" ]; then
-      since=
-      said=
-      continue
-    fi
-    now=$(date +%s)
-    [ -n "$since" ] || since=$now
-    if [ -z "$patience" ]; then
-      patience=$("$ala" config --config "$config" ${settings:+--set "$settings"} 3>&- |
-        awk '$1 == "patience_seconds:" { printf "%d", $2 + 0.5 }')
-      patience=${patience:-$usual_patience}
-    fi
-    if [ -z "$said" ] && [ $((now - since)) -ge "$patience" ]; then
-      echo "$0: every rank on this machine has been stopped for $((now - since)) s, as by kill -STOP; they go on" \
-        "after kill -CONT$stopped, and a second TERM or INT ends the job (run.patience_seconds)" >&3
-      said=1
-    fi
-  done
-}
-
-# look_at_ranks: sets going to a rank of this machine that is not stopped; where there is none, stopped to the
-# numbers of all.
-look_at_ranks() {
-  stopped=
-  if [ -n "$going" ] && read_rank "/proc/$going/stat" && [ "$state" != T ]; then return 0; fi
-  going=
-  for status in /proc/[0-9]*/stat; do
-    read_rank "$status" || continue
-    if [ "$state" != T ]; then
-      going=$process
-      stopped=
-      return 0
-    fi
-    stopped="$stopped $process"
-  done
-}
-
-# read_rank FILE: sets process and state, if a process is a rank of this job.
-read_rank() {
-  read -r line 2>/dev/null <"$1" || return 1
-  process=${line%% *}
-  name=${line#*(}
-  name=${name%)*}
-  # Behind the name stand state, parent, group and session.
-  # shellcheck disable=SC2086
-  set -- ${line##*) }
-  state=${1:-}
-  [ "$name" = "$rank_name" ] && [ "${4:-}" = "$child" ] && [ "$state" != Z ]
+  kill -0 "$2" 2>/dev/null || rmdir "$1" 2>/dev/null || true
 }
 
 # judge: the job is over (69): every rank that lives has left, or does now.
@@ -259,10 +206,9 @@ judge() {
   end_after "$verdict_seconds"
 }
 
-# end_after SECONDS: kills mpirun and what is left of its session, if it is still there by then.
+# end_after SECONDS: ends mpirun's session, if mpirun is still there by then.
 end_after() {
-  # No -- before the group: dash takes it for a number.
-  (sleep "$1"; kill -KILL "-$child" 2>/dev/null) >/dev/null 2>&1 &
+  (sleep "$1"; end_session) >/dev/null 2>&1 &
   ending=$!
 }
 

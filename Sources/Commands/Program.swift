@@ -26,6 +26,7 @@ package enum Program {
   /// - Returns: The exit code, the same on every rank.
   package static func main(_ arguments: [String], commit: String) -> Int32 {
     letWritesFail()
+    FirstLine.say()
     self.commit.withLock { $0 = commit }
     HDF5Probe.answer(arguments)
     BLASKernel.choose()

@@ -59,7 +59,7 @@ private func parameter(_ name: String, in words: [String]) -> String? {
   let passed = values(of: "-x", in: words)
   #expect(
     code == 0 && Set(passed).isSuperset(of: variables.keys) && passed.contains("PATH") && !passed.contains("ALA_NOT")
-      && !passed.contains("LD_LIBRARY_PATH"), "\(words) \(errors)")
+      && passed.contains("LAUNCH_FIRST_LINE") && !passed.contains("LD_LIBRARY_PATH"), "\(words) \(errors)")
   #expect(words.suffix(6) == ["/bin/true", "train", "--config", "c.yaml", "--resume", "never"], "\(words)")
   let library = try launch("hosts", ["train", "c.yaml"], ["LD_LIBRARY_PATH": "/opt/lib"])
   #expect(values(of: "-x", in: library.words).contains("LD_LIBRARY_PATH"))
