@@ -91,6 +91,35 @@ func aJobWhoseTimeIsUpQueuesItselfAgainAndEndsInTheBitsOfAnUndisturbedRun() thro
   #expect(ended["Restarts"] == "0" && ended["ExitCode"] == "75:0", "\(result.output)\n\(log("ended"))")
 }
 
+@Test(.enabled(if: isFree(obstacle), "no Slurm can be started here"))
+func ranksOfSrunThatAreAllStoppedAreToldOfInTheJobsLogAndGoOn() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let folder = bench.folder.path
+  let result = try withSlurm(
+    [
+      "\(folder)/s", "sh", "-c",
+      """
+      cd \(folder)
+      sbatch --quiet --job-name=stopped --output=log --nodes=2 --ntasks-per-node=1 --cpus-per-task=1 "\(job)" train c.yaml \
+        --set "run.dir=\(folder)/run" --set training.epochs=100000 --set training.patience=0 \
+        --set run.patience_seconds=2 || exit 1
+      waited=0
+      await() { until eval "$1"; do waited=$((waited + 1)); [ "$waited" -lt 600 ] || break; sleep 0.1; done; }
+      await '[ -e run/checkpoints/last.h5 ]'
+      pkill -STOP -x ala
+      await 'grep -q "kill -CONT" log'
+      pkill -CONT -x ala
+      scancel --batch --signal=TERM --name=stopped
+      await '[ -z "$(squeue --noheader)" ]'
+      scontrol --oneliner show job
+      """,
+    ], environment: ["ALA": bench.program], seconds: 90)
+  let log = try String(contentsOfFile: "\(folder)/log", encoding: .utf8)
+  #expect(log.contains(" by srun\n") && log.contains("every rank on this machine has been stopped for"), "\(log)")
+  #expect(log.contains(/kill -CONT \d+ \d+,/), "\(log)")
+  #expect(record("stopped", in: result.output)["ExitCode"] == "75:0", "\(result)\n\(log)")
+}
+
 @Test func aLaunchScriptForSlurmThatIsStartedByHandSaysHowItIsSubmitted() throws {
   let result = try run("/bin/sh", [job, "train", "c.yaml"], environment: ["SLURM_JOB_ID": ""])
   #expect(result.code == 64)

@@ -181,6 +181,28 @@ private final class Parrot: Sendable {
   #expect(try bench.digest("stopped") == bench.digest("alone"))
 }
 
+@Test func aStoppedMpirunIsToldOfByTheLaunchScript() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let folder = bench.folder.path
+  let told = "\(folder)/told"
+  let result = try run(
+    "/bin/sh",
+    ["-c", "exec \"$0\" \"$@\" 2>'\(told)'", "\(repositoryRoot)/launch/local", "train", "\(folder)/c.yaml", "2"]
+      + endless + ["--set", "run.dir=\(folder)/stopped", "--threads", "1"],
+    environment: ["ALA": bench.program], seconds: 90
+  ) { script in
+    _ = ranks(ofLaunchScript: script, inRun: "\(folder)/stopped")
+    _ = try? run("/usr/bin/pkill", ["-STOP", "-P", "\(script)", "mpirun"])
+    for _ in 0..<300 where !((try? String(contentsOfFile: told, encoding: .utf8)) ?? "").contains("kill -CONT") {
+      usleep(50_000)
+    }
+    _ = try? run("/usr/bin/pkill", ["-CONT", "-P", "\(script)", "mpirun"])
+    kill(script, SIGTERM)
+  }
+  let errors = try String(contentsOfFile: told, encoding: .utf8)
+  #expect(result.code == 75 && errors.contains(/mpirun has been stopped for \d+ s, .* kill -CONT \d+,/), "\(errors)")
+}
+
 @Test func aSecondSignalToTheLaunchScriptEndsAJobThatCannotHearTheFirst() throws {
   let bench = try TrainingBench(lanes: 4)
   let folder = bench.folder.path
