@@ -161,9 +161,13 @@ run_ala() {
   # What mpirun has left behind may hold its errors open.
   count=20
   while [ "$count" -gt 0 ] && kill -0 "$reader" 2>/dev/null; do sleep 0.1; count=$((count - 1)); done
-  if { rmdir "$pipe" 2>/dev/null || [ "$code" -eq 138 ]; } && [ -n "$asked" ]; then
-    # There is no rank yet, or one that does not listen yet or has nothing to listen for.
+  if rmdir "$pipe" 2>/dev/null && [ -n "$asked" ]; then
+    # There is no rank yet.
     echo "$0: the job has ended at once: there was nothing to keep" >&2
+    code=75
+  elif [ "$code" -eq 138 ] && [ -n "$asked" ]; then
+    # A rank that does not listen yet or has nothing to listen for, or mpirun itself as it ends.
+    echo "$0: the job has ended by the signal; what its files hold is kept" >&2
     code=75
   fi
   [ -z "$judged" ] || code=69
@@ -171,13 +175,15 @@ run_ala() {
   exit "$code"
 }
 
-# pass_errors FOLDER PROCESS: writes on what comes through the pipe in a folder, but for the ranks' first lines, and tells
-# a process of the verdict. Takes the folder away when a rank has begun, or where none would say so.
+# pass_errors FOLDER PROCESS: writes on what comes through the pipe in a folder, but for the ranks' first lines and what
+# mpirun adds to their last, and tells a process of the verdict. Takes the folder away when a rank has begun, or where none would say so.
 pass_errors() {
   exec <"$1/errors"
   rm "$1/errors"
   hears_ranks || rmdir "$1"
   begun=
+  rule=
+  ending_told=
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in
       *"$first_line"*)
@@ -187,6 +193,7 @@ pass_errors() {
         # With --tag-output mpirun puts the rank before it.
         case $line in "" | *"<stderr>:") continue ;; esac ;;
     esac
+    skip_ending && continue
     printf '%s\n' "$line" >&2 || true
     case $line in
       # Behind the verdict: how mpirun says that a host's daemon is gone, or never came. It may have killed the ranks before
@@ -196,7 +203,39 @@ pass_errors() {
         kill -USR2 "$2" 2>/dev/null || true ;;
     esac
   done
+  show_rule
   kill -0 "$2" 2>/dev/null || rmdir "$1" 2>/dev/null || true
+}
+
+# skip_ending: whether a line is mpirun's on a code that is not 0, between rules: the rank that ended with it has said why.
+# Of one that a signal has ended mpirun says more. Holds a rule back until it is known what follows.
+skip_ending() {
+  case $line in
+    ----------*)
+      if [ -n "$ending_told" ]; then
+        ending_told=
+      else
+        show_rule
+        rule=$line
+      fi
+      return 0 ;;
+    "Primary job  terminated normally, but"* | "mpirun detected that one or more processes exited with non-zero"*)
+      [ -z "$rule" ] || ending_told=1
+      rule= ;;
+    "a non-zero exit code. Per user-direction"* | "the job to be terminated. The first process to do so was"* | \
+      "  Process name: "* | "  Exit code: "* | "")
+      [ -n "$ending_told" ] || show_rule ;;
+    *)
+      show_rule
+      return 1 ;;
+  esac
+  [ -n "$ending_told" ]
+}
+
+# show_rule: writes a rule that was held back.
+show_rule() {
+  [ -z "$rule" ] || printf '%s\n' "$rule" >&2 || true
+  rule=
 }
 
 # judge: the job is over (69): every rank that lives has left, or does now.

@@ -38,7 +38,7 @@ read_patience() {
   case $answer in *"$first_line"*) ;; *) rmdir "$pipe" 2>/dev/null || true ;; esac
 }
 
-# watch_job: until it is killed.
+# watch_job: until it is killed, or the job is over that a killed script has left.
 watch_job() {
   rank_name=$(printf %.15s "${ala##*/}")
   going=
@@ -46,7 +46,7 @@ watch_job() {
   said=
   patience=
   waited=0
-  while sleep "$look_seconds" 3>&-; do
+  while sleep "$look_seconds" 3>&- && kill -0 "$child" 2>/dev/null; do
     look_at_job
     if [ -n "$stopped" ]; then
       tell_of_stop

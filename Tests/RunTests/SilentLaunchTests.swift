@@ -124,3 +124,33 @@ func aJobThatHasBegunIsLeftAloneAndItsFirstLinesAreSeenByNobody(errors: String) 
   let errors = try String(contentsOfFile: told, encoding: .utf8)
   #expect(result.code == 7, "\(errors)")
 }
+
+@Test func aKilledLaunchScriptLeavesNothingBehindItsJob() throws {
+  let hosts = try Hosts([])
+  // A path of the folder's own, by which what is left is found.
+  try hosts.script("mpirun", ": >'\(hosts.root)/asked'; exec '\(hosts.root)/sleep' 3")
+  _ = try run(
+    "\(hosts.root)/launch/local", ["train", "\(hosts.root)/c.yaml"],
+    environment: ["PATH": "\(hosts.root):/usr/bin:/bin", "ALA": hosts.bench.program], seconds: 30
+  ) { launcher in
+    hosts.wait(for: "asked")
+    kill(launcher, SIGKILL)
+  }
+  for _ in 0..<200 where try !hosts.left().isEmpty { usleep(50_000) }
+  #expect(try hosts.left().isEmpty)
+}
+
+@Test func whatARankSaysLastIsNotBuriedByMpirun() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let result = try run(
+    "\(repositoryRoot)/launch/local",
+    [
+      "train", "\(bench.folder.path)/c.yaml", "2", "--set", "run.dir=\(bench.folder.path)/run", "--set",
+      "training.lr=x",
+    ],
+    environment: ["ALA": bench.program], seconds: 60)
+  #expect(result.code == 78 && result.errors.contains("training.lr"), "\(result)")
+  for words in ["Primary job", "Exit code:", "Process name", "----"] {
+    #expect(!result.errors.contains(words), "\(result)")
+  }
+}
