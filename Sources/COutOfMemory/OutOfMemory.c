@@ -21,8 +21,13 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
-/* Failures' code for what is unavailable. */
-static const int unavailable = 69;
+/* Failures' codes. */
+static const int bad_data = 65, unavailable = 69;
+
+/* See the header. */
+static size_t own_limit;
+
+void ala_limit_of_own(size_t bytes) { own_limit = bytes; }
 
 /* A control group gives memory that it does not have and kills who touches it. So what is asked for in large pieces is
    held against its limit: together with what this program holds, and with what the whole group has touched. */
@@ -122,11 +127,19 @@ static int is_beyond_group(size_t size) {
   return read_text(group.statistics, text, sizeof text) && number_after(text, group.key) + size > group.limit;
 }
 
+/* Whether so much more is beyond a limit on the address space; what the allocator takes beside it included. */
+static int is_beyond(size_t limit, size_t size) {
+  char text[64];
+  size_t pages = read_text("/proc/self/statm", text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+  return pages * (size_t)sysconf(_SC_PAGESIZE) + size + large > limit;
+}
+
 /* Writes the sentence without asking for memory. */
-static void end_for_want_of(const char *what) {
+static void end_for_want_of(const char *what, size_t size) {
+  if (own_limit && is_beyond(own_limit, size)) _exit(bad_data);
   char reason[160];
   struct rlimit limit;
-  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+  if (!(own_limit && group.limit) && getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
     snprintf(reason, sizeof reason, "the address space is limited to %llu KiB (ulimit -v)",
              (unsigned long long)limit.rlim_cur >> 10);
   else if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
@@ -158,7 +171,7 @@ static void refuse(size_t size) {
   if (size / page > pages || is_before_restart(size)) return;
   char what[64];
   snprintf(what, sizeof what, "%zu bytes of memory", size);
-  end_for_want_of(what);
+  end_for_want_of(what, size);
 }
 
 /* Before a large piece is asked for. */
@@ -211,7 +224,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   static int (*own)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
   if (!own) *(void **)&own = dlsym(RTLD_NEXT, "pthread_create");
   int status = own(thread, attributes, body, argument);
-  if (status == EAGAIN || status == ENOMEM) end_for_want_of("a thread");
+  if (status == EAGAIN || status == ENOMEM) end_for_want_of("a thread", (size_t)8 << 20);
   return status;
 }
 

@@ -22,13 +22,17 @@ package enum Program {
 
   /// Runs the command that the arguments name, or a part of one that the program has started a child for.
   ///
-  /// - Parameter commit: that the program was built from, for `--version`; empty where it is not known.
+  /// - Parameters:
+  ///   - commit: that the program was built from, for `--version`; empty where it is not known.
+  ///   - limitOfOwn: of `HDF5Probe.answer`; a program that keeps its libraries' allocator has none.
   /// - Returns: The exit code, the same on every rank.
-  package static func main(_ arguments: [String], commit: String) -> Int32 {
+  package static func main(
+    _ arguments: [String], commit: String, limitOfOwn: @escaping (Int) -> Void = { _ in }
+  ) -> Int32 {
     letWritesFail()
     FirstLine.say()
     self.commit.withLock { $0 = commit }
-    HDF5Probe.answer(arguments)
+    HDF5Probe.answer(arguments, limitOfOwn: limitOfOwn)
     BLASKernel.choose()
     if arguments == [UnforcedRate.command] { UnforcedRate.answer() }
     return run(arguments)

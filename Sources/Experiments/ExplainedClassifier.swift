@@ -38,25 +38,30 @@ func explainedClassifier(
       )
     }
   }
-  let tensors = try readModelTensors(path, program: ChildProcess.ownProgram)
-  func values(_ name: String, _ shape: [Int]) throws -> [Float] {
-    guard let tensor = tensors.first(where: { $0.name == "cam.classifier.\(name)" }) else {
-      throw Failure.badData("\(place): tensor cam.classifier.\(name) is missing")
+  let shapes = ["weight": [classes, encoder.width], "bias": [classes]]
+  let tensors = try readModelTensors(path, program: ChildProcess.ownProgram) { listed in
+    let theirs = try classCount(stored, listed, path: place)
+    guard theirs == classes else {
+      throw Failure.badConfiguration("\(place): knows \(theirs) classes, the data or the decoder \(classes)")
     }
-    guard tensor.shape == shape else {
-      throw Failure.badData("\(place): tensor \(tensor.name) has shape \(tensor.shape); expected \(shape)")
+    for (name, shape) in shapes.sorted(by: { $0.key > $1.key }) {
+      guard let tensor = listed.first(where: { $0.name == "cam.classifier.\(name)" }) else {
+        throw Failure.badData("\(place): tensor cam.classifier.\(name) is missing")
+      }
+      guard tensor.shape == shape else {
+        throw Failure.badData("\(place): tensor \(tensor.name) has shape \(tensor.shape); expected \(shape)")
+      }
     }
-    guard tensor.values.allSatisfy(\.isFinite) else {
-      throw Failure.badData("\(place): tensor \(tensor.name) holds values that are not finite")
+  }
+  func values(_ name: String) throws -> [Float] {
+    let tensor = tensors.first { $0.name == "cam.classifier.\(name)" }
+    guard let tensor, tensor.values.allSatisfy(\.isFinite) else {
+      throw Failure.badData("\(place): tensor cam.classifier.\(name) holds values that are not finite")
     }
     return tensor.values
   }
-  let theirs = try classCount(stored, tensors, path: place)
-  guard theirs == classes else {
-    throw Failure.badConfiguration("\(place): knows \(theirs) classes, the data or the decoder \(classes)")
-  }
   return FrozenClassifier(
-    weight: try values("weight", [classes, encoder.width]), bias: try values("bias", [classes]),
+    weight: try values("weight"), bias: try values("bias"),
     sha256: TensorTable(tensors).digest())
 }
 

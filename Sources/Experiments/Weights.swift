@@ -11,11 +11,16 @@ import Storage
 
 /// The model's tensors in a checkpoint, in an HDF5 file with `/model` alone, or in a plain export of `ala`.
 ///
-/// - Parameter program: this program's file; see `ForeignHDF5`.
-/// - Throws: `Failure` 66 or 65.
-public func readModelTensors(_ path: String, program: String) throws -> [NamedTensor] {
-  guard startsAsSafetensors(path) else { return try Checkpoint.readModel(path, probe: program) }
+/// - Parameters:
+///   - program: this program's file; see `ForeignHDF5`.
+///   - accept: asked before memory is taken for them, since shapes are easily declared.
+/// - Throws: `Failure` 66 or 65, and what `accept` throws.
+public func readModelTensors(
+  _ path: String, program: String, accept: @escaping Checkpoint.Accept
+) throws -> [NamedTensor] {
+  guard startsAsSafetensors(path) else { return try Checkpoint.readModel(path, probe: program, accept: accept) }
   let file = try SafetensorsFile(path: path)
+  try accept(file.tensors.values.sorted { $0.name < $1.name }.map { TensorShape(name: $0.name, shape: $0.shape) })
   return try file.tensors.values.sorted { $0.name < $1.name }.map { tensor in
     guard tensor.type == "F32" else {
       throw Failure.badData("\(path): tensor \(tensor.name) is of type \(tensor.type); expected F32")
@@ -24,6 +29,11 @@ public func readModelTensors(_ path: String, program: String) throws -> [NamedTe
     let values = (0..<(bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
     return NamedTensor(name: tensor.name, shape: tensor.shape, values: values)
   }
+}
+
+/// The same of tensors that are to be a model's; others are refused before memory is taken for them.
+public func readModelTensors(_ path: String, of store: ParameterStore, program: String) throws -> [NamedTensor] {
+  try readModelTensors(path, program: program) { try checkModel(store, lists: $0, path: path) }
 }
 
 /// What a file of weights says of itself: a checkpoint's attributes, or a plain export's metadata; nothing for a file
@@ -39,31 +49,44 @@ private func startsAsSafetensors(_ path: String) -> Bool {
   return head.count == 9 && head.last == UInt8(ascii: "{")
 }
 
+/// Refuses tensors that are not those of the model.
+///
+/// - Parameter path: for messages.
+/// - Throws: `Failure` 65 for a missing, additional or misshapen tensor.
+public func checkModel(_ store: ParameterStore, lists shapes: [TensorShape], path: String) throws {
+  let byName = Dictionary(shapes.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+  let expected = store.parameters.map { ($0.name, $0.shape) } + store.statistics.map { ($0.name, [$0.count]) }
+  for (name, shape) in expected {
+    guard let found = byName[name] else { throw Failure.badData("\(path): tensor \(name) is missing") }
+    guard found == shape else {
+      throw Failure.badData("\(path): tensor \(name) has shape \(found); expected \(shape)")
+    }
+  }
+  let known = Set(expected.map(\.0))
+  if let other = shapes.first(where: { !known.contains($0.name) }) {
+    throw Failure.badData("\(path): tensor \(other.name) is in the file, but these settings call for none such")
+  }
+}
+
 /// Puts named tensors into the model: every trained tensor and statistic must be there, and nothing else.
 ///
 /// - Parameter path: for messages.
 /// - Throws: `Failure` 65 for a missing, additional, misshapen or non-finite tensor, or a negative variance; nothing is
 ///   changed then.
 public func setModel(_ store: ParameterStore, _ tensors: [NamedTensor], path: String) throws {
+  try checkModel(store, lists: tensors.map { TensorShape(name: $0.name, shape: $0.shape) }, path: path)
   let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-  func found(_ name: String, _ shape: [Int]) throws -> NamedTensor {
+  func found(_ name: String) throws -> NamedTensor {
     guard let tensor = byName[name] else { throw Failure.badData("\(path): tensor \(name) is missing") }
-    guard tensor.shape == shape else {
-      throw Failure.badData("\(path): tensor \(name) has shape \(tensor.shape); expected \(shape)")
-    }
     guard tensor.values.allSatisfy({ $0.isFinite }) else {
       throw Failure.badData("\(path): tensor \(name) holds values that are not finite")
     }
     return tensor
   }
-  let trained = try store.parameters.map { try found($0.name, $0.shape) }
-  let statistics = try store.statistics.map { try found($0.name, [$0.count]) }
+  let trained = try store.parameters.map { try found($0.name) }
+  let statistics = try store.statistics.map { try found($0.name) }
   if let variance = statistics.first(where: { $0.name.hasSuffix(".running_var") && $0.values.contains { $0 < 0 } }) {
     throw Failure.badData("\(path): tensor \(variance.name) holds a negative variance")
-  }
-  let known = Set(store.parameters.map(\.name) + store.statistics.map(\.name))
-  if let other = tensors.first(where: { !known.contains($0.name) }) {
-    throw Failure.badData("\(path): tensor \(other.name) is in the file, but these settings call for none such")
   }
   for (parameter, tensor) in zip(store.parameters, trained) { store.set(parameter, fromFile: tensor.values) }
   for (statistic, tensor) in zip(store.statistics, statistics) {
@@ -84,7 +107,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
     try checkExplained(stored, experiment.model.explains, path: path)
     try checkEncoder(stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: path)
     try checkClasses(stored["classes"], experiment, path: path)
-    try setModel(store, try readModelTensors(path, program: program), path: path)
+    try setModel(store, try readModelTensors(path, of: store, program: program), path: path)
   }
   // Each rank has read its own host's file.
   guard experiment.cluster.size > 1 else { return }
@@ -121,16 +144,21 @@ public struct StoredClass: Decodable {
   }
 }
 
+/// Of a file that names none: a network is made for as many before the file's values are read.
+private let mostClasses = 1...65_536
+
 /// C of a network whose tensors a file holds: by its attribute `classes`, else by a classifier's bias.
 ///
 /// - Throws: `Failure` 65 where neither is there.
-public func classCount(_ stored: [String: HDF5Attribute], _ tensors: [NamedTensor], path: String) throws -> Int {
+public func classCount(_ stored: [String: HDF5Attribute], _ tensors: [TensorShape], path: String) throws -> Int {
   if let classes = StoredClass.list(stored["classes"]), !classes.isEmpty { return classes.count }
-  guard let bias = tensors.first(where: { $0.name.hasSuffix("classifier.bias") }), !bias.values.isEmpty else {
+  let bias = tensors.first { $0.name.hasSuffix("classifier.bias") }
+  guard let bias, bias.shape.count == 1, let count = bias.shape.first, mostClasses.contains(count) else {
     throw Failure.badData(
-      "\(path): tensor perception.classifier.bias is missing, and nothing else says how many classes")
+      "\(path): tensor perception.classifier.bias is missing\(bias.map { " (\($0.name) has shape \($0.shape))" } ?? ""), and nothing else says how many classes"
+    )
   }
-  return bias.values.count
+  return count
 }
 
 /// Refuses weights that were trained with another encoder.

@@ -31,13 +31,20 @@ public final class Explainer {
     let path = checkpointPath(given)
     let attributes = try storedAttributes(path)
     try checkNetwork(attributes, configuration, path: path)
-    let tensors = try readModelTensors(path, program: program)
-    let classes = try classCount(attributes, tensors, path: path)
-    classNames = Self.names(attributes["classes"], configuration, count: classes)
     let encoder = try EncoderFile(encoderOptions(configuration))
-    model = try makeNetwork(configuration, classes: classes, on: encoder, training: false)
-    try checkExplained(attributes, model.explains, path: path)
-    try checkEncoder(attributes, model.encoder.file, path: path)
+    var made: (any Network)?
+    let tensors = try readModelTensors(path, program: program) { listed in
+      let classes = try classCount(attributes, listed, path: path)
+      let model = try makeNetwork(configuration, classes: classes, on: encoder, training: false)
+      try checkExplained(attributes, model.explains, path: path)
+      try checkEncoder(attributes, model.encoder.file, path: path)
+      try checkModel(model.parameters, lists: listed, path: path)
+      made = model
+    }
+    guard let made else { throw Failure.internalError("\(path): was read before it was looked at") }
+    model = made
+    let classes = model.classes
+    classNames = Self.names(attributes["classes"], configuration, count: classes)
     try setModel(model.parameters, tensors, path: path)
     views = ViewDefinition(side: configuration.image.size, augmentation: .none)
     inference = model.makeInference()

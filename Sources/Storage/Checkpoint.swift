@@ -47,7 +47,7 @@ public struct Checkpoint: Sendable {
     return try read(try ForeignHDF5(path, probe: probe))
   }
 
-  private static func read(_ file: some HDF5Reading) throws -> Checkpoint {
+  private static func read(_ file: some HDF5Reading, accept: Accept? = nil) throws -> Checkpoint {
     let path = file.path
     let attributes = try file.attributes()
     guard attributes["format"] == .text(format) else {
@@ -56,6 +56,7 @@ public struct Checkpoint: Sendable {
     guard attributes["version"] == .integer(version) else {
       throw Failure.badData("\(path): is of another checkpoint version; expected \(version)")
     }
+    try accept?(try shapes(file))
     var steps: [String: Int64] = [:]
     for name in try file.names(in: "/optimizer/steps") ?? [] {
       steps[name] = try file.readArray("/optimizer/steps/\(name)", .int64, of: Int64.self).first ?? 0
@@ -69,11 +70,19 @@ public struct Checkpoint: Sendable {
     return checkpoint
   }
 
-  private static func tensors(_ file: some HDF5Reading, _ group: String) throws -> [NamedTensor] {
+  private static func names(_ file: some HDF5Reading, _ group: String) throws -> [String] {
     guard let names = try file.names(in: group) else {
       throw Failure.badData("\(file.path): group \(group) is missing")
     }
-    return try names.map { name in
+    return names
+  }
+
+  private static func shapes(_ file: some HDF5Reading) throws -> [TensorShape] {
+    try names(file, "/model").map { TensorShape(name: $0, shape: try file.dataset("/model/\($0)").shape) }
+  }
+
+  private static func tensors(_ file: some HDF5Reading, _ group: String) throws -> [NamedTensor] {
+    try names(file, group).map { name in
       let dataset = try file.dataset("\(group)/\(name)")
       return NamedTensor(
         name: name, shape: dataset.shape,
@@ -91,11 +100,20 @@ public struct Checkpoint: Sendable {
     return try ForeignHDF5(path, probe: ChildProcess.ownProgram).attributes()
   }
 
+  /// Takes what a file lists of `/model`, or throws.
+  public typealias Accept = ([TensorShape]) throws -> Void
+
   /// Reads the tensors of `/model` alone, from a checkpoint or from a file that another tool has made.
   ///
-  /// - Parameter probe: the `ala` program; see `ForeignHDF5`.
-  public static func readModel(_ path: String, probe: String) throws -> [NamedTensor] {
-    if UserBlock.isPresent(path) { return try readForeign(path, probe: probe).model }
-    return try tensors(try ForeignHDF5(path, probe: probe), "/model")
+  /// - Parameters:
+  ///   - probe: the `ala` program; see `ForeignHDF5`.
+  ///   - accept: asked before memory is taken for any of them.
+  public static func readModel(_ path: String, probe: String, accept: Accept? = nil) throws -> [NamedTensor] {
+    let isOwn = UserBlock.isPresent(path)
+    if isOwn { try UserBlock.verify(path) }
+    let file = try ForeignHDF5(path, probe: probe)
+    if isOwn { return try read(file, accept: accept).model }
+    try accept?(try shapes(file))
+    return try tensors(file, "/model")
   }
 }

@@ -59,7 +59,10 @@ final class ForeignHDF5: HDF5Reading {
     byName = Dictionary(listing.datasets.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     for dataset in listing.datasets {
       guard let offset = dataset.offset else { continue }
-      guard let bytes = dataset.byteCount(as: dataset.type), offset >= 0, bytes <= size, offset <= size - bytes else {
+      guard let bytes = dataset.byteCount(as: dataset.type) else {
+        throw bad("data set \(dataset.name) of shape \(dataset.shape) is of 1 TiB or more, which is never read")
+      }
+      guard offset >= 0, bytes <= size, offset <= size - bytes else {
         throw bad("data set \(dataset.name) of shape \(dataset.shape) ends behind the end of the file")
       }
     }
@@ -99,49 +102,11 @@ final class ForeignHDF5: HDF5Reading {
 
   private static func listings(_ paths: [String], probe: String) throws -> [HDF5Listing] {
     guard let first = paths.first else { return [] }
-    let answer = try ask(.list(paths), of: first, probe: probe)
+    let answer = try HDF5Probe.Request.list(paths).ask(of: first, probe: probe)
     guard let listings = try? HDF5Probe.decoder().decode([HDF5Listing].self, from: answer),
       listings.count == paths.count, listings.flatMap(\.datasets).allSatisfy({ $0.shape.allSatisfy { $0 >= 0 } })
     else { throw Failure.badData("\(first): is no sound HDF5 file: what reads it gives no answer") }
     return listings
-  }
-
-  private static func ask(_ request: HDF5Probe.Request, of path: String, probe: String) throws -> Data {
-    let child = ChildProcess.run(
-      probe, request.arguments, seconds: HDF5Probe.patience, mostOutput: request.mostAnswer + 1)
-    func unsound(_ why: String) -> Failure { .badData("\(path): is no sound HDF5 file: \(why)") }
-    func unexamined(_ why: String) -> Failure { .unavailable("\(path): cannot be examined: \(why)") }
-    let hasBegun = child.output.first == HDF5Probe.sign
-    let answer = child.output.dropFirst()
-    var words: String { String(decoding: answer, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) }
-    switch child.ending {
-    case .exited(0) where hasBegun: return answer
-    case .stopped: throw Failure.interrupted("\(path): is no longer examined, after a signal")
-    case .didNotStart: throw unexamined("\(probe) does not start; is there a limit on processes, files or memory?")
-    case .ranOutOfTime:
-      throw unexamined(
-        "\(probe) has no answer after \(Int(HDF5Probe.patience)) s; is the disk or the machine too busy?")
-    case .exited, .died, .wroteTooMuch:
-      guard hasBegun else { throw unexamined(unbegun(child, probe)) }
-    }
-    switch child.ending {
-    case .exited(ExitCode.missingInput.rawValue): throw Failure.missingInput(words)
-    case .exited(ExitCode.unavailable.rawValue): throw Failure.unavailable(words)
-    case .exited(1): throw words.hasPrefix(path) ? Failure.badData(words) : unsound("what reads it gives no answer")
-    case .died(SIGXCPU) where !HDF5Probe.hasLessTime: throw unsound("reading it does not end")
-    case .died(let signal) where !HDF5Probe.crashes.contains(signal):
-      throw unexamined("\(probe) was ended by signal \(signal) as it looked")
-    case .wroteTooMuch: throw unsound("it tells more than any of ours")
-    default: throw unsound("what reads it dies of it")
-    }
-  }
-
-  /// Of a process that has ended before it looked at a file, which a system does that lets it have no thread or no library.
-  private static func unbegun(_ child: ChildProcess, _ probe: String) -> String {
-    let how = if case .died(let signal) = child.ending { "by signal \(signal) " } else { "" }
-    let first = child.errors.replacing("ala: error: ", with: "").split(separator: "\n").first
-    let told = first.map { " (\($0.prefix(200)))" } ?? ""
-    return "\(probe) ends \(how)before it can look\(told); is there a limit on processes, files or memory?"
   }
 
   // MARK: Reading
@@ -230,7 +195,8 @@ final class ForeignHDF5: HDF5Reading {
         wanted.append((other, more))
         total += more
       }
-      let answer = try Self.ask(.read(path, datasets: wanted.map(\.dataset.name), type), of: path, probe: probe)
+      let answer = try HDF5Probe.Request.read(path, datasets: wanted.map(\.dataset.name), type).ask(
+        of: path, probe: probe)
       guard answer.count == total else { throw bad("data set \(dataset.name) cannot be read whole") }
       var position = answer.startIndex
       for (one, count) in wanted {

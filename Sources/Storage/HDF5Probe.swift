@@ -45,6 +45,9 @@ public enum HDF5Probe {
       }
     }
 
+    /// Of what the first look into its files may take, in bytes.
+    var room: Int { HDF5Probe.roomToLook(into: paths) }
+
     fileprivate var paths: [String] {
       switch self {
       case .list(let paths): paths
@@ -65,19 +68,23 @@ public enum HDF5Probe {
   }
 
   /// Where the arguments are a request, answers it on standard output and ends the process: with 0, or with a sentence and
-  /// 1, or 66 or 69 where a file could not be read, which says nothing of what is in it.
-  public static func answer(_ arguments: [String]) {
+  /// 1, or 66 or 69 where a file could not be read, which says nothing of what is in it; without a word and with 65 where it
+  /// calls for more memory than it gets here.
+  ///
+  /// - Parameter limitOfOwn: told of each limit on the address space that is set here and not by who has started the process;
+  ///   the allocator ends the process with 65 there.
+  public static func answer(_ arguments: [String], limitOfOwn: @escaping (Int) -> Void) {
     guard let request = Request(arguments) else { return }
     HeldSignals.release()
     // At the harder limit the signal would be that of anybody.
     limit(RLIMIT_CPU.rawValue, seconds, hard: seconds + 1)
     limit(RLIMIT_CORE.rawValue, 0)
     limit(RLIMIT_AS.rawValue, addressSpace() + mostMemory)
-    takeAtMost(roomToLook(into: request.paths))
+    takeAtMost(roomToLook(into: request.paths), limitOfOwn)
     HDF5File.confine()
     do {
       try withUnsafeBytes(of: sign) { try writeFully($0, to: STDOUT_FILENO, path: "standard output") }
-      try answer(request)
+      try answer(request, limitOfOwn)
       exit(0)
     } catch {
       let failure = error as? Failure ?? .badData("\(error)")
@@ -93,7 +100,7 @@ public enum HDF5Probe {
   }
 
   /// What is in a file takes no more than a multiple of the file itself, whatever its metadata say.
-  private static func roomToLook(into paths: [String]) -> Int {
+  fileprivate static func roomToLook(into paths: [String]) -> Int {
     let largest =
       paths.compactMap { try? openRegularFile($0) }.map { descriptor, status in
         close(descriptor)
@@ -119,15 +126,17 @@ public enum HDF5Probe {
   }
 
   /// Of memory from now on, in bytes; may be raised again, as far as the process's own limit.
-  private static func takeAtMost(_ bytes: Int) {
+  private static func takeAtMost(_ bytes: Int, _ limitOfOwn: (Int) -> Void) {
     var limits = rlimit()
     let memory = __rlimit_resource_t(RLIMIT_AS.rawValue)
     getrlimit(memory, &limits)
-    limits.rlim_cur = min(limits.rlim_max, rlim_t(addressSpace() + bytes))
+    let own = addressSpace() + bytes
+    limits.rlim_cur = min(limits.rlim_max, rlim_t(own))
+    limitOfOwn(rlim_t(own) <= limits.rlim_max ? own : 0)
     setrlimit(memory, &limits)
   }
 
-  private static func answer(_ request: Request) throws {
+  private static func answer(_ request: Request, _ limitOfOwn: (Int) -> Void) throws {
     switch request {
     case .list(let paths):
       let listings = try paths.map { path in
@@ -140,17 +149,19 @@ public enum HDF5Probe {
     case .read(let path, let names, let type):
       let file = try HDF5File.open(path)
       try checkSources(of: try file.listing(), beside: path)
-      for name in names { try write(name, type, of: file) }
+      for name in names { try write(name, type, of: file, limitOfOwn) }
     }
   }
 
-  private static func write(_ name: String, _ type: HDF5Type, of file: HDF5File) throws {
+  private static func write(
+    _ name: String, _ type: HDF5Type, of file: HDF5File, _ limitOfOwn: (Int) -> Void
+  ) throws {
     let dataset = try file.dataset(name)
     guard let bytes = dataset.byteCount(as: type), bytes <= mostBytes else {
       throw Failure.badData("\(file.path): data set \(name) of shape \(dataset.shape) is larger than any of ours")
     }
     // The library's own buffers beside the values.
-    takeAtMost(bytes + (512 << 20))
+    takeAtMost(bytes + (512 << 20), limitOfOwn)
     let room = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 64)
     defer { room.deallocate() }
     // What the library leaves alone, as the rows of a shard that is missing.

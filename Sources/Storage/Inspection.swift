@@ -1,6 +1,24 @@
 import Failures
+import Files
 import Foundation
 import Machine
+
+/// Whether a file has HDF5's signature at its beginning or behind a user block of any size, where the format allows it.
+///
+/// - Throws: `Failure` 66, 69 or 65, as `openRegularFile`.
+public func isHDF5(_ path: String) throws -> Bool {
+  let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+  let (descriptor, status) = try openRegularFile(path)
+  defer { close(descriptor) }
+  var found = [UInt8](repeating: 0, count: signature.count)
+  var place = 0
+  while place <= Int(status.st_size) - signature.count {
+    try found.withUnsafeMutableBytes { try readFully($0, from: descriptor, at: place, path: path) }
+    if found == signature { return true }
+    place = max(512, 2 * place)
+  }
+  return false
+}
 
 /// What is inside one of our HDF5 files.
 public struct HDF5Contents {

@@ -13,6 +13,17 @@ public struct NamedTensor: Equatable, Sendable {
   }
 }
 
+/// A tensor of a file as it is listed there.
+public struct TensorShape: Equatable, Sendable {
+  public let name: String
+  public let shape: [Int]
+
+  public init(name: String, shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+}
+
 /// Tensors whose values are asked for one tensor at a time, so that all of them can be written without being held twice.
 public struct TensorTable: Sendable {
   public let names: [String]

@@ -104,7 +104,7 @@ func startAfresh(_ experiment: Experiment, _ options: TrainingOptions, log: RunL
   let difference = encoderDifference(
     stored, experiment.model.encoder.file, sha256: experiment.encoderSHA256, path: file)
   if let difference { log.warning("\(difference)") }
-  try setModel(store, try readModelTensors(file, program: options.program), path: file)
+  try setModel(store, try readModelTensors(file, of: store, program: options.program), path: file)
   log.info("starting from the weights of \(file)")
 }
 

@@ -1,4 +1,5 @@
+import COutOfMemory
 import Commands
 import Foundation
 
-exit(Program.main(Array(CommandLine.arguments.dropFirst()), commit: commitOfBuild))
+exit(Program.main(Array(CommandLine.arguments.dropFirst()), commit: commitOfBuild, limitOfOwn: ala_limit_of_own))

@@ -64,3 +64,42 @@ func valuesThatAFileCannotHoldAreRefusedBeforeMemoryIsTaken(name: String, words:
   let failure = #expect(throws: Failure.self) { try HDF5Contents(path, probe: program).lines }
   #expect(failure?.code == .badData && failure?.message == "\(path): is a FIFO; expected a regular file")
 }
+
+@Test func aFileThatTakesMoreMemoryThanAnyOfOursIsNoSoundOneAndNamed() throws {
+  let path = Fixture.path("paths.h5")
+  for read in [
+    { _ = try HDF5Contents(path, probe: program).lines }, { _ = try Checkpoint.readModel(path, probe: program) },
+  ] {
+    let failure = #expect(throws: Failure.self) { try read() }
+    #expect(failure?.code == .badData, "\(failure as Any)")
+    let words = "\(path): is no sound HDF5 file: reading it takes more memory than any of ours"
+    #expect(failure?.message.hasPrefix(words) == true)
+  }
+}
+
+@Test func whatAFileListsIsJudgedBeforeMemoryIsTakenForIt() throws {
+  // Reading its values would throw another sentence.
+  let path = Fixture.path("unfolded.h5")
+  var listed: [TensorShape] = []
+  let failure = #expect(throws: Failure.self) {
+    try Checkpoint.readModel(path, probe: program) {
+      listed = $0
+      throw Failure.badConfiguration("none of ours")
+    }
+  }
+  #expect(failure == .badConfiguration("none of ours"))
+  #expect(listed == [TensorShape(name: "unfolded", shape: [1 << 24])])
+}
+
+@Test(arguments: [0, 512, 1 << 20])
+func anHDF5FileIsKnownBehindAUserBlock(bytes: Int) throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/behind"
+  let file = try Data(contentsOf: URL(fileURLWithPath: Fixture.path("in-pieces.h5")))
+  try (Data(repeating: UInt8(ascii: "u"), count: bytes) + file).write(to: URL(fileURLWithPath: path))
+  #expect(try isHDF5(path))
+  let tensors = try Checkpoint.readModel(path, probe: program)
+  #expect(try tensors == Checkpoint.readModel(Fixture.path("in-pieces.h5"), probe: program))
+  try Data(repeating: UInt8(ascii: "u"), count: bytes + 4096).write(to: URL(fileURLWithPath: path))
+  #expect(try !isHDF5(path))
+}
