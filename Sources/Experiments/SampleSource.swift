@@ -139,21 +139,24 @@ public final class SampleSource: @unchecked Sendable {
 /// Opens the cache that the settings name, if it can be used.
 ///
 /// - Parameter log: told why not.
+/// - Throws: `Failure` 69 where a lock, the machine or a limit keeps a rank from looking at it: how the run goes on does not
+///   hang on that.
 public func openCache(_ experiment: Experiment, log: RunLog) throws -> FeatureCache? {
   guard let folder = experiment.configuration.cache.dir else { return nil }
   let cluster = experiment.cluster
   let cache = FeatureCache(folder: folder, fingerprint: experiment.cacheFingerprint(isReading: true))
-  var reason: String?
-  do {
-    switch try cache.open(wanting: experiment.cacheRows) {
-    case .complete: break
-    case .absent: reason = "\(folder): there is no feature cache"
-    case .stale(let differences): reason = differences
-    case .incomplete(let written, let total):
-      reason = "\(folder): \(written) of \(total) rows are written (`ala cache` makes the others)"
+  let reason = try cluster.agree { () -> String? in
+    do {
+      switch try cache.open(wanting: experiment.cacheRows) {
+      case .complete: return nil
+      case .absent: return "\(folder): there is no feature cache"
+      case .stale(let differences): return differences
+      case .incomplete(let written, let total):
+        return "\(folder): \(written) of \(total) rows are written (`ala cache` makes the others)"
+      }
+    } catch let failure as Failure where failure.code != .unavailable {
+      return failure.message + (failure.code == .badData ? " (`ala cache` mends it)" : "")
     }
-  } catch let failure as Failure {
-    reason = failure.message + (failure.code == .badData ? " (`ala cache` mends it)" : "")
   }
   guard cluster.maximum(reason == nil ? 0 : 1) > 0 else { return cache }
   log.warning("training live, the cache is not used: \(reason ?? "another rank cannot read it")")

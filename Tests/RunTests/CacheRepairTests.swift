@@ -234,6 +234,29 @@ private struct FaultySystem {
   #expect(codes.contains(69) && codes.contains(0), "\(codes)")
 }
 
+@Test func aRunThatCannotLookAtItsCacheEndsAndDoesNotTrainLive() throws {
+  let cache = try CacheBench()
+  let root = cache.bench.folder.path
+  let descriptor = open("\(cache.folder)/\(CacheBench.shard)", O_RDWR)
+  defer { close(descriptor) }
+  #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+  let locked = try cache.bench.ala("train", ranks: 2, run: "locked", ["--stop-after-steps", "1"])
+  #expect(locked.code == 69 && locked.errors.contains("\(CacheBench.shard): is locked"), "\(locked.errors)")
+  #expect(flock(descriptor, LOCK_UN) == 0)
+  let command = [cache.bench.program, "train", "--config", "\(root)/c.yaml", "--threads", "1"]
+  var codes: Set<Int32> = []
+  for most in [8, 12, 16, 64] {
+    let result = try run(
+      "/usr/bin/prlimit",
+      ["--nofile=\(most):\(most)"] + command
+        + ["--stop-after-steps", "1", "--set", "run.dir=\(root)/run-\(most)"])
+    #expect([0, 69, 127].contains(result.code), "\(most): \(result.code) \(result.errors)")
+    #expect(!result.errors.contains("training live"), "\(most): \(result.errors)")
+    codes.insert(result.code)
+  }
+  #expect(codes.contains(69) && codes.contains(0), "\(codes)")
+}
+
 @Test func whateverIsChangedInACacheNothingDiesOfItAndItIsMended() throws {
   let cache = try CacheBench()
   var draws = Draws(11)
