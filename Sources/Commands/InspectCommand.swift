@@ -35,7 +35,7 @@ struct InspectCommand: ClusterCommand {
     try cluster.onRoot {
       let found =
         try InspectedFolder.find(file).map {
-          InspectedFile($0.file, sha256: try SHA256.ofFile($0.file), .folder($0))
+          InspectedFile($0.file, .of(try SHA256.ofFile($0.file)), .folder($0))
         } ?? look(at: Self.file(of: file))
       try StandardOutput.print(json ? try found.json() : found.lines.joined(separator: "\n"))
     }
@@ -55,13 +55,31 @@ struct InspectCommand: ClusterCommand {
     }
     let head = try readBeginning(of: file, count: 16)
     guard !head.isEmpty else { throw Failure.badData("\(file): is empty") }
-    if head.starts(with: [0x89, 0x48, 0x44, 0x46]) || head.starts(with: Array("ala-checkpoint".utf8)) {
-      return InspectedFile(file, sha256: try SHA256.ofFile(file), .hdf5(try HDF5Contents(file)))
+    // The header of safetensors begins so, and its tensors may hold anything.
+    let isSafetensors = head.count > 8 && head[8] == UInt8(ascii: "{")
+    if try head.starts(with: Array("ala-checkpoint".utf8)) || !isSafetensors && isHDF5(file) {
+      let found = try HDF5Contents(file)
+      return InspectedFile(file, try digest(status) { try SHA256.ofFile(file) }, .hdf5(found))
     }
     if file.hasSuffix(".json"), !SafetensorsFile.isIndex(path: file) {
-      return InspectedFile(file, sha256: try SHA256.ofFile(file), .split(try Split.read(path: file)))
+      let split = try Split.read(path: file)
+      return InspectedFile(file, .of(try SHA256.ofFile(file)), .split(split))
     }
     let weights = try SafetensorsFile(path: file)
-    return InspectedFile(file, sha256: try weights.sha256(), .safetensors(weights))
+    return InspectedFile(file, try digest(status) { try weights.sha256() }, .safetensors(weights))
+  }
+
+  /// What takes tens of seconds to be read is told of before.
+  private static let longBytes = 4 << 30
+
+  /// The digest of a file, unless most of it is holes: terabytes of them are easily declared, and take an hour to be read.
+  private func digest(_ status: stat, _ compute: () throws -> String) throws -> InspectedFile.Digest {
+    let size = Int(status.st_size)
+    let onDisk = Int(status.st_blocks) * 512
+    if size > Self.longBytes {
+      if onDisk < size / 2 { return .ofHoles(size: size, onDisk: onDisk) }
+      StandardError.note("\(file): reading \(size >> 30) GiB for its SHA-256")
+    }
+    return .of(try compute())
   }
 }

@@ -12,12 +12,30 @@ struct InspectedFile {
     case folder(InspectedFolder)
   }
 
+  enum Digest {
+    case of(String)
+    /// Not computed.
+    case ofHoles(size: Int, onDisk: Int)
+  }
+
   private let path: String
-  private let sha256: String
+  private let digest: Digest
   private let contents: Contents
 
-  init(_ path: String, sha256: String, _ contents: Contents) {
-    (self.path, self.sha256, self.contents) = (path, sha256, contents)
+  init(_ path: String, _ digest: Digest, _ contents: Contents) {
+    (self.path, self.digest, self.contents) = (path, digest, contents)
+  }
+
+  private var sha256: String? {
+    if case .of(let sha256) = digest { sha256 } else { nil }
+  }
+
+  private var words: String {
+    switch digest {
+    case .of(let sha256): sha256
+    case .ofHoles(let size, let onDisk):
+      "not computed, for of the file's \(size) bytes \(onDisk) are on disk, and the others are holes"
+    }
   }
 
   var lines: [String] {
@@ -31,8 +49,8 @@ struct InspectedFile {
           + Self.sorted(weights).map { "\($0.name)  \($0.type)  \($0.shape)" }
       case .folder(let folder): folder.lines
       }
-    if case .folder = contents { return own + ["sha256 of \(path): \(sha256)"] }
-    return ["sha256: \(sha256)"] + own
+    if case .folder = contents { return own + ["sha256 of \(path): \(words)"] }
+    return ["sha256: \(words)"] + own
   }
 
   private static func sorted(_ weights: SafetensorsFile) -> [SafetensorsFile.Tensor] {
@@ -49,7 +67,8 @@ struct InspectedFile {
 
     struct Written: Encodable { let rows, total: Int }
 
-    let file, kind, sha256: String
+    let file, kind: String
+    let sha256: String?
     var attributes: [String: Value] = [:]
     var tensors: [Tensor] = []
     var written: Written?
@@ -71,8 +90,8 @@ struct InspectedFile {
     }
   }
 
-  /// `file`, `kind` (hdf5, split, safetensors, import, table or evaluation), `sha256`, `attributes`, `tensors` (`name`, `type`, `shape`); of a cache
-  /// `written`, of a split `images`.
+  /// `file`, `kind` (hdf5, split, safetensors, import, table or evaluation), `sha256` (not of a file of holes), `attributes`, `tensors` (`name`, `type`,
+  /// `shape`); of a cache `written`, of a split `images`.
   func json() throws -> String {
     var document: Document
     switch contents {
