@@ -48,7 +48,7 @@ public struct RunFolder {
   /// The log's last line.
   public let lastWord: String
   public let evaluations: [EvaluationFolder]
-  /// Summaries beside them that cannot be read, with the reason: whether they are of this run is not known.
+  /// Evaluations beside them that cannot be read, with the reason; whether they are of this run need not be known.
   public let unreadable: [String]
 
   public static func isPresent(_ path: String) -> Bool {
@@ -82,12 +82,17 @@ public struct RunFolder {
     }
     if case .integer(let ranks)? = last?["world_size"] { machine["ranks"] = "\(ranks)" }
     self.machine = machine
-    lastWord = try Self.text("\(path)/log.txt").split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+    let log = "\(path)/log.txt"
+    let end = FileManager.default.fileExists(atPath: log) ? try readEnd(of: log, count: Self.logBytes) : []
+    lastWord = String(decoding: end, as: UTF8.self).split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
     (evaluations, unreadable) = try Self.evaluations(path, of: Set(self.epochs.compactMap(\.model_sha256)))
   }
 
   /// Of any of its text files: a run of a million steps has less than half of it.
   static let mostBytes = 1 << 30
+
+  /// Of a log's end, where its last line is.
+  private static let logBytes = 64 << 10
 
   /// - Returns: nil where there is no such file.
   static func read(_ path: String) throws -> [UInt8]? {
@@ -129,18 +134,16 @@ public struct RunFolder {
       guard lstat(file, &status) == 0,
         seen.insert(URL(fileURLWithPath: candidate).standardizedFileURL.path).inserted
       else { continue }
-      let summary: Any
       do {
-        summary = try object(file)
-      } catch let failure as Failure {
+        let summary = try object(file)
+        // What lies beside may be anybody's.
+        guard let digest = (summary as? [String: Any])?["model_sha256"] as? String, digests.contains(digest) else {
+          continue
+        }
+        found.append(try EvaluationFolder(candidate))
+      } catch let failure as Failure where failure.code != .unavailable {
         unreadable.append(failure.message)
-        continue
       }
-      // What lies beside may be anybody's.
-      guard let digest = (summary as? [String: Any])?["model_sha256"] as? String, digests.contains(digest) else {
-        continue
-      }
-      found.append(try EvaluationFolder(candidate))
     }
     return (found, unreadable)
   }

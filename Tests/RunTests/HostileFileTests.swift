@@ -144,3 +144,36 @@ func metadataThatIsChangedEndsInAnAnswerOrASentenceAndNeverByASignal(kind: Strin
       result.code == 65 && result.errors.contains("\(pipe): is a FIFO; expected a regular file"), "\(result.errors)")
   }
 }
+
+@Test func aFileOfHolesIsToldOfAtOnceAndItsDigestIsNotTaken() throws {
+  let folder = try TemporaryFolder()
+  let (claimed, longer) = ("\(folder.path)/w.safetensors", "\(folder.path)/c.h5")
+  let header = #"{"w":{"dtype":"F32","shape":[274877906944],"data_offsets":[0,1099511627776]}}"#
+  try (withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) } + Data(header.utf8)).write(
+    to: URL(fileURLWithPath: claimed))
+  #expect(truncate(claimed, off_t(8 + header.utf8.count + 1 << 40)) == 0)
+  try FileManager.default.copyItem(
+    atPath: Fixture.path("../../StorageTests/Fixtures/in-pieces.h5"), toPath: longer)
+  #expect(truncate(longer, 1 << 40) == 0)
+  for file in [claimed, longer] {
+    let seen = try run(builtProgram("ala"), ["inspect", file], seconds: 60)
+    #expect(seen.code == 0 && seen.output.contains("sha256: not computed, for of the file's 1099511627"), "\(seen)")
+    let json = try run(builtProgram("ala"), ["inspect", file, "--json"], seconds: 60)
+    #expect(json.code == 0 && !json.output.contains("sha256"), "\(json)")
+  }
+}
+
+@Test func anEvaluationThatCannotBeReadIsNamedByTheReportOfItsRunAndLeftOut() throws {
+  let bench = try TrainingBench(lanes: 4)
+  let root = bench.folder.path
+  #expect(try bench.ala("train", run: "run").code == 0)
+  let judged = try bench.ala(
+    "evaluate", run: "run", ["--checkpoint", "\(root)/run", "--out", "\(root)/test", "--set", "evaluation.steps=0"])
+  #expect(judged.code == 0, "\(judged.errors)")
+  let maps = "\(root)/test/explanations.h5"
+  unlink(maps)
+  try FileManager.default.copyItem(atPath: Fixture.path("../../StorageTests/Fixtures/paths.h5"), toPath: maps)
+  let report = try run(bench.program, ["report", "\(root)/run", "--out", "\(root)/r.html"], seconds: 60)
+  #expect(report.code == 0 && report.errors.contains("\(maps): is no sound HDF5 file"), "\(report.errors)")
+  #expect(report.errors.contains("it is left out"), "\(report.errors)")
+}
