@@ -153,7 +153,7 @@ func metadataThatIsChangedEndsInAnAnswerOrASentenceAndNeverByASignal(kind: Strin
     to: URL(fileURLWithPath: claimed))
   #expect(truncate(claimed, off_t(8 + header.utf8.count + 1 << 40)) == 0)
   try FileManager.default.copyItem(
-    atPath: Fixture.path("../../StorageTests/Fixtures/in-pieces.h5"), toPath: longer)
+    atPath: "\(repositoryRoot)/Tests/StorageTests/Fixtures/in-pieces.h5", toPath: longer)
   #expect(truncate(longer, 1 << 40) == 0)
   for file in [claimed, longer] {
     let seen = try run(builtProgram("ala"), ["inspect", file], seconds: 60)
@@ -172,7 +172,7 @@ func metadataThatIsChangedEndsInAnAnswerOrASentenceAndNeverByASignal(kind: Strin
   #expect(judged.code == 0, "\(judged.errors)")
   let maps = "\(root)/test/explanations.h5"
   unlink(maps)
-  try FileManager.default.copyItem(atPath: Fixture.path("../../StorageTests/Fixtures/paths.h5"), toPath: maps)
+  try FileManager.default.copyItem(atPath: "\(repositoryRoot)/Tests/StorageTests/Fixtures/paths.h5", toPath: maps)
   let report = try run(bench.program, ["report", "\(root)/run", "--out", "\(root)/r.html"], seconds: 60)
   #expect(report.code == 0 && report.errors.contains("\(maps): is no sound HDF5 file"), "\(report.errors)")
   #expect(report.errors.contains("it is left out"), "\(report.errors)")
