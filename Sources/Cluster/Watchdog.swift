@@ -35,9 +35,11 @@ final class Watchdog: @unchecked Sendable {
   /// Seconds after which a rank speaks that nobody has told of others: so that the first speaks for all, who are ended by
   /// its end.
   private static let turn: Double = {
-    guard let rank = getenv("OMPI_COMM_WORLD_RANK").flatMap({ Int(String(cString: $0)) }), rank > 0 else { return 0 }
+    guard let rank = LocalRank.own, rank > 0 else { return 0 }
     return 2 + 0.2 * Double(min(rank, 50))
   }()
+  /// Seconds that the first of a machine's ranks has to speak for them all.
+  private static let firstRankSeconds = 5.0
   /// Seconds that a launcher's end may take; it kills the ranks by then.
   private static let parentSeconds = 5.0
 
@@ -212,8 +214,23 @@ final class Watchdog: @unchecked Sendable {
   /// Where no heartbeat gets through.
   private func judgeAlone(_ own: OwnMoves, limit: Double, at time: Double) {
     guard time - own.lastMoved > limit + Self.turn else { return }
+    let ranks = LocalRank.all().sorted { $0.rank < $1.rank }
+    if let rank = LocalRank.own, let first = ranks.first(where: { !$0.isStopped }), first.rank < rank,
+      time - own.lastMoved < limit + Self.turn + Self.firstRankSeconds
+    {
+      return
+    }
+    let stopped = ranks.filter(\.isStopped).prefix(Self.mostNamed).map {
+      "rank \($0.rank) on \(host) (pid \($0.process))"
+    }
+    guard stopped.isEmpty else {
+      end(
+        "\(stopped.joined(separator: ", ")) \(stopped.count == 1 ? "is" : "are") stopped, as by kill -STOP; others have "
+          + "waited for \(Int(time - own.lastMoved)) s (\(own.state.description))")
+    }
+    let place = LocalRank.own.map { "rank \($0) on \(host)" } ?? host
     end(
-      "\(host) has stood still for \(Int(time - own.lastMoved)) s (\(own.state.description)), and no heartbeat of other "
+      "\(place) has stood still for \(Int(time - own.lastMoved)) s (\(own.state.description)), and no heartbeat of other "
         + "ranks gets through")
   }
 

@@ -67,6 +67,27 @@ func whatSettingsSayOfPatienceHoldsWhileMPIStarts(set: [String]) throws {
   #expect(!areRanksLeft)
 }
 
+@Test(arguments: [0, 1, 3]) func aRankThatIsStoppedBeforeRanksHaveMetIsNamedByOneOfTheOthers(stopped: Int) throws {
+  let bench = try TrainingBench(lanes: 4, extra: "run: {patience_seconds: 1}")
+  let result = try bench.ala("train", ranks: 4, run: "start") { mpirun in
+    // As soon as the rank is there, long before MPI has begun.
+    for _ in 0..<2_000 {
+      let found = (try? run("/usr/bin/pgrep", ["-P", "\(mpirun)"]))?.output.split(separator: "\n") ?? []
+      let rank = found.compactMap { Int32($0) }.first {
+        let environment = (try? String(contentsOfFile: "/proc/\($0)/environ", encoding: .utf8)) ?? ""
+        return environment.contains("OMPI_COMM_WORLD_RANK=\(stopped)\0") && environment.contains("ala")
+      }
+      if let rank {
+        kill(rank, SIGSTOP)
+        break
+      }
+    }
+  }
+  let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("ala: error: ") }
+  #expect(result.code == 69 && lines.count == 1, "\(result.code) \(result.errors)")
+  #expect(lines.first?.contains("rank \(stopped) on ") == true, "\(lines)")
+}
+
 @Test func aJobThatIsSuspendedWhollyGoesOnWhenItIsContinued() throws {
   let bench = try TrainingBench(lanes: 4)
   let result = try bench.ala("train", ranks: 2, run: "suspended", endless) { mpirun in
