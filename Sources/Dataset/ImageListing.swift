@@ -61,8 +61,9 @@ struct ImageListing {
     masks = Self.placeOfMasks(options).map { MaskFolder(found: Dictionary(uniqueKeysWithValues: found), place: $0) }
     remarks =
       catalogue.findings.lines(problems: true).map { "left out: \($0)" }
-      + [FindingKind.maskWithoutImage, .unlikeMask, .unusedList].filter { !catalogue.findings[$0].isEmpty }
-      .map(catalogue.findings.line)
+      + [FindingKind.maskWithoutImage, .unlikeMask, .unusedList, .unusedColumn].filter {
+        !catalogue.findings[$0].isEmpty
+      }.map(catalogue.findings.line)
   }
 
   /// Where masks are looked for in folders of pictures, in words; nil where they are not.

@@ -28,9 +28,13 @@ struct BoxChoice {
 
   /// - Parameters:
   ///   - root: the tree's, above `imageRoot`.
-  init(_ files: [BoxFile], images: [PlacedImage], imageRoot: String, prefix: String, root: String) {
+  ///   - pictures: all of the tree, whether they are images of the set or not.
+  init(
+    _ files: [BoxFile], images: [PlacedImage], imageRoot: String, prefix: String, root: String, pictures: [String]
+  ) {
     (self.images, self.imageRoot) = (images, imageRoot)
     let index = PictureIndex(images.map(\.path), prefix: prefix, parts: images.map(\.part))
+    lazy var all = PictureIndex(pictures)
     var candidates: [Int: [(box: PixelBox, isOfClass: Bool, isClipped: Bool)]] = [:]
     for file in files {
       let folder = LabelList.folder(of: file.path, below: root)
@@ -39,6 +43,7 @@ struct BoxChoice {
         index.find(LabelList.relative(name, to: root), listedIn: folder, byLastParts: true, preferring: part)
       }
       for entry in file.badEntries { findings.note(.badEntry, entry.place, entry.words) }
+      for column in file.unusedColumns { findings.note(.unusedColumn, "\(lastPart(of: file.path)): \(column)") }
       let boxed = Set(file.boxes.map(\.name))
       for told in file.pictures {
         switch find(told.name) {
@@ -50,7 +55,10 @@ struct BoxChoice {
       }
       for one in file.boxes {
         switch find(one.name) {
-        case .none: findings.note(.boxWithoutImage, one.place, one.name)
+        case .none:
+          let name = LabelList.relative(one.name, to: root)
+          let isThere = all.find(name, listedIn: folder, byLastParts: true) != .none
+          findings.note(isThere ? .boxOfLeftPicture : .boxWithoutImage, one.place, one.name)
         case .several(let found): findings.note(.boxClash, one.place, "\(one.name), of \(found.count)")
         case .one(let image):
           if let size = one.size { compareSize(size, of: image) }

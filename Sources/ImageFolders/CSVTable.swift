@@ -14,12 +14,15 @@ struct CSVTable {
 
   let path: String
   let rows: [Row]
+  /// What is wrong with rows that were left out; nil where none was.
+  let fault: Failure?
 
   private static let mostBytes = 1 << 28
 
+  /// - Parameter leavesOut: takes the rows that have as many fields as the first, so that these are looked at, too.
   /// - Throws: `Failure` 66 where there is no file; 65 where it is no text, a quote has no end, or a row has another
-  ///   number of fields than the first.
-  init(path: String) throws {
+  ///   number of fields than the first, unless such are left out and others are not.
+  init(path: String, leavingOutUneven leavesOut: Bool = false) throws {
     self.path = path
     let data = try readFile(path, most: Self.mostBytes)
     guard let text = String(validating: data, as: UTF8.self) else {
@@ -30,13 +33,21 @@ struct CSVTable {
     // Bytes, for a line break of two characters is one in Swift's eyes.
     var bytes = Array(text.utf8)
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-    rows = try Self.rows(bytes, path: path)
-    guard let first = rows.first else { throw Failure.badData("\(path): is empty") }
-    for row in rows where row.fields.count != first.fields.count {
-      throw Failure.badData(
-        "\(path): line \(row.line) has \(row.fields.count) fields; expected \(first.fields.count), as in line \(first.line)"
-      )
+    let all = try Self.rows(bytes, path: path)
+    guard let first = all.first else { throw Failure.badData("\(path): is empty") }
+    rows = all.filter { $0.fields.count == first.fields.count }
+    fault = rows.count == all.count ? nil : Self.unevenness(all, path: path)
+    if let fault, !leavesOut || rows.count == 1 { throw fault }
+  }
+
+  private static func unevenness(_ rows: [Row], path: String) -> Failure {
+    let (expected, line, named) = (rows[0].fields.count, rows[0].line, 5)
+    let uneven = rows.filter { $0.fields.count != expected }
+    let words = uneven.prefix(named).map { row in
+      "line \(row.line) has \(row.fields.count) field\(row.fields.count == 1 ? "" : "s")"
     }
+    let more = uneven.count > named ? " and \(uneven.count - named) more such lines" : ""
+    return .badData("\(path): \(words.joined(separator: ", "))\(more); expected \(expected), as in line \(line)")
   }
 
   /// The fields of the first two lines that are not empty, of a file that may be broken; quotes are left out.
@@ -63,6 +74,12 @@ struct CSVTable {
   static func column(_ names: [String], of fields: [String]) -> Int? {
     let headings = fields.map { heading($0) }
     return names.lazy.compactMap { headings.firstIndex(of: $0) }.first
+  }
+
+  /// Headings of other columns than those that are used; one of numbered rows has none.
+  func headings(without used: [Int]) -> [String] {
+    let fields = rows.first?.fields ?? []
+    return fields.indices.filter { !used.contains($0) && !fields[$0].isEmpty }.map { fields[$0] }
   }
 
   static func heading(_ field: String) -> String {

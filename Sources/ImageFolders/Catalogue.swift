@@ -66,18 +66,20 @@ public struct Catalogue: Sendable {
   /// - Throws: `Failure` 66 for what is not there, 65 for lists that cannot be read and where there is no image.
   public init(_ source: CatalogueSource) throws {
     let (root, labels) = try Self.place(of: source)
-    let tree = try FolderTree(root, followsLinks: source.followsLinks, leaving: source.masks)
-    if tree.others.contains("images.txt"), tree.others.contains("classes.txt") {
+    let whole = try FolderTree(root, followsLinks: source.followsLinks, leaving: source.masks)
+    if whole.others.contains("images.txt"), whole.others.contains("classes.txt") {
       throw Failure.badData("\(root): is in CUB-200-2011's layout already; use it as data.root, with data.layout: cub")
     }
+    // The paths of a list that is named, and so the set's, begin in the folder that is given.
+    let tree = labels == nil ? whole.below(whole.wrapper) : whole
     let pairs = MaskPairs(tree)
-    let found = try FoundLists(source, tree: tree, labels: labels)
+    let found = try FoundLists(source, tree: tree, labels: labels, wrapper: labels == nil ? "" : whole.wrapper)
     // A list tells itself of what it names; the rest is left, whatever it is.
-    var findings = found.labels.isEmpty ? tree.findings : tree.findings.withoutProblems
+    var findings = found.labels.isEmpty ? whole.findings : whole.findings.withoutProblems
     let placed = try Placement(tree, pairs: pairs, lists: found.labels)
     let broken = found.broken + placed.broken.filter { !found.paths.contains($0.path) }
-    for list in broken { findings.note(.badList, list.path, list.words) }
-    for list in found.rivals { findings.note(.severalLists, list) }
+    for list in broken { findings.note(.badList, tree.above + list.path, list.words) }
+    for list in found.rivals { findings.note(.severalLists, tree.above + list) }
     let listPaths = found.paths.union(placed.listPaths + placed.broken.map(\.path))
     let ownFindings = placed.findings.without(.annotations) { folder in
       listPaths.contains { $0.hasPrefix("\(folder)/") }
@@ -86,12 +88,15 @@ public struct Catalogue: Sendable {
     findings.add(found.lacksLabels ? ownFindings.withoutProblems : ownFindings)
     for path in tree.others where !listPaths.contains(path) {
       if let words = found.unused[path] {
-        findings.note(.unusedList, path, words)
+        findings.note(.unusedList, tree.above + path, words)
       } else {
-        findings.note(.noPicture, path)
+        findings.note(.noPicture, tree.above + path)
       }
     }
-    imageRoot = placed.prefix.isEmpty ? root : "\(root)/\(placed.prefix)"
+    func isAbove(_ path: String) -> Bool { !path.utf8.starts(with: tree.above.utf8) }
+    for path in whole.others where isAbove(path) { findings.note(.noPicture, path) }
+    for path in whole.pictures where isAbove(path) { findings.note(found.labels.isEmpty ? .noClass : .notListed, path) }
+    imageRoot = placed.prefix.isEmpty ? tree.root : "\(tree.root)/\(placed.prefix)"
 
     let order = ClassOrder(placed.images, &findings)
     let images = order.images.map(\.image)
@@ -101,17 +106,22 @@ public struct Catalogue: Sendable {
       source.hasMasks
       ? pairs.masks(of: images.map(\.path), prefix: placed.prefix, named: named, &findings) : [:]
     let taken = Set(images.map { Array("\(placed.prefix.isEmpty ? "" : "\(placed.prefix)/")\($0.path)".utf8) })
-    for path in pairs.unlike where !taken.contains(Array(path.utf8)) { findings.note(.unlikeMask, path) }
+    for path in pairs.unlike where !taken.contains(Array(path.utf8)) {
+      findings.note(.unlikeMask, tree.above + path)
+    }
     var boxes: [Int: PixelBox] = [:]
     if source.looksAtFiles, !found.boxes.isEmpty {
+      // The names in files that are given begin where the folder that is given does.
+      let (start, above) = source.boxes == nil ? (tree.root, "") : (root, tree.above)
       let choice = BoxChoice(
-        found.boxes, images: images, imageRoot: imageRoot, prefix: placed.prefix, root: root)
+        found.boxes, images: images, imageRoot: imageRoot, prefix: joined(above, placed.prefix), root: start,
+        pictures: tree.pictures)
       findings.add(choice.findings)
       boxes = choice.boxes
     }
     Self.noteTwins(images.map(\.path), &findings)
     let parts = Parts(order)
-    let maskRoot = named?.root ?? root
+    let maskRoot = named?.root ?? tree.root
     self.images = images.indices.map { index in
       CataloguedImage(
         id: index + 1, path: images[index].path, label: order.images[index].label, part: parts.parts[index],
@@ -141,6 +151,9 @@ public struct Catalogue: Sendable {
     var status = stat()
     guard stat(source.root, &status) == 0 else {
       throw Failure.missingInput("\(source.root): there is no such folder or CSV")
+    }
+    if status.st_mode & S_IFMT == S_IFREG, isPicture(source.root) {
+      throw Failure.badData("\(source.root): is a picture; expected a folder of pictures, or a CSV of path, label")
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
       var root = source.root

@@ -12,14 +12,17 @@ public enum FindingKind: String, CaseIterable, Sendable {
   case noPart
   case notListed
   case repeated
+  case loop
   case emptyPart
   case annotations
   case maskWithoutImage
   case unlikeMask
   case secondMask
   case boxWithoutImage
+  case boxOfLeftPicture
   case pictureWithoutFile
   case unusedList
+  case unusedColumn
   case clippedBox
   case severalBoxes
   case turned
@@ -53,10 +56,9 @@ public enum FindingKind: String, CaseIterable, Sendable {
   /// Whether a set cannot be made as it stands.
   public var isProblem: Bool {
     switch self {
-    case .hidden, .system, .madeByAla, .noPicture, .noClass, .noPart, .notListed, .repeated, .emptyPart, .annotations,
-      .maskWithoutImage, .unlikeMask, .secondMask, .boxWithoutImage, .pictureWithoutFile, .unusedList, .clippedBox,
-      .severalBoxes,
-      .turned:
+    case .hidden, .system, .madeByAla, .noPicture, .noClass, .noPart, .notListed, .repeated, .loop, .emptyPart,
+      .annotations, .maskWithoutImage, .unlikeMask, .secondMask, .boxWithoutImage, .boxOfLeftPicture,
+      .pictureWithoutFile, .unusedList, .unusedColumn, .clippedBox, .severalBoxes, .turned:
       false
     default: true
     }
@@ -67,7 +69,10 @@ public enum FindingKind: String, CaseIterable, Sendable {
 
   /// Whether it may be meant otherwise, though it stands in nobody's way.
   public var isSuspicious: Bool {
-    [.maskWithoutImage, .unlikeMask, .boxWithoutImage, .pictureWithoutFile, .unusedList].contains(self)
+    [
+      .loop, .maskWithoutImage, .unlikeMask, .boxWithoutImage, .boxOfLeftPicture, .pictureWithoutFile, .unusedList,
+      .unusedColumn,
+    ].contains(self)
   }
 
   /// What they are, in words.
@@ -81,14 +86,17 @@ public enum FindingKind: String, CaseIterable, Sendable {
     case .noPart: "pictures beside the folders of training, validation and test"
     case .notListed: "pictures that the list of labels does not name"
     case .repeated: "repetitions of what is there already"
+    case .loop: "symbolic links to a folder that holds them, which are not followed"
     case .emptyPart: "class folders without pictures, of classes that have some in another part"
     case .annotations: "folders of annotations"
     case .maskWithoutImage: "masks that have no picture's name"
     case .unlikeMask: "pictures that are called as masks are and look like none, taken for neither"
     case .secondMask: "masks of pictures that have another one"
     case .boxWithoutImage: "boxes of pictures that are not there"
+    case .boxOfLeftPicture: "boxes of pictures that are there and are no images of the set"
     case .pictureWithoutFile: "pictures that a list of boxes has no box of, and that are not there"
     case .unusedList: "tables and JSON that are no list of labels or boxes, and are not used"
+    case .unusedColumn: "columns of lists that are not known, and not used"
     case .clippedBox: "boxes that stick out of their pictures, taken as far as they lie within"
     case .severalBoxes: "pictures with several boxes, of which the largest of their class is taken"
     case .turned: "pictures with an EXIF orientation, which is ignored: their pixels are taken as they are stored"
@@ -176,6 +184,15 @@ public struct Findings: Sendable {
     var rest = self
     rest.byKind[kind]?.removeAll { isLeftOut($0.name) }
     if rest.byKind[kind]?.isEmpty == true { rest.byKind[kind] = nil }
+    return rest
+  }
+
+  /// The same by other names; without those that have none.
+  func renamed(_ name: (String) -> String?) -> Findings {
+    var rest = self
+    rest.byKind = byKind.mapValues { found in
+      found.compactMap { one in name(one.name).map { Finding(name: $0, detail: one.detail) } }
+    }.filter { !$0.value.isEmpty }
     return rest
   }
 

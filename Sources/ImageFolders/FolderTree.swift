@@ -5,7 +5,9 @@ import Images
 
 /// Every picture below a folder, by its path from there. Names are taken as bytes: two that Unicode calls equal are two.
 struct FolderTree {
-  let root: String
+  private(set) var root: String
+  /// Between the folder that was gone through and `root`, with a slash behind it; empty where they are the same.
+  private(set) var above = ""
   /// Relative paths of JPEG and PNG files, in the order of their UTF-8 bytes.
   private(set) var pictures: [String] = []
   /// Relative paths of folders that are gone through.
@@ -58,6 +60,21 @@ struct FolderTree {
     return reasons
   }
 
+  /// What lies in a folder of the tree, by its paths from there.
+  func below(_ folder: String) -> FolderTree {
+    guard !folder.isEmpty else { return self }
+    var tree = self
+    (tree.root, tree.above) = ("\(root)/\(folder)", "\(above)\(folder)/")
+    func own(_ path: String) -> String? {
+      path.utf8.starts(with: "\(folder)/".utf8) ? String(path.utf8.dropFirst(folder.utf8.count + 1)) : nil
+    }
+    tree.pictures = pictures.compactMap(own)
+    tree.folders = folders.compactMap(own)
+    tree.others = others.compactMap(own)
+    tree.findings = findings.renamed(own)
+    return tree
+  }
+
   private mutating func walk(_ folder: String, _ names: [String], ancestors: [FolderIdentity]) throws {
     for name in names {
       let path = folder.isEmpty ? name : "\(folder)/\(name)"
@@ -86,7 +103,7 @@ struct FolderTree {
     case S_IFDIR:
       guard let identity = FolderIdentity(place) else { return }
       // A link to a folder above would be gone through for ever.
-      if ancestors.contains(identity) { return findings.note(.repeated, path, "a link to a folder that holds it") }
+      if ancestors.contains(identity) { return findings.note(.loop, path) }
       if isMadeByAla(place) { return findings.note(.madeByAla, path) }
       if let leftFolder, realPath(place) == leftFolder { return }
       // None of the files in it has a name that a line can hold.
@@ -104,12 +121,13 @@ struct FolderTree {
     }
   }
 
+  static func isNamedAsPicture(_ path: String) -> Bool { pictureEndings.contains(ending(of: path).lowercased()) }
+
   private mutating func takeFile(_ path: String) {
     guard isWritable(inALine: path) else { return findings.note(.badName, path) }
-    let ending = ending(of: path).lowercased()
-    if Self.pictureEndings.contains(ending) || isPicture("\(root)/\(path)") {
+    if Self.isNamedAsPicture(path) || isPicture("\(root)/\(path)") {
       pictures.append(path)
-    } else if Self.foreignEndings.contains(ending) {
+    } else if Self.foreignEndings.contains(ending(of: path).lowercased()) {
       findings.note(.otherFormat, path)
     } else {
       others.append(path)

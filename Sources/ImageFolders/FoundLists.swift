@@ -20,21 +20,33 @@ struct FoundLists {
   private(set) var lacksLabels = false
 
   private var placesOfBoxes: [String] = []
+  /// Between the folder that is given and the tree's root, for messages.
+  private let above: String
 
   /// Folders, below the root, where lists are looked for.
   private static let folders: Set = ["", "annotations", "annotation", "boxes", "bboxes", "meta", "metadata", "labels"]
 
-  /// - Parameter labels: the list that is named, or given in place of a folder.
+  /// - Parameters:
+  ///   - labels: the list that is named, or given in place of a folder.
+  ///   - wrapper: a folder of the tree in which lists are looked for as in its root.
   /// - Throws: `Failure` 66 or 65 for a file that is named.
-  init(_ source: CatalogueSource, tree: FolderTree, labels: String?) throws {
-    if let labels { self.labels = [try CSVTable(path: labels)] }
+  init(_ source: CatalogueSource, tree: FolderTree, labels: String?, wrapper: String) throws {
+    above = tree.above
+    if let labels {
+      let table = try CSVTable(path: labels, leavingOutUneven: true)
+      self.labels = [table]
+      if let fault = table.fault { broken.append((labels, fault.words(behind: labels))) }
+    }
     let named = [labels].compactMap(\.self) + (source.boxes ?? [])
     let root = realPath(tree.root) ?? tree.root
     for file in named {
       guard let real = realPath(file), real.hasPrefix(root + "/") else { continue }
       paths.insert(String(real.dropFirst(root.count + 1)))
     }
-    let candidates = tree.others.filter { Self.isListFolder(folder(of: $0)) && !paths.contains($0) }
+    let candidates = tree.others.filter { path in
+      let start = wrapper.isEmpty || !path.hasPrefix("\(wrapper)/") ? 0 : wrapper.count + 1
+      return Self.isListFolder(folder(of: String(path.dropFirst(start)))) && !paths.contains(path)
+    }
     var wanted: Set<ListKind> = []
     if labels == nil { wanted.insert(.labels) }
     if source.boxes == nil && source.looksAtFiles { wanted.insert(.boxes) }
@@ -60,8 +72,9 @@ struct FoundLists {
       let place = "\(tree.root)/\(path)"
       lazy var opening = ListOpening(of: path, tree: tree, index: index)
       do {
-        let table = try CSVTable(path: place)
+        let table = try CSVTable(path: place, leavingOutUneven: true)
         if BoxFile.hasColumns(table) {
+          if let fault = table.fault { throw fault }
           if wanted.contains(.boxes) {
             takeBoxes(try BoxFile(table), of: path)
           } else {
@@ -73,7 +86,10 @@ struct FoundLists {
             continue
           }
           guard table.rows.count > 1 || !LabelList.hasHeadings(table) else { throw LabelList.noLine(place) }
+          if let fault = table.fault { note(path, fault, place) }
           lists.append((path, table))
+        } else if let fault = table.fault {
+          throw fault
         } else {
           let words = opening.kinds == [.boxes] ? BoxFile.wrongColumns(table) : LabelList.wrongColumns(table)
           throw Failure.badData("\(place): \(words)")
@@ -114,7 +130,7 @@ struct FoundLists {
   private mutating func takeBoxes(_ file: BoxFile, of path: String) {
     boxes.append(file)
     paths.insert(path)
-    placesOfBoxes.append(path + (file.boxes.isEmpty ? " (which has none)" : ""))
+    placesOfBoxes.append(above + path + (file.boxes.isEmpty ? " (which has none)" : ""))
   }
 
   private mutating func takeJSON(_ candidates: [String], _ tree: FolderTree) {

@@ -30,7 +30,12 @@ struct LabelList {
   }
 
   static func wrongColumns(_ table: CSVTable) -> String {
-    "has the columns \(table.rows[0].fields.joined(separator: ", ")); expected path, label and, if there is one, split"
+    let first = table.rows[0].fields
+    if FolderTree.isNamedAsPicture(first[0]) {
+      return "has no headings (path, label and, if there is one, split), and no picture \(first[0]), as its first line "
+        + "has it, is there"
+    }
+    return "has the columns \(first.joined(separator: ", ")); expected path, label and, if there is one, split"
   }
 
   static func noLine(_ path: String) -> Failure {
@@ -87,6 +92,10 @@ struct LabelList {
     func find(_ name: String) -> PictureIndex.Match { Self.find(name, in: table, tree: tree, index: index) }
     let columns = try Self.columns(table) { find($0) != .none }
     guard table.rows.count > columns.headings else { throw Self.noLine(table.path) }
+    let used = [columns.path, columns.label] + (columns.part.map { [$0] } ?? [])
+    for column in columns.headings == 0 ? [] : table.headings(without: used) {
+      findings.note(.unusedColumn, "\(lastPart(of: table.path)): \(column)")
+    }
     for row in table.rows.dropFirst(columns.headings) {
       let place = "\(lastPart(of: table.path)):\(row.line) \(row.fields[columns.path])"
       let label = row.fields[columns.label].trimmingCharacters(in: .whitespaces)

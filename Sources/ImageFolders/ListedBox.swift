@@ -48,6 +48,8 @@ struct BoxFile {
   let badEntries: [(place: String, words: String)]
   /// Whether all numbers are shares of the picture's sides.
   let isNormalised: Bool
+  /// Headings of a table that stand for nothing known.
+  private(set) var unusedColumns: [String] = []
 
   struct Picture {
     let name: String
@@ -167,5 +169,6 @@ struct BoxFile {
         label: label.map { row.fields[$0] }, place: "\(lastPart(of: table.path)):\(row.line)")
     }
     self.init(path: table.path, boxes: boxes, pictures: [])
+    unusedColumns = table.headings(without: columns + [pathColumn, width, height, label].compactMap(\.self))
   }
 }

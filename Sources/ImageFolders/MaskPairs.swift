@@ -13,6 +13,9 @@ struct MaskPairs {
   /// Pictures that are called as the set's masks are and do not look like masks, relative to the root.
   private(set) var unlike: [String] = []
 
+  /// Between the folder that is given and the root, for messages.
+  private let above: String
+
   private static let folderNames: Set = [
     "mask", "masks", "segmentation", "segmentations", "segmentationclass", "segmentationobject", "segmask", "segmasks",
     "groundtruth", "ground_truth", "gt", "trimap", "trimaps", "matte", "mattes", "labels", "annotations",
@@ -25,7 +28,10 @@ struct MaskPairs {
   /// How many pictures of a folder of such a name are looked at, to tell masks from a class of that name.
   private static let lookedAt = 5
 
+  static func isNamedForMasks(_ folder: some StringProtocol) -> Bool { folderNames.contains(folder.lowercased()) }
+
   init(_ tree: FolderTree) {
+    above = tree.above
     images = tree.pictures
     takeFolders(tree)
     takeBeside(tree)
@@ -146,12 +152,13 @@ struct MaskPairs {
   ) -> [Int: String] {
     let index = StemIndex(images)
     var result: [Int: String] = [:]
+    let (prefix, place) = named == nil ? (prefix, above) : (joined(above, prefix), "")
     let own = named.map { tree in tree.pictures.map { (mask: $0, stem: Self.imageStem(ofMaskAt: $0)) } }
     for (mask, stem) in own ?? (inFolders + beside) {
       switch index.find(stem, prefix: prefix, withoutSuffix: Self.withoutSuffix) {
-      case .none: findings.note(.maskWithoutImage, mask)
-      case .several(let count): findings.note(.maskClash, mask, "of \(count)")
-      case .one(let image) where result[image] != nil: findings.note(.secondMask, mask)
+      case .none: findings.note(.maskWithoutImage, place + mask)
+      case .several(let count): findings.note(.maskClash, place + mask, "of \(count)")
+      case .one(let image) where result[image] != nil: findings.note(.secondMask, place + mask)
       case .one(let image): result[image] = mask
       }
     }
@@ -189,6 +196,15 @@ private struct StemIndex {
   /// The image of a mask: by its whole path, else by its path's last parts, where only one image has them.
   func find(_ mask: String, prefix: String, withoutSuffix: (String) -> String?) -> Match {
     let start = prefix.isEmpty ? mask : mask.hasPrefix("\(prefix)/") ? String(mask.dropFirst(prefix.count + 1)) : mask
+    let match = find(start, withoutSuffix)
+    guard case .none = match else { return match }
+    // Masks may lie below the first of the folders that lead to the images: x/masks/1 of x/images/1.
+    let parts = mask.split(separator: "/")
+    let common = zip(parts.dropLast(), prefix.split(separator: "/")).prefix { isSame(String($0), String($1)) }.count
+    return common == 0 ? .none : find(parts.dropFirst(common).joined(separator: "/"), withoutSuffix)
+  }
+
+  private func find(_ start: String, _ withoutSuffix: (String) -> String?) -> Match {
     var names = [start]
     if let base = withoutSuffix(start) { names.append(base) }
     // The image's own ending may stand before the mask's: x.jpg.png.

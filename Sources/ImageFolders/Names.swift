@@ -46,6 +46,11 @@ func lastPart(of path: String) -> String {
   path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
 }
 
+/// A folder's path without a slash at its end.
+///
+/// - Parameter above: empty, or with a slash at its end.
+func joined(_ above: String, _ folder: String) -> String { folder.isEmpty ? String(above.dropLast()) : above + folder }
+
 /// A path without `.` and `..`; nil where it leaves what it is relative to.
 func simplified(_ path: String) -> String? {
   var parts: [Substring] = []

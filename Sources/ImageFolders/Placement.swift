@@ -23,13 +23,15 @@ struct Placement {
     folders.take(labels)
     (prefix, images, findings, listPaths) = (folders.prefix, folders.images, folders.findings, labels.paths)
     broken = labels.broken
-    let place = folders.prefix.isEmpty ? "" : " in \(folders.prefix)/"
+    let own = "\(tree.above)\(folders.prefix.isEmpty ? "" : "\(folders.prefix)/")"
+    let place = own.isEmpty ? "" : " in \(own)"
     let words =
       switch folders.parts {
       case .none: "taken as a folder for each class\(place)"
       case .aboveClasses: "taken as folders of training, validation and test\(place), in each a folder for each class"
       case .belowClasses: "taken as a folder for each class\(place), in each folders of training, validation and test"
       }
-    note = words + (listPaths.isEmpty ? "" : "; labels of others are those of \(listPaths.joined(separator: ", "))")
+    let lists = listPaths.map { tree.above + $0 }.joined(separator: ", ")
+    note = words + (lists.isEmpty ? "" : "; labels of others are those of \(lists)")
   }
 }

@@ -223,7 +223,7 @@ func aListOfEachPartIsTakenWithItsPart(headings: String) throws {
   ("labels.csv", "path,label\n", "has nothing but its headings"), ("my-labels.tsv", "", "is empty"),
   ("meta/labels.csv", "path,lable\na/1.jpg,x\n", "has the columns path, lable; expected path, label"),
   ("whatever.csv", "Filename;Class\na/1.jpg;x;y\n", "line 2 has 3 fields"),
-  ("whatever.csv", "a/1.jpg,x\nb/2.jpg\n", "line 2 has 1 fields"),
+  ("whatever.csv", "a/1.jpg,x\nb/2.jpg\n", "line 2 has 1 field;"),
   ("boxes.csv", "path,x,y,w,h\na/1.jpg,1,1,4\n", "line 2 has 4 fields"),
   ("boxes.csv", "path,x,y,w\na/1.jpg,1,1,4\n", "expected path and x, y, width, height"),
   ("odd.csv", "image,xmin,ymin,xmax,ymax\n\"a/1.jpg,1,1,4,4\n", "line 2: a quote has no end"),
