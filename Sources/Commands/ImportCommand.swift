@@ -34,8 +34,9 @@ struct ImportCommand: ClusterCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Boxes, a CSV or COCO's JSON; auto looks for such in the folder and in its annotations/.",
-      valueName: "auto|none|file"), completion: .file())
+      "Boxes: a CSV, COCO's JSON, an XML of PASCAL VOC's, or a folder of such XML files; auto looks for tables and "
+        + "JSON in the folder and its annotations/, for XML anywhere in it.", valueName: "auto|none|file|folder"),
+    completion: .file())
   var boxes = "auto"
 
   @Option(

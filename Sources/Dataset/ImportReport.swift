@@ -91,6 +91,7 @@ public struct ImportReport: Encodable, Sendable {
       hasTest ? line("classes without a test image") { $0.all > 1 && $0.test == 0 } : nil,
       hasTraining ? line("classes without a training image") { $0.all > 1 && $0.train == 0 } : nil,
       isDrawn && counts.allSatisfy { Split.validCount(of: $0.train) == 0 } ? Split.noValidation : nil,
+      DarkMasks.warning(plan.images.compactMap(\.mask)),
     ].compactMap(\.self)
   }
 
