@@ -34,7 +34,7 @@ struct BoxChoice {
   ) {
     (self.images, self.imageRoot) = (images, imageRoot)
     let index = PictureIndex(images.map(\.path), prefix: prefix, parts: images.map(\.part))
-    lazy var all = PictureIndex(pictures)
+    let all = PictureIndex(pictures)
     var candidates: [Int: [(box: PixelBox, isOfClass: Bool, isClipped: Bool)]] = [:]
     for file in files {
       let folder = LabelList.folder(of: file.path, below: root)
@@ -43,22 +43,24 @@ struct BoxChoice {
         index.find(LabelList.relative(name, to: root), listedIn: folder, byLastParts: true, preferring: part)
       }
       for entry in file.badEntries { findings.note(.badEntry, entry.place, entry.words) }
+      func isThere(_ name: String) -> Bool {
+        all.find(LabelList.relative(name, to: root), listedIn: folder, byLastParts: true) != .none
+      }
       for column in file.unusedColumns { findings.note(.unusedColumn, "\(lastPart(of: file.path)): \(column)") }
       let boxed = Set(file.boxes.map(\.name))
       for told in file.pictures {
         switch find(told.name) {
         case .one(let image): if let size = told.size { compareSize(size, of: image) }
         // The box tells of it, too.
-        case .none where !boxed.contains(told.name): findings.note(.pictureWithoutFile, told.place)
+        case .none where !boxed.contains(told.name) && !isThere(told.name):
+          findings.note(.pictureWithoutFile, told.place)
         default: break
         }
       }
       for one in file.boxes {
         switch find(one.name) {
         case .none:
-          let name = LabelList.relative(one.name, to: root)
-          let isThere = all.find(name, listedIn: folder, byLastParts: true) != .none
-          findings.note(isThere ? .boxOfLeftPicture : .boxWithoutImage, one.place, one.name)
+          findings.note(isThere(one.name) ? .boxOfLeftPicture : .boxWithoutImage, one.place, one.name)
         case .several(let found): findings.note(.boxClash, one.place, "\(one.name), of \(found.count)")
         case .one(let image):
           if let size = one.size { compareSize(size, of: image) }

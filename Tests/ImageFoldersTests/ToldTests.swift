@@ -73,4 +73,9 @@ private func imported(_ pictures: PictureFolder) throws -> ImportReport {
     .text("path,x,y,w,h\n1.jpg,1,1,4,4\ngone.jpg,1,1,4,4\n", to: "boxes.csv")
   let read = try catalogue(pictures)
   #expect(found(read, .boxOfLeftPicture) == ["boxes.csv:2"] && found(read, .boxWithoutImage) == ["boxes.csv:3"])
+  try pictures.text(
+    """
+    {"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "gone.jpg"}], "annotations": []}
+    """, to: "coco.json")
+  #expect(found(try catalogue(pictures), .pictureWithoutFile) == ["coco.json: image 2 gone.jpg"])
 }
