@@ -7,6 +7,8 @@
 
 # What starts the ranks.
 launcher=mpirun
+# For whoever goes on with the run (Sources/Storage/StartingCommand.swift): the words of this call.
+ALA_LAUNCHED=$(printf '%s\037' ${script:+sbatch} "${script:-$0}" "$@") && export ALA_LAUNCHED
 # The signal that asked for a checkpoint; empty until one has.
 asked_by=
 

@@ -1,7 +1,6 @@
 import Experiments
 import Foundation
 import Reporting
-import Storage
 
 /// Keeps the table's folder told of how the stages stand, for `ala watch`. On one rank.
 struct StageNotes {
@@ -23,7 +22,7 @@ struct StageNotes {
         return TableStages.Stage(
           name: plan.name(stage), kind: kind, subject: subject, seed: seed, estimatedSeconds: estimate.seconds(stage),
           state: states[stage]?.countsAsDone == true ? .done : .waiting)
-      }, command: RunOwner.current().command)
+      })
   }
 
   private static func parts(_ stage: Stage, _ plan: TablePlan) -> (TableStages.Kind, String, UInt64) {

@@ -32,7 +32,8 @@ public struct TableRequest: Sendable {
 
 /// What a table writes into its folder beside its runs.
 private let outputs = [
-  "plan.json", TableStages.fileName, "table.md", "table.csv", "table.tex", "table.json", "table.html", "figure.png",
+  "plan.json", TableStages.fileName, StartingCommand.fileName, "table.md", "table.csv", "table.tex", "table.json",
+  "table.html", "figure.png",
 ]
 
 /// `ala table`: trains and evaluates every row and seed, compares them, and writes the table; goes on where an
@@ -59,6 +60,7 @@ public func makeTable(
     lock = try RunLock(path: "\(request.out)/.lock") { log.warning($0) }
     folder.sweep()
     try log.openText("\(request.out)/log.txt")
+    try StartingCommand.current(ranks: cluster.size).write(to: request.out)
   }
   defer { withExtendedLifetime(lock) {} }
   try cluster.requireOneFolder(request.out, "--out")

@@ -43,6 +43,20 @@ public func guardOutput(
   }
 }
 
+/// Refuses to write several files among those of a folder that another command has as a whole, though one in it may take
+/// them.
+///
+/// - Parameters:
+///   - command: that writes.
+///   - name: of a folder in it to name.
+/// - Throws: `Failure` 73.
+public func refuseWholeFolder(_ path: String, of command: String, instead name: String) throws {
+  guard let kind = Belonging.wholeKind(of: path, besides: command) else { return }
+  throw Failure.cannotWrite(
+    "\(path): is \(kind), among whose files no other command writes; give a folder in it, such as --out "
+      + shellWord(path.hasSuffix("/") ? path + name : "\(path)/\(name)"))
+}
+
 /// A folder that a command writes several files into, with a list of them, `.ala-made-COMMAND`, by which it knows them
 /// again: a line for each, its SHA-256 and its name, as `sha256sum -c` reads them. What another command has made there is
 /// a stranger's. A file that was being written when a process died has a row of dots instead, and is the command's own

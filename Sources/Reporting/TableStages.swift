@@ -55,12 +55,9 @@ public struct TableStages: Codable, Equatable, Sendable {
   public let workers: String
   /// In the order in which they are run.
   public var stages: [Stage]
-  /// The call that they are told of, as it is typed, without a launcher.
-  public let command: String?
 
-  public init(rows: [Row], seeds: [UInt64], workers: String, stages: [Stage], command: String? = nil) {
+  public init(rows: [Row], seeds: [UInt64], workers: String, stages: [Stage]) {
     (self.rows, self.seeds, self.workers, self.stages) = (rows, seeds, workers, stages)
-    self.command = command
   }
 
   /// What a table's folder tells; nil before the first stage.

@@ -7,8 +7,8 @@ public enum EnvironmentSettings {
   static let prefix = "ALA_"
   /// `run.threads`, in short.
   static let threads = "ALA_THREADS"
-  /// Variables that are read by others than the program: the build, and this repository's tests and scripts.
-  static let others = ["ALA_COMMIT", "ALA_FIDELITY", "ALA_PICTURES"]
+  /// Variables that make no setting: of the build, of this repository's tests and scripts, and of its launchers.
+  static let others = ["ALA_COMMIT", "ALA_FIDELITY", "ALA_LAUNCHED", "ALA_PICTURES"]
 
   /// The launcher that the program starts ranks of its own with.
   public static let launcher = "ALA_MPIRUN"
@@ -30,7 +30,8 @@ public enum EnvironmentSettings {
         let nearest = SettingTable.nearest(
           to: name.contains("__") ? path : path.replacing("_", with: ".", maxReplacements: 1))
         throw Failure.badConfiguration(
-          "\(name): there is no setting \(path); the nearest is \(nearest), in the environment \(variable(nearest))")
+          "\(name): there is no setting \(path); "
+            + (nearest.map { "the nearest is \($0), in the environment \(variable($0))" } ?? SettingTable.listing))
       }
       if let other = found.first(where: { $0.variable.path == path && $0.value != value }) {
         throw Failure.badConfiguration(

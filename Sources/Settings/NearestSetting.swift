@@ -48,17 +48,22 @@ extension SettingTable {
   ]
 
   /// The known path nearest to a key that is none: by meaning where other programs call a setting so, else by edit
-  /// distance, in which a section's name counts less than the key's.
-  public static func nearest(to path: String) -> String {
+  /// distance, in which a section's name counts less than the key's. Nil where none is near.
+  public static func nearest(to path: String) -> String? {
     let last = path.split(separator: ".").last.map(String.init) ?? path
     return meant(by: path) ?? meant(by: last)
-      ?? keys.min { one, other in distance(one) < distance(other) }?.path ?? ""
+      ?? keys.min { one, other in distance(one) < distance(other) }.flatMap {
+        isNear(path, $0.path) || isNear(last, name($0)) ? $0.path : nil
+      }
 
+    func name(_ key: SettingKey) -> String { key.path.split(separator: ".").last.map(String.init) ?? key.path }
     func distance(_ key: SettingKey) -> Int {
-      let own = key.path.split(separator: ".").last.map(String.init) ?? key.path
-      return min(editDistance(path, key.path), editDistance(last, own) * 2)
+      min(editDistance(path, key.path), editDistance(last, name(key)) * 2)
     }
   }
+
+  /// How a sentence on a key that is no setting goes on where none is near.
+  static let listing = "ala config lists those that there are"
 
   /// The setting that a word stands for; nil where no setting, or more than one, is called so.
   private static func meant(by word: String) -> String? {
@@ -75,6 +80,11 @@ extension SettingTable {
   private static func plain(_ word: String) -> String {
     word.lowercased().filter { $0 != "_" && $0 != "-" && $0 != "." }
   }
+}
+
+/// Whether a word that is none may have been meant as another: it begins it, or few letters are in their place.
+public func isNear(_ one: String, _ other: String) -> Bool {
+  one.count > 1 && other.hasPrefix(one) || editDistance(one, other) <= (one.count < 4 ? 1 : max(2, one.count / 3))
 }
 
 /// Levenshtein's distance.

@@ -18,8 +18,6 @@ public enum RunHolder {
   public struct Killed: Sendable {
     /// "pid 71 on node1".
     public let process: String
-    /// "ala train --config c.yaml", to be typed again.
-    public let command: String
   }
 
   /// Nil where the folder is in use, or was given back.
@@ -29,6 +27,6 @@ public enum RunHolder {
     guard description(of: folder) == nil,
       let owner = RunOwner(path: "\(folder)/.lock.owner") ?? RunOwner(path: "\(folder)/.lock")
     else { return nil }
-    return Killed(process: "pid \(owner.pid) on \(owner.host)", command: owner.command)
+    return Killed(process: "pid \(owner.pid) on \(owner.host)")
   }
 }

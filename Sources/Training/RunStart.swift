@@ -39,8 +39,8 @@ func refuseStrangers(in configuration: Configuration) throws {
   try refuseStrangers(
     in: run, mark: ".lock",
     names: [
-      "config.yaml", "split.json", "metrics.jsonl", "log.txt", "tensorboard", "checkpoints/last.h5",
-      "checkpoints/best.h5",
+      "config.yaml", "split.json", StartingCommand.fileName, "metrics.jsonl", "log.txt", "tensorboard",
+      "checkpoints/last.h5", "checkpoints/best.h5",
     ], setting: "run.dir", isOwn: { _ in isRun })
 }
 
@@ -56,7 +56,7 @@ func openFolder(_ experiment: Experiment, _ folder: CheckpointFolder, _ log: Run
     try makeFolder(folder.path)
     lock = try RunLock(path: "\(run)/.lock") { log.warning($0) }
     folder.sweep()
-    removeTemporaries(in: run, of: ["config.yaml", "split.json"])
+    removeTemporaries(in: run, of: ["config.yaml", "split.json", StartingCommand.fileName])
   }
   try cluster.requireOneFolder(run, "run.dir")
   try cluster.agree { try log.open(folder: run) }
@@ -69,7 +69,9 @@ func describe(_ experiment: Experiment, _ source: SampleSource, _ log: RunLog) {
   let model = experiment.model
   let encoder = model.encoder
   let folder = experiment.configuration.run.dir
-  log.info("writes to \(folder)/: checkpoints/, metrics.jsonl, tensorboard/, log.txt, config.yaml, split.json")
+  log.info(
+    "writes to \(folder)/: checkpoints/, metrics.jsonl, tensorboard/, log.txt, config.yaml, split.json, "
+      + StartingCommand.fileName)
   log.info(
     "encoder \(encoder.spelling.rawValue): width \(encoder.width), \(encoder.depth) of \(encoder.availableDepth) blocks, "
       + "patch \(encoder.patch), grid \(encoder.grid) x \(encoder.grid), activation \(encoder.activation.rawValue)"

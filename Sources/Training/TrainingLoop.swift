@@ -28,6 +28,8 @@ public func train(_ experiment: Experiment, _ options: TrainingOptions, log: Run
   try cluster.onRoot {
     try writeAtomically(configuration.resolvedYAML, to: "\(configuration.run.dir)/config.yaml")
     try writeAtomically(experiment.split.json, to: "\(configuration.run.dir)/split.json")
+    try StartingCommand.current(ranks: cluster.size, settings: "\(configuration.run.dir)/config.yaml")
+      .write(to: configuration.run.dir)
   }
   let run = try TrainingRun(experiment, source, folder, lock, state, options, log)
   defer { withExtendedLifetime(lock) {} }

@@ -42,7 +42,8 @@ struct WatchedRun: Watched {
           ?? "\(path): is no folder of a run (run.dir) or of a table (--out): it has no metrics.jsonl, or the run has not begun yet"
       )
     }
-    try requireRegularFiles(["metrics.jsonl", "log.txt", "config.yaml", ".lock", "split.json"], in: path)
+    try requireRegularFiles(
+      ["metrics.jsonl", "log.txt", "config.yaml", ".lock", "split.json", StartingCommand.fileName], in: path)
     metrics = RunMetrics("\(path)/metrics.jsonl")
     events = RunEvents("\(path)/tensorboard")
   }
@@ -72,11 +73,12 @@ struct WatchedRun: Watched {
   /// How lines of the log begin that tell of a run's beginning, its epochs and its end.
   private static let turns = ["writes to ", "resuming ", "epoch "] + Ending.beginnings
 
-  /// What a run's command goes on with, where none has the folder now: that of the process that was killed, or the run's
-  /// own settings. As many ranks as the run had.
+  /// What goes on with the run, where none has the folder now: what it was started with, or, where its folder does not
+  /// tell, its own settings at as many ranks.
   var goingOn: String {
+    if let started = StartingCommand.read(from: path) { return started.typed }
     let ranks = metrics.ranks?.waits_for_ranks_ms?.count ?? 1
-    let command = killed?.command ?? "ala train --config \(shellWord("\(path)/config.yaml"))"
+    let command = "ala train --config \(shellWord("\(path)/config.yaml"))"
     return ranks > 1 ? "mpirun -np \(ranks) \(command)" : command
   }
 

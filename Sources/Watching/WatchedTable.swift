@@ -19,7 +19,7 @@ struct WatchedTable: Watched {
   /// - Throws: `Failure` 65 where one of its files is no regular file.
   init(_ path: String) throws {
     self.path = path
-    try requireRegularFiles([TableStages.fileName, "log.txt", ".lock"], in: path)
+    try requireRegularFiles([TableStages.fileName, StartingCommand.fileName, "log.txt", ".lock"], in: path)
   }
 
   mutating func look() {
@@ -45,12 +45,8 @@ struct WatchedTable: Watched {
   /// How the last call has ended, as far as its log says.
   var ending: Ending? { lastWords.last.flatMap(Ending.init) }
 
-  /// The command of the last call, at as many ranks.
-  var goingOn: String? {
-    guard let command = killed?.command ?? stages?.command else { return nil }
-    let ranks = (stages?.workers.prefix { $0.isNumber }).flatMap { Int($0) } ?? 1
-    return ranks > 1 ? "mpirun -np \(ranks) \(command)" : command
-  }
+  /// What the last call was started with.
+  var goingOn: String? { StartingCommand.read(from: path)?.typed }
 
   /// The stage that goes on, or that the table was interrupted in.
   var running: TableStages.Stage? { stages?.stages.first { $0.state == .running } }

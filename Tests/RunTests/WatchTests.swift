@@ -73,7 +73,7 @@ func handMadeRun() throws -> TemporaryFolder {
     lines.contains { $0.contains("5.0 ms on rank 1 … 40.0 ms on rank 0; for samples: 3.0 ms at most") }, "\(lines)")
   let live = try page("\(folder.path)/watch.html")
   #expect(
-    live.contains("<meta http-equiv=\"refresh\" content=\"5\">") && live.contains("encoder &lt;vit&gt; &amp; more"))
+    !live.contains("http-equiv") && live.contains("encoder &lt;vit&gt; &amp; more"))
   #expect(live.contains("alt=\"Loss by phase\"") && live.contains("<td>1</td>"))
 
   // Once it has ended, the page is written a last time and no longer looks again.
@@ -95,13 +95,15 @@ func handMadeRun() throws -> TemporaryFolder {
   let folder = "\(bench.folder.path)/a run"
   let watched = LaterResult { try run(ala, ["watch", folder, "--every", "1"], seconds: 60) }
   let long = ["--set", "training.epochs=100000", "--set", "training.patience=0"]
+  var renews = false
   let trained = try bench.ala("train", ranks: ranks, run: "a run", long) { process in
     waitForFirstStep(of: folder)
     watched.start()
     for _ in 0..<600 where !FileManager.default.fileExists(atPath: "\(folder)/watch.html") { usleep(20_000) }
+    renews = (try? page("\(folder)/watch.html").contains("<meta http-equiv=\"refresh\" content=\"1\">")) ?? false
     kill(process, SIGKILL)
   }
-  #expect(trained.code == SIGKILL)
+  #expect(trained.code == SIGKILL && renews)
   // Who looks on sees it end.
   let live = try watched.value()
   let last = live.output.components(separatedBy: ": killed: pid ")
@@ -112,10 +114,8 @@ func handMadeRun() throws -> TemporaryFolder {
   let words = "the same command goes on: "
   let line = try #require(live.output.split(separator: "\n").last { $0.contains(words) })
   let command = line.components(separatedBy: words).last ?? ""
-  #expect(command.hasPrefix("mpirun -np \(ranks) ") == (ranks > 1), "\(command)")
-  let again = try run(
-    "/bin/sh", ["-c", "\(command) --stop-after-steps 1"],
-    environment: ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"])
+  #expect(command.contains("mpirun ") == (ranks > 1), "\(command)")
+  let again = try run("/bin/sh", ["-c", "\(command) --stop-after-steps 1"])
   #expect(again.code == 0 && again.errors.contains("resuming from "), "\(command): \(again.errors)")
   #expect(try run(ala, ["watch", folder]).output.contains(": stopped; the same command goes on: "))
 }
@@ -207,7 +207,7 @@ func handMadeRun() throws -> TemporaryFolder {
       && lines.contains { $0.contains(/^cam +done +trained *$/) })
   #expect(lines.contains { $0.contains(/^odd +failed +waiting *$/) } && lines.contains("log: 4/9: train iv, seed 7"))
   let live = try page("\(folder.path)/watch.html")
-  #expect(live.contains("http-equiv=\"refresh\"") && live.contains("train odd, seed 7: no &lt;luck&gt;"))
+  #expect(live.contains("train odd, seed 7: no &lt;luck&gt;"))
   #expect(live.contains("<td class=\"training\">training</td>") && live.contains("alt=\"Loss by phase\""))
 
   lock = nil
