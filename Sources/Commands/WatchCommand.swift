@@ -24,7 +24,8 @@ struct WatchCommand: ClusterCommand {
   var folder: String
 
   @Option(
-    help: ArgumentHelp("The page to write; by default watch.html in that folder.", valueName: "FILE"),
+    help: ArgumentHelp(
+      "The page to write; by default watch.html in that folder, where it can be written.", valueName: "FILE"),
     completion: .file())
   var out: String?
 
@@ -46,12 +47,15 @@ struct WatchCommand: ClusterCommand {
       throw cluster.agreed(.usage("ala watch looks at all ranks of a run from outside: start it without mpirun"))
     }
     let folder = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-    let page = out ?? "\(folder)/watch.html"
+    // Somebody else's run can be looked on at, too.
+    let isClosed = out == nil && access(folder, F_OK) == 0 && access(folder, W_OK | X_OK) != 0
+    let page = isClosed ? nil : out ?? "\(folder)/watch.html"
+    let place = page ?? "none, for \(folder) cannot be written into: --out FILE writes it elsewhere"
     var view = WatchView(isRedrawn: !once && Terminal.isThere && isatty(STDOUT_FILENO) == 1)
     try watch(
       WatchRequest(folder: folder, page: page, seconds: every, isOnce: once, isOverwriting: overwrite)
     ) { lines, isLast in
-      try view.show(lines + ["page: \(page)"], isLast: isLast)
+      try view.show(lines + ["page: \(place)"], isLast: isLast)
     }
   }
 }
@@ -76,8 +80,12 @@ private struct WatchView {
     let back = shownLines > 0 ? "\u{1B}[\(shownLines)A\r\u{1B}[J" : ""
     // What has left the screen above cannot be gone back over: of many lines the first are shown, and where the page is.
     let room = max((Terminal.height ?? .max) - 1, 1)
-    let shown = lines.count > room ? Array(lines.prefix(room - 1) + lines.suffix(1)) : lines
-    StandardError.write(back + shown.map { Terminal.fitted(printable($0)) + "\n" }.joined())
+    // Of a narrow terminal's lines, the first two say how the run stands and how long it still takes: they are folded.
+    let fitted = lines.enumerated().flatMap { index, line in
+      index < 2 ? Terminal.folded(printable(line)) : [Terminal.fitted(printable(line))]
+    }
+    let shown = fitted.count > room ? Array(fitted.prefix(room - 1) + fitted.suffix(1)) : fitted
+    StandardError.write(back + shown.map { $0 + "\n" }.joined())
     shownLines = shown.count
   }
 }

@@ -134,6 +134,14 @@ public func makeFolder(_ path: String) throws {
   throw Failure.cannotWrite("\(path): cannot make this folder: \(reason)")
 }
 
+/// Makes the folder that a file is to lie in, and those above it.
+///
+/// - Throws: `Failure` 73 naming the folder.
+public func makeFolder(of file: String) throws {
+  let folder = parentFolder(of: file)
+  if !folder.isEmpty { try makeFolder(folder) }
+}
+
 /// Refuses a folder that could not be made, or be written into, as far as can be seen without making it.
 ///
 /// - Throws: `Failure` 73.

@@ -24,4 +24,25 @@ public enum Terminal {
     guard let width, line.count >= width else { return line }
     return String(line.prefix(max(width - 1, 0)))
   }
+
+  /// A line as so many as the terminal needs for it, each of which stays on one.
+  public static func folded(_ line: String) -> [String] { width.map { folded(line, width: $0) } ?? [line] }
+
+  /// - Parameter width: of the terminal; lines end at spaces where there are some.
+  package static func folded(_ line: String, width: Int) -> [String] {
+    let most = max(width - 1, 1)
+    var lines: [String] = []
+    var rest = line[...]
+    while rest.count > most {
+      let end = rest.index(rest.startIndex, offsetBy: most)
+      if let space = rest[...end].lastIndex(of: " "), space > rest.startIndex {
+        lines.append(String(rest[..<space]))
+        rest = rest[rest.index(after: space)...]
+      } else {
+        lines.append(String(rest[..<end]))
+        rest = rest[end...]
+      }
+    }
+    return lines + [String(rest)]
+  }
 }

@@ -16,7 +16,7 @@ extension WatchedTable {
     return lines + standing.lastWords.suffix(1).map { "log: \($0)" }
   }
 
-  func page(seconds: Int) throws -> String {
+  func page(seconds: Int?) throws -> String {
     let standing = TableStanding(self)
     let rows = standing.rows.map { row in
       ["name": row.name, "cells": row.cells.map { ["state": $0.rawValue] }] as [String: Any]

@@ -8,8 +8,8 @@ import Reporting
 public struct WatchRequest: Sendable {
   /// The folder of a run or a table.
   public var folder: String
-  /// The page to write.
-  public var page: String
+  /// The page to write; nil for none.
+  public var page: String?
   /// Seconds between two looks.
   public var seconds: Int
   /// Whether one look is enough.
@@ -17,7 +17,7 @@ public struct WatchRequest: Sendable {
   /// `--overwrite`.
   public var isOverwriting: Bool
 
-  public init(folder: String, page: String, seconds: Int, isOnce: Bool, isOverwriting: Bool) {
+  public init(folder: String, page: String?, seconds: Int, isOnce: Bool, isOverwriting: Bool) {
     (self.folder, self.page, self.seconds) = (folder, page, seconds)
     (self.isOnce, self.isOverwriting) = (isOnce, isOverwriting)
   }
@@ -33,8 +33,8 @@ protocol Watched {
   mutating func look()
   /// What the last look saw, for a terminal; the second line tells how far it has come.
   var lines: [String] { get }
-  /// The same as a page that is loaded again after some seconds.
-  func page(seconds: Int) throws -> String
+  /// The same as a page that is loaded again after some seconds; nil: it stays as it is.
+  func page(seconds: Int?) throws -> String
 }
 
 /// A look passes over what it cannot read; what will never be readable is told of before the first.
@@ -54,15 +54,18 @@ func requireRegularFiles(_ names: [String], in folder: String) throws {
 public func watch(_ request: WatchRequest, show: (_ lines: [String], _ isLast: Bool) throws -> Void) throws {
   var watched: any Watched =
     try WatchedTable.isThere(request.folder) ? WatchedTable(request.folder) : WatchedRun(request.folder)
-  // A page in the folder is replaced; whatever else lies there is what the run has written.
-  let files = FileManager.default.enumerator(atPath: request.folder)?.compactMap { $0 as? String } ?? []
-  let inputs = files.map { "\(request.folder)/\($0)" }.filter { !isPage($0, of: watchGenerator) }
-  try guardOutput(request.page, inputs: inputs, isOverwriting: request.isOverwriting) {
-    isPage($0, of: watchGenerator)
+  if let page = request.page {
+    // A page in the folder is replaced; whatever else lies there is what the run has written.
+    let files = FileManager.default.enumerator(atPath: request.folder)?.compactMap { $0 as? String } ?? []
+    let inputs = files.map { "\(request.folder)/\($0)" }.filter { !isPage($0, of: watchGenerator) }
+    try guardOutput(page, inputs: inputs, isOverwriting: request.isOverwriting) { isPage($0, of: watchGenerator) }
+    try makeFolder(of: page)
   }
   while true {
     watched.look()
-    try writeAtomically(try watched.page(seconds: request.seconds), to: request.page)
+    if let page = request.page {
+      try writeAtomically(try watched.page(seconds: request.isOnce ? nil : request.seconds), to: page)
+    }
     let isLast = request.isOnce || watched.holder == nil
     try show(watched.lines, isLast)
     if isLast { return }

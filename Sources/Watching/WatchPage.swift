@@ -8,7 +8,7 @@ let watchGenerator = "ala watch"
 
 extension WatchedRun {
   /// One file that needs nothing else, and that a browser loads again by itself as long as the run goes on.
-  func page(seconds: Int) throws -> String {
+  func page(seconds: Int?) throws -> String {
     let standing = Standing(self)
     return try page(template, seconds: seconds, standing, ["run": try pageContext(self, standing)])
   }
@@ -37,7 +37,7 @@ protocol Progress {
 
 extension Watched {
   /// - Parameter own: what the template shows beside `progressTemplate` and `logTemplate`.
-  func page(_ template: String, seconds: Int, _ standing: some Progress, _ own: [String: Any?]) throws -> String {
+  func page(_ template: String, seconds: Int?, _ standing: some Progress, _ own: [String: Any?]) throws -> String {
     let context: [String: Any?] = [
       "title": path,
       "refresh": holder == nil ? nil : seconds,
