@@ -94,6 +94,7 @@ private func encode(
   let start = Date()
   let isAtEnd = Atomic(work.rows.isEmpty)
   func show() {
+    if work.rows.isEmpty { return }
     let done = writer.durable
     log.progress(
       done, of: work.rows.count, doing: "cache", rate: Double(done) / max(Date().timeIntervalSince(start), 1e-9),

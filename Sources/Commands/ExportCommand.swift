@@ -45,6 +45,7 @@ struct ExportCommand: ClusterCommand {
     let experiment = try Experiment(configuration, cluster: cluster, training: false)
     try loadWeights(experiment, checkpoint: checkpoint, program: Program.path)
     try cluster.onRoot {
+      try makeFolder(of: out)
       try exportWeights(experiment, mergeLoRA: mergeLoRA, to: out)
       StandardOutput.note("written to \(out): \(mergeLoRA ? "the encoder with LoRA's updates" : "the trained weights")")
     }

@@ -41,6 +41,18 @@ struct InspectCommand: ClusterCommand {
     }
   }
 
+  private static let expectation =
+    "a checkpoint, a cache, a safetensors or a split file, or the folder of a run, a cache, an import, a table or an "
+    + "evaluation"
+
+  /// What a file is that is none of these, by its first bytes and its name.
+  private static func kind(of file: String, _ head: [UInt8]) -> String? {
+    if head.starts(with: [0x89, 0x50, 0x4E, 0x47]) || head.starts(with: [0xFF, 0xD8, 0xFF]) { return "a picture" }
+    if file.hasSuffix(".yaml") || file.hasSuffix(".yml") { return "YAML (ala config --config reads settings)" }
+    if file.hasSuffix("plan.json") { return "the plan of a table" }
+    return nil
+  }
+
   /// What stands for a folder.
   private static func file(of given: String) -> String {
     ["\(given)/index.h5", checkpointPath(given)].first { $0 != given && access($0, F_OK) == 0 } ?? given
@@ -50,8 +62,8 @@ struct InspectCommand: ClusterCommand {
     var status = stat()
     guard stat(file, &status) == 0 else { throw Failure.ofCall(.missingInput, "\(file): cannot be opened") }
     guard status.st_mode & S_IFMT != S_IFDIR else {
-      throw Failure.badData(
-        "\(file): is a folder of no run and no cache; expected a checkpoint, a cache, a safetensors or a split file")
+      let kind = Belonging.kind(of: file) ?? "a folder of something else"
+      throw Failure.badData("\(file): is \(kind); expected \(Self.expectation)")
     }
     let head = try readBeginning(of: file, count: 16)
     guard !head.isEmpty else { throw Failure.badData("\(file): is empty") }
@@ -60,6 +72,9 @@ struct InspectCommand: ClusterCommand {
     if try head.starts(with: Array("ala-checkpoint".utf8)) || !isSafetensors && isHDF5(file) {
       let found = try HDF5Contents(file)
       return InspectedFile(file, try digest(status) { try SHA256.ofFile(file) }, .hdf5(found))
+    }
+    if let kind = Self.kind(of: file, head) {
+      throw Failure.badData("\(file): is \(kind); expected \(Self.expectation)")
     }
     if file.hasSuffix(".json"), !SafetensorsFile.isIndex(path: file) {
       let split = try Split.read(path: file)

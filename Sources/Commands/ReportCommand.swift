@@ -23,6 +23,14 @@ struct ReportCommand: ClusterCommand {
   @Flag(help: "Replace a file that is no report of this command.")
   var overwrite = false
 
+  func validate() throws {
+    let suffix = (out as NSString).pathExtension.lowercased()
+    if ["pdf", "png", "svg", "jpg", "jpeg", "md", "txt", "json", "csv", "tex", "docx"].contains(suffix) {
+      throw ValidationError(
+        "--out \(out): the page is HTML; expected a name that ends in .html (a browser prints a PDF of it)")
+    }
+  }
+
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
       // A report in the folder of its run is replaced; whatever else lies there may be what the page is made of.
@@ -31,6 +39,7 @@ struct ReportCommand: ClusterCommand {
       }
       try guardOutput(out, inputs: files.filter { !isReport($0) }, isOverwriting: overwrite, isOwn: isReport)
       let page = try renderReport(runs) { StandardError.note("ala: warning: \($0)") }
+      try makeFolder(of: out)
       try writeAtomically(page, to: out)
       StandardOutput.note("written to \(out)")
     }

@@ -59,6 +59,7 @@ public final class Experiment: @unchecked Sendable {
     self.team = team
     let data = configuration.data
     let (dataset, split) = try cluster.agree {
+      try requireThere(data.root, "data.root", "there is no such folder")
       let dataset = try ImageDataset(DatasetOptions(data))
       return (dataset, try Split(dataset, seed: data.splitSeed))
     }
@@ -67,7 +68,10 @@ public final class Experiment: @unchecked Sendable {
     views = ViewDefinition(
       side: configuration.image.size,
       augmentation: configuration.image.crop.map { .randomCrop(resize: $0.resize, flip: $0.flip) } ?? .none)
-    let encoderSHA256 = try cluster.agree { try SafetensorsFile.sha256(path: configuration.encoder.weights) }
+    let encoderSHA256 = try cluster.agree {
+      try requireThere(configuration.encoder.weights, "encoder.weights", "is missing")
+      return try SafetensorsFile.sha256(path: configuration.encoder.weights)
+    }
     self.encoderSHA256 = encoderSHA256
     try cluster.requireAlike([
       ("the sha256 of encoder.weights", encoderSHA256), ("the digest of data.root", dataset.digest),

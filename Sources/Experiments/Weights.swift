@@ -101,7 +101,7 @@ public func loadWeights(_ experiment: Experiment, checkpoint given: String, prog
   let store = experiment.model.parameters
   try experiment.cluster.agree {
     store.initialise(seed: experiment.configuration.run.seed)
-    let path = checkpointPath(given)
+    let path = try givenCheckpoint(given)
     let stored = try storedAttributes(path)
     try checkNetwork(stored, experiment.configuration, path: path)
     try checkExplained(stored, experiment.model.explains, path: path)
@@ -219,7 +219,7 @@ public func checkpointPath(_ given: String) -> String {
 ///
 /// - Throws: `Failure` 78 for a file of weights that carries none, 66 or 65 for what is none.
 public func storedSettings(_ checkpoint: String) throws -> String {
-  let path = checkpointPath(checkpoint)
+  let path = try givenCheckpoint(checkpoint)
   guard case .text(let text)? = try Checkpoint.attributesIfOurs(path)?["config"] else {
     if !startsAsSafetensors(path) { _ = try HDF5Contents(path) }
     throw Failure.badConfiguration("\(path): carries no settings; give --config")

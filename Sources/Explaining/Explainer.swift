@@ -28,9 +28,10 @@ public final class Explainer {
     try secureProducts(
       by: ProductLibrary(setting: configuration.run.products), threads: 1,
       limit: MemoryLimit.ofAddressSpace()?.description)
-    let path = checkpointPath(given)
+    let path = try givenCheckpoint(given)
     let attributes = try storedAttributes(path)
     try checkNetwork(attributes, configuration, path: path)
+    try requireThere(configuration.encoder.weights, "encoder.weights", "is missing")
     let encoder = try EncoderFile(encoderOptions(configuration))
     var made: (any Network)?
     let tensors = try readModelTensors(path, program: program) { listed in
