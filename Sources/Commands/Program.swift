@@ -110,15 +110,27 @@ package enum Program {
   private static func checkName(_ name: String) throws {
     let names = Ala.configuration.subcommands.compactMap { $0.configuration.commandName }
     guard !name.isEmpty, !name.hasPrefix("-"), name != "help", !names.contains(name) else { return }
-    let nearest = names.min { editDistance(name, $0) < editDistance(name, $1) } ?? ""
-    throw ValidationError("there is no command \(name); the nearest is \(nearest)")
+    let nearest =
+      names.first { name.count > 1 && $0.hasPrefix(name) }
+      ?? names.min { editDistance(name, $0) < editDistance(name, $1) } ?? ""
+    throw ValidationError(
+      "there is no command \(name); "
+        + (isNear(name, nearest) ? "the nearest is \(nearest)" : "ala --help lists those that there are"))
   }
 
   /// ArgumentParser's words on arguments that it cannot take; nil for a command, and for help and version, which it
   /// throws too.
   private static func misuse(_ parsed: Result<ClusterCommand, Error>) -> String? {
     guard case .failure(let error) = parsed, !Ala.exitCode(for: error).isSuccess else { return nil }
-    return Ala.fullMessage(for: error)
+    return withoutFarHint(Ala.fullMessage(for: error))
+  }
+
+  /// ArgumentParser names the nearest option, however far it is.
+  private static func withoutFarHint(_ text: String) -> String {
+    guard let hint = text.firstMatch(of: /Unknown option '-*([^']+)'\. (Did you mean '-*([^']+)'\?)/),
+      !isNear(String(hint.1), String(hint.3))
+    else { return text }
+    return text.replacingCharacters(in: hint.2.startIndex..<hint.2.endIndex, with: "--help lists those that there are.")
   }
 
   /// The exit code of `body`; one rank says why it failed.

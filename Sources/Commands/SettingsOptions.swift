@@ -48,7 +48,7 @@ struct SettingsOptions: ParsableArguments {
   @Flag(
     name: .long,
     help: ArgumentHelp(
-      "Print the settings, each with where it comes from, and stop; where there is --estimate, also the cost."))
+      "Print the settings, each with where it comes from, and stop; --estimate adds what the work costs."))
   var dryRun = false
 
   /// `run.patience_seconds` before MPI starts; nil where settings cannot be read, which is told later, or come by a pipe.

@@ -23,7 +23,7 @@ struct TrainCommand: ClusterCommand {
   @Option(
     help: ArgumentHelp(
       "auto goes on with the newest sound checkpoint of run.dir, never starts anew there and removes its checkpoints, FILE "
-        + "goes on from that checkpoint.", valueName: "auto|never|FILE"), completion: .file())
+        + "goes on from that checkpoint.", valueName: "auto|never|FILE"), completion: .resumable)
   var resume = "auto"
 
   @Option(

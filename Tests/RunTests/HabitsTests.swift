@@ -166,6 +166,22 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   #expect(try run(builtProgram("ala"), ["manual", "--out", "\(folder.path)/share"]).code == 0)
 }
 
+/// What docs/running.md says of `man` after `ala manual --out ~/.local/share`.
+@Test func manFindsThePagesOfAUserWhereTheDocumentSays() throws {
+  guard FileManager.default.fileExists(atPath: "/usr/bin/man") else { return }
+  let home = try TemporaryFolder()
+  let share = "\(home.path)/.local/share"
+  #expect(try run(builtProgram("ala"), ["manual", "--out", share]).code == 0)
+  func find(_ variables: [String]) throws -> ProcessResult {
+    try run("/usr/bin/env", ["-i", "HOME=\(home.path)"] + variables + ["man", "-w", "ala-train"], seconds: 30)
+  }
+  let page = "\(share)/man/man1/ala-train.1\n"
+  #expect(try find(["PATH=/usr/bin:/bin", "MANPATH=:\(share)/man"]).output == page)
+  #expect(try find(["PATH=/usr/bin:/bin"]).code != 0)
+  try FileManager.default.createDirectory(atPath: "\(home.path)/.local/bin", withIntermediateDirectories: true)
+  #expect(try find(["PATH=\(home.path)/.local/bin:/usr/bin:/bin"]).output == page)
+}
+
 @Test func aCommandThatIsNotThereIsToldWithTheNearest() throws {
   for arguments in [["trian"], ["trian", "--config", "c.yaml"]] {
     let result = try run(builtProgram("ala"), arguments)
@@ -173,6 +189,18 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   }
   let help = try run(builtProgram("ala"), ["help", "trian"])
   #expect(help.code == 64 && help.errors.contains("there is no command trian; the nearest is train"), "\(help)")
+  for (arguments, name) in [(["help", "nope"], "nope"), (["version"], "version")] {
+    let far = try run(builtProgram("ala"), arguments)
+    let words = "there is no command \(name); ala --help lists those that there are"
+    #expect(far.code == 64 && far.errors.contains(words), "\(far)")
+  }
+  let part = try run(builtProgram("ala"), ["eval"])
+  #expect(part.errors.contains("there is no command eval; the nearest is evaluate"), "\(part)")
+  let near = try run(builtProgram("ala"), ["train", "--confg", "c.yaml"])
+  #expect(near.code == 64 && near.errors.contains("Did you mean '--config'?"), "\(near)")
+  let option = try run(builtProgram("ala"), ["train", "--json"])
+  #expect(option.code == 64 && !option.errors.contains("Did you mean"), "\(option)")
+  #expect(option.errors.contains("Unknown option '--json'. --help lists those that there are."), "\(option)")
   for arguments in [["help"], ["help", "train"], ["help", "help"], ["--help"]] {
     #expect(try run(builtProgram("ala"), arguments).code == 0, "\(arguments)")
   }

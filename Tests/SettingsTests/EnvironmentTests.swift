@@ -26,8 +26,13 @@ private func refusal(_ environment: [String: String]) -> Failure? {
     failure?.message.hasPrefix("\(name): ") == true && failure?.message.contains(nearest) == true, "\(failure as Any)")
 }
 
+@Test func aVariableThatIsNearNoSettingNamesNone() {
+  let message = refusal(["ALA_FOO": "1"])?.message
+  #expect(message == "ALA_FOO: there is no setting foo; ala config lists those that there are")
+}
+
 @Test func variablesOfOthersAreLetThrough() {
-  for name in ["ALA_FIDELITY", "ALA_PICTURES", "ALA", "ALAS_X", "OMP_NUM_THREADS", "XALA_Y"] {
+  for name in ["ALA_FIDELITY", "ALA_LAUNCHED", "ALA_PICTURES", "ALA", "ALAS_X", "OMP_NUM_THREADS", "XALA_Y"] {
     #expect(refusal([name: "1"]) == nil, "\(name)")
   }
 }
