@@ -62,7 +62,7 @@ struct InspectCommand: ClusterCommand {
     var status = stat()
     guard stat(file, &status) == 0 else { throw Failure.ofCall(.missingInput, "\(file): cannot be opened") }
     guard status.st_mode & S_IFMT != S_IFDIR else {
-      let kind = Belonging.kind(of: file) ?? "a folder of something else"
+      let kind = Belonging.kind(of: file) ?? "a folder of no run and no cache"
       throw Failure.badData("\(file): is \(kind); expected \(Self.expectation)")
     }
     let head = try readBeginning(of: file, count: 16)

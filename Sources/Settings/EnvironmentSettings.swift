@@ -30,8 +30,8 @@ public enum EnvironmentSettings {
         let nearest = SettingTable.nearest(
           to: name.contains("__") ? path : path.replacing("_", with: ".", maxReplacements: 1))
         throw Failure.badConfiguration(
-          "\(name): there is no setting \(path); "
-            + (nearest.map { "the nearest is \($0), in the environment \(variable($0))" } ?? SettingTable.listing))
+          "\(name): there is no setting \(path)"
+            + (nearest.map { "; the nearest is \($0), in the environment \(variable($0))" } ?? SettingTable.listing))
       }
       if let other = found.first(where: { $0.variable.path == path && $0.value != value }) {
         throw Failure.badConfiguration(

@@ -63,7 +63,7 @@ extension SettingTable {
   }
 
   /// How a sentence on a key that is no setting goes on where none is near.
-  static let listing = "ala config lists those that there are"
+  static let listing = "; ala config lists those that there are"
 
   /// The setting that a word stands for; nil where no setting, or more than one, is called so.
   private static func meant(by word: String) -> String? {

@@ -184,8 +184,8 @@ struct SettingReader {
 
   static func unknown(_ path: String, place: String) -> Failure {
     Failure.badConfiguration(
-      "\(place): there is no setting \(path); "
-        + (SettingTable.nearest(to: path).map { "the nearest is \($0)" } ?? SettingTable.listing))
+      "\(place): there is no setting \(path)"
+        + (SettingTable.nearest(to: path).map { "; the nearest is \($0)" } ?? SettingTable.listing))
   }
 
   /// Every setting's value: what was given, or its default. What others have replaced is checked as well: who has
