@@ -66,7 +66,6 @@ struct ExplainCommand: ClusterCommand {
       method: try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind),
       threshold: share, top: top,
       out: out, isOverwriting: overwrite)
-    try cluster.onRoot { try refuseWholeFolder(out, of: "explain", instead: "explained") }
     try cluster.onRoot { try explain(configuration, request, program: Program.path) { StandardOutput.note($0) } }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cluster
+import Failures
 import Files
 import Foundation
 import Reporting
@@ -23,14 +24,6 @@ struct ReportCommand: ClusterCommand {
   @Flag(help: "Replace a file that is no report of this command.")
   var overwrite = false
 
-  func validate() throws {
-    let suffix = (out as NSString).pathExtension.lowercased()
-    if ["pdf", "png", "svg", "jpg", "jpeg", "md", "txt", "json", "csv", "tex", "docx"].contains(suffix) {
-      throw ValidationError(
-        "--out \(out): the page is HTML; expected a name that ends in .html (a browser prints a PDF of it)")
-    }
-  }
-
   func run(on cluster: Cluster) throws {
     try cluster.onRoot {
       // A report in the folder of its run is replaced; whatever else lies there may be what the page is made of.
@@ -38,6 +31,11 @@ struct ReportCommand: ClusterCommand {
         (FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String } ?? []).map { "\(run)/\($0)" }
       }
       try guardOutput(out, inputs: files.filter { !isReport($0) }, isOverwriting: overwrite, isOwn: isReport)
+      let suffix = (out as NSString).pathExtension.lowercased()
+      if ["pdf", "png", "svg", "jpg", "jpeg", "md", "txt", "json", "csv", "tex", "docx"].contains(suffix) {
+        throw Failure.usage(
+          "--out \(out): the page is HTML; expected a name that ends in .html (a browser prints a PDF of it)")
+      }
       let page = try renderReport(runs) { StandardError.note("ala: warning: \($0)") }
       try makeFolder(of: out)
       try writeAtomically(page, to: out)

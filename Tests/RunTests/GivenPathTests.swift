@@ -38,9 +38,6 @@ private let ala = builtProgram("ala")
   let picture = try #require(
     FileManager.default.enumerator(atPath: "\(root)/data/images")?.compactMap { $0 as? String }
       .first { $0.hasSuffix(".png") })
-  let explained = try run(
-    ala, ["explain", "data/images/\(picture)", "--checkpoint", "all/run", "--out", "all/run"], in: root)
-  #expect(explained.code == 73 && explained.errors.contains("--out all/run/explained"), "\(explained)")
   #expect(try evaluate("all/run", "all/run/test").code == 0)
 
   let exported = try run(ala, ["export", "--checkpoint", "all/run", "--out", "x/y/z.safetensors"], in: root)
