@@ -124,7 +124,7 @@ func aNarrowTerminalHasItsProgressOnOneLineAndColoursGiveWay() throws {
   #expect(imported["kind"] as? String == "import")
   #expect((imported["attributes"] as? [String: Any])?["images"] as? Int == 72)
   let none = try run(bench.program, ["inspect", "\(root)/data"])
-  #expect(none.code == 65 && none.errors.contains("is a folder of no run and no cache"), "\(none.errors)")
+  #expect(none.code == 65 && none.errors.contains("is a synthetic data set; expected a checkpoint"), "\(none.errors)")
   #expect((try inspect("\(root)/run/split.json")["images"] as? [String: Int]) == ["train": 30, "valid": 6, "test": 36])
   #expect(try inspect("\(root)/data/encoder.safetensors")["kind"] as? String == "safetensors")
   let evaluated = try run(
