@@ -88,14 +88,20 @@ struct SettingReader {
     }
   }
 
+  /// The most characters of what a parser quotes, which may be a whole line.
+  private static let mostQuoted = 300
+
   private static func compose(_ text: String, place: String) throws -> Node? {
     do {
+      // Editors of Windows begin a text with a byte-order mark.
+      let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
       return try Yams.compose(yaml: text).map { try Merging.resolve($0, place: place) }
     } catch let failure as Failure {
       throw failure
     } catch {
       let what = "\(error)".split(separator: "\n").joined(separator: " ")
-      throw Failure.badConfiguration("\(place): is not sound YAML: \(what)")
+      let told = what.count > mostQuoted ? "\(what.prefix(mostQuoted))…" : what
+      throw Failure.badConfiguration("\(place): is not sound YAML: \(told)")
     }
   }
 

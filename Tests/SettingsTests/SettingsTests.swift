@@ -40,6 +40,16 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
   #expect(c.run.threads == 3)
 }
 
+@Test func aByteOrderMarkIsNoPartOfTheSettings() throws {
+  #expect(try load("\u{FEFF}training: {lr: 0.1}\n").training.lr == 0.1)
+}
+
+@Test(arguments: ["a: \(String(repeating: "[", count: 100_000))", "a: 1\na: \(String(repeating: "2", count: 100_000))"])
+func whatIsNoYAMLIsQuotedInPart(text: String) {
+  let failure = refusal(text)
+  #expect(failure?.code == .badConfiguration && (failure?.message.count ?? 0) < 600)
+}
+
 @Test func anUnknownKeyNamesTheNearest() {
   #expect(refusal("training: {learning_rat: 1}")?.code == .badConfiguration)
   #expect(refusal("training: {patiense: 1}")?.message.contains("training.patience") == true)
