@@ -84,7 +84,7 @@ struct EvaluateCommand: ClusterCommand {
     let configuration = resolved.configuration
     let explaining =
       try method.map(MethodTable.method) ?? MethodTable.ownMethod(ofNetwork: configuration.model.kind)
-    try cluster.onRoot { try refuseWholeFolder(out, of: "evaluate", instead: split) }
+    try cluster.onRoot { try refuseRunFolder(out, instead: split) }
     if settings.dryRun {
       if cluster.isRoot, !FileManager.default.fileExists(atPath: checkpointPath(checkpoint)) {
         StandardError.note("ala: warning: \(checkpoint): there is no such checkpoint yet (--checkpoint)")

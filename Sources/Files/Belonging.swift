@@ -105,7 +105,7 @@ public struct Belonging: Equatable, Sendable {
     }
   }
 
-  @Sendable private static func isRun(_ folder: String) -> Bool {
+  @Sendable static func isRun(_ folder: String) -> Bool {
     has(folder, "checkpoints/last.h5")
       || has(folder, "config.yaml") && ["split.json", "metrics.jsonl", ".lock"].contains { has(folder, $0) }
   }

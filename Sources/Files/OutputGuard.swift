@@ -43,17 +43,14 @@ public func guardOutput(
   }
 }
 
-/// Refuses to write several files among those of a folder that another command has as a whole, though one in it may take
-/// them.
+/// Refuses to write several files among those of a run, though a folder in it may take them.
 ///
-/// - Parameters:
-///   - command: that writes.
-///   - name: of a folder in it to name.
+/// - Parameter name: of such a folder.
 /// - Throws: `Failure` 73.
-public func refuseWholeFolder(_ path: String, of command: String, instead name: String) throws {
-  guard let kind = Belonging.wholeKind(of: path, besides: command) else { return }
+public func refuseRunFolder(_ path: String, instead name: String) throws {
+  guard Belonging.isRun(path) else { return }
   throw Failure.cannotWrite(
-    "\(path): is \(kind), among whose files no other command writes; give a folder in it, such as --out "
+    "\(path): is a run, among whose files no other command writes; give a folder in it, such as --out "
       + shellWord(path.hasSuffix("/") ? path + name : "\(path)/\(name)"))
 }
 

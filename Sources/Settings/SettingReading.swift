@@ -56,7 +56,8 @@ struct SettingReader {
     } catch let failure as Failure where failure.code == .badData {
       throw Failure.badConfiguration("\(failure.message); expected settings, a UTF-8 text of at most 1 MiB")
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    // UTF-16 of plain words is UTF-8 with zeros between.
+    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
       throw Failure.badConfiguration("\(path): is not UTF-8; expected settings, a text of at most 1 MiB")
     }
     guard !isPipe || !text.allSatisfy(\.isWhitespace) else {

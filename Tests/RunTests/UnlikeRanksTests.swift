@@ -107,7 +107,7 @@ private func errors(_ result: ProcessResult) -> [Substring] {
   let bench = try TrainingBench()
   let train = [bench.program, "train", "--config", "\(bench.folder.path)/c.yaml"]
   for (second, code, expected) in [
-    (train + ["--set", "data.root=/nowhere"], 66, "/nowhere: there is no such folder (data.root) (rank 1 on "),
+    (train + ["--set", "data.root=/nowhere"], 66, "says where it lies now (rank 1 on "),
     ([bench.program, "train", "--config", "/none.yaml"], 66, "/none.yaml: there is no such settings file (rank 1 on "),
     (train + ["--set", "training.lr=x"], 78, "training.lr is \"x\""),
     (train + ["--threads", "x"], 64, "'x'"),

@@ -41,7 +41,17 @@ private func refusal(_ yaml: String, sets: [String] = [], environment: [String: 
 }
 
 @Test func aByteOrderMarkIsNoPartOfTheSettings() throws {
-  #expect(try load("\u{FEFF}training: {lr: 0.1}\n").training.lr == 0.1)
+  #expect(try load("\u{FEFF}---\ntraining: {lr: 0.1}\n").training.lr == 0.1)
+}
+
+@Test func aTextOfTwoBytesACharacterIsToldAsSuch() throws {
+  let folder = try TemporaryFolder()
+  let path = "\(folder.path)/c.yaml"
+  for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf16] {
+    try "training: {lr: 0.1}\n".write(toFile: path, atomically: true, encoding: encoding)
+    let failure = #expect(throws: Failure.self) { try Configuration.load(file: path, environment: [:]) }
+    #expect(failure?.code == .badConfiguration && failure?.message.contains("is not UTF-8") == true, "\(encoding)")
+  }
 }
 
 @Test(arguments: ["a: \(String(repeating: "[", count: 100_000))", "a: 1\na: \(String(repeating: "2", count: 100_000))"])
