@@ -11,13 +11,6 @@ public struct Belonging: Equatable, Sendable {
   /// What a folder is, whatever has made it; nil for what is not known.
   public static func kind(of folder: String) -> String? { makers.first { $0.hasMade(folder) }?.kind }
 
-  /// What a folder is that another command has as a whole; nil for any other folder.
-  ///
-  /// - Parameter command: which goes on in folders of its own.
-  static func wholeKind(of folder: String, besides command: String) -> String? {
-    makers.first { $0.isWhole && $0.command != command && $0.hasMade(folder) }?.kind
-  }
-
   /// What a file is part of; the innermost, where one thing lies in another. Nil for what is not known.
   ///
   /// - Parameter command: which may replace what it has made.
@@ -42,8 +35,8 @@ public struct Belonging: Equatable, Sendable {
   init?(ofFolder path: String, besides command: String) {
     guard let place = Self.place(of: path) else { return nil }
     let folder = "/" + place.joined(separator: "/")
-    if let kind = Self.wholeKind(of: folder, besides: command) {
-      (self.kind, self.folder) = (kind, folder)
+    if let maker = Self.makers.first(where: { $0.isWhole && $0.command != command && $0.hasMade(folder) }) {
+      (kind, self.folder) = (maker.kind, folder)
     } else if let outer = Belonging(ofFile: path, besides: command) {
       self = outer
     } else {

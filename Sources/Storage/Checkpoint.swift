@@ -41,10 +41,12 @@ public struct Checkpoint: Sendable {
 
   /// The same of a checkpoint that may not be this run's own: whoever made it can have made its digest, too.
   ///
-  /// - Parameter probe: the `ala` program; see `ForeignHDF5`.
-  public static func readForeign(_ path: String, probe: String) throws -> Checkpoint {
+  /// - Parameters:
+  ///   - probe: the `ala` program; see `ForeignHDF5`.
+  ///   - accept: asked before memory is taken for any tensor.
+  public static func readForeign(_ path: String, probe: String, accept: Accept? = nil) throws -> Checkpoint {
     try UserBlock.verify(path)
-    return try read(try ForeignHDF5(path, probe: probe))
+    return try read(try ForeignHDF5(path, probe: probe), accept: accept)
   }
 
   private static func read(_ file: some HDF5Reading, accept: Accept? = nil) throws -> Checkpoint {
@@ -109,10 +111,8 @@ public struct Checkpoint: Sendable {
   ///   - probe: the `ala` program; see `ForeignHDF5`.
   ///   - accept: asked before memory is taken for any of them.
   public static func readModel(_ path: String, probe: String, accept: Accept? = nil) throws -> [NamedTensor] {
-    let isOwn = UserBlock.isPresent(path)
-    if isOwn { try UserBlock.verify(path) }
+    if UserBlock.isPresent(path) { return try readForeign(path, probe: probe, accept: accept).model }
     let file = try ForeignHDF5(path, probe: probe)
-    if isOwn { return try read(file, accept: accept).model }
     try accept?(try shapes(file))
     return try tensors(file, "/model")
   }
